@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The names of the request fields, for code that must not import pydantic (DAG files are parsed often)."""
+
+from __future__ import annotations
+
+REQUEST_FIELDS: tuple[str, ...] = (
+    "lyrics",
+    "prompt",
+    "refer_voice",
+    "refer_instrumental",
+    "reference_audio_url",
+    "audio_setting",
+    "lyrics_optimizer",
+    "is_instrumental",
+    "negative_prompt",
+    "seed",
+    "seconds_start",
+    "seconds_total",
+    "steps",
+    "music_length_ms",
+    "cover_feature_id",
+    "duration",
+)
+"""Every field that some model of the catalogue takes, except ``model`` itself."""

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Format, length and rates of a track, read from its content and never from its name."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from typing import IO, Any, Literal
+
+AudioFormat = Literal["mp3", "wav", "pcm", "flac", "ogg", "m4a"]
+
+#: Fewer bits per second than the lowest MP3 bitrate (8 kbit/s) means that a header promises more
+#: sound than the file holds: the file was cut short.
+_LOWEST_BITRATE_BPS = 7_500
+_SNIFF_BYTES = 64
+
+
+class NotAudioError(ValueError):
+    """The bytes are not audio of a format that this package knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """What a track is.
+
+    ``duration_ms`` milliseconds, ``sample_rate_hz`` samples a second, ``bitrate_bps`` bits a second
+    (the mean where it varies), ``size_bytes`` bytes; a figure that the content does not tell is None.
+    """
+
+    format: AudioFormat
+    duration_ms: int | None
+    sample_rate_hz: int | None
+    bitrate_bps: int | None
+    channels: int | None
+    size_bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def sniff(head: bytes) -> AudioFormat | None:
+    """Tell the format from the first bytes, or None; MP3 without a tag still has to be parsed to be sure."""
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return "wav"
+    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
+        return "mp3"
+    if head[:4] == b"fLaC":
+        return "flac"
+    if head[:4] == b"OggS":
+        return "ogg"
+    if head[4:8] == b"ftyp":
+        return "m4a"
+    return None
+
+
+def inspect_audio(file: IO[bytes]) -> AudioFacts:
+    """Read a seekable file's facts; reads headers, not the whole file.
+
+    :raises NotAudioError: the content is not WAV, MP3, FLAC, Ogg or MP4 audio, or is cut short.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(_SNIFF_BYTES)
+    file.seek(0)
+    found = sniff(head)
+    if found is None:
+        raise NotAudioError(f"not audio: {describe_head(head)}")
+    info = _parse(found, file)
+    length = float(getattr(info, "length", 0) or 0)
+    bitrate = int(getattr(info, "bitrate", 0) or 0)
+    if found == "wav" and bitrate:
+        # Streamed WAV files carry a placeholder length; the bytes that are there decide.
+        length = min(length or size * 8 / bitrate, size * 8 / bitrate)
+    if length <= 0:
+        raise NotAudioError(f"a {found} header with no sound behind it ({size} bytes)")
+    if size * 8 / length < _LOWEST_BITRATE_BPS:
+        raise NotAudioError(f"cut short: the {found} header says {length:.1f} s, but there are {size} bytes")
+    return AudioFacts(
+        format=found,
+        duration_ms=round(length * 1000),
+        sample_rate_hz=int(getattr(info, "sample_rate", 0) or 0) or None,
+        bitrate_bps=bitrate or round(size * 8 / length),
+        channels=int(getattr(info, "channels", 0) or 0) or None,
+        size_bytes=size,
+    )
+
+
+def raw_pcm_facts(size_bytes: int, sample_rate_hz: int | None, channels: int | None) -> AudioFacts:
+    """Facts of headerless 16-bit PCM: only its size is known, the rest is what was asked for.
+
+    :param channels: from the API's ``music_channel``; without it the length is not told.
+    :raises NotAudioError: an odd number of bytes cannot be 16-bit samples.
+    """
+    if size_bytes == 0 or size_bytes % 2:
+        raise NotAudioError(f"{size_bytes} bytes cannot be 16-bit PCM")
+    rate_bps = sample_rate_hz * channels * 16 if sample_rate_hz and channels else None
+    return AudioFacts(
+        format="pcm",
+        duration_ms=round(size_bytes * 8_000 / rate_bps) if rate_bps else None,
+        sample_rate_hz=sample_rate_hz,
+        bitrate_bps=rate_bps,
+        channels=channels,
+        size_bytes=size_bytes,
+    )
+
+
+def describe_head(head: bytes) -> str:
+    """Say in a few words what the first bytes look like, without quoting them."""
+    if not head:
+        return "the file is empty"
+    start = head.lstrip()[:1]
+    if start in (b"{", b"["):
+        return "it looks like JSON"
+    if start == b"<":
+        return "it looks like HTML or XML"
+    if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head):
+        return "it looks like text"
+    return "its first bytes are of no audio format"
+
+
+def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
+    # Imported here: mutagen is needed where a track is read, not where a DAG is parsed.
+    import mutagen
+    from mutagen.flac import FLAC
+    from mutagen.mp3 import MP3
+    from mutagen.mp4 import MP4
+    from mutagen.oggvorbis import OggVorbis
+    from mutagen.wave import WAVE
+
+    reader = {"mp3": MP3, "wav": WAVE, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
+    try:
+        info = reader(file).info
+    except (mutagen.MutagenError, ValueError, ZeroDivisionError, IndexError, EOFError, OverflowError) as exc:
+        raise NotAudioError(f"it starts like {found}, but cannot be read as {found}: {exc}") from exc
+    if info is None or getattr(info, "sketchy", False):
+        raise NotAudioError(f"it starts like {found}, but no sound follows")
+    return info

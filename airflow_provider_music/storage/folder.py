@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""One folder in a store: small files read, created once, or replaced; the same on disk and in a bucket.
+
+Any URL that Airflow's ``ObjectStoragePath`` takes will do, ``s3://conn@bucket/songs`` among them.
+All calls block; from an event loop they go through a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
+
+from airflow_provider_music.exceptions import OutputError
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LOCAL = ("", "file", "local")
+
+
+def default_output_dir() -> str:
+    """``[music] output_dir``, itself ``<AIRFLOW_HOME>/music`` where it is not set."""
+    from airflow.configuration import get_airflow_home
+
+    return conf.get("music", "output_dir", fallback="") or str(Path(get_airflow_home()) / "music")
+
+
+def safe_name(raw: str) -> str:
+    """Make one path segment of any id: as it stands where it is plain, else shortened and hashed.
+
+    The hash is of the whole id and follows a ``~``, which no plain id holds, so two ids never meet.
+    """
+    if _SAFE.fullmatch(raw):
+        return raw
+    digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", raw)[:60] + "~" + digest
+
+
+class Folder:
+    """A folder, named by its URL.
+
+    :param url: any ``ObjectStoragePath`` URL, or an absolute or ``~`` local path.
+    :raises OutputError: no storage is installed or configured for this URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        if urlsplit(url).scheme in _LOCAL or "://" not in url:
+            path = url.removeprefix("file://").removeprefix("local://")
+            url = "file://" + str(Path(path).expanduser().absolute())
+        self.url = url.rstrip("/")
+        self._path = ObjectStoragePath(self.url)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(f"{self.url}/{name}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a plain folder of this machine (or mounted on it)."""
+        return self.url.startswith("file://")
+
+    @property
+    def fs(self) -> Any:
+        """The fsspec file system behind the URL."""
+        try:
+            return self._path.fs
+        except (ValueError, ImportError) as exc:
+            raise OutputError(
+                f"No storage for {self.url}: {exc}. Install the provider of its scheme, or use another output_dir."
+            ) from exc
+
+    def url_of(self, name: str) -> str:
+        """URL of a file in this folder."""
+        return f"{self.url}/{name}"
+
+    def key(self, name: str) -> str:
+        """Path of a file in this folder as its file system spells it."""
+        return f"{self._path.path}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a file, or None where there is none.
+
+        :raises OSError: the store did not answer; that is never taken for "nothing there".
+        """
+        try:
+            return cast("bytes", self.fs.cat_file(self.key(name)))
+        except FileNotFoundError:
+            return None
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None where there is none."""
+        self.fs.invalidate_cache()
+        try:
+            return int(self.fs.info(self.key(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Create a file that does not exist yet, whole or not at all; False where it was there already.
+
+        One of many that try at once wins: a hard link on disk, a conditional PUT in a bucket.
+        """
+        if self.is_local:
+            return self._create_local(name, content)
+        try:
+            self.fs.pipe_file(self.key(name), content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file whether it exists or not; a reader sees the old content or the new."""
+        if self.is_local:
+            temporary = self._write_temporary(name, content)
+            temporary.replace(self.key(name))
+            return
+        self.fs.pipe_file(self.key(name), content)
+
+    def open_new(self, name: str, *, block_size: int) -> IO[bytes]:
+        """Open a file for writing, in blocks of about that many bytes."""
+        if self.is_local:
+            self.make()
+            return Path(self.key(name)).open("wb", buffering=block_size)
+        return cast("IO[bytes]", self.fs.open(self.key(name), "wb", block_size=block_size))
+
+    def move(self, name: str, to: str) -> None:
+        """Rename within the folder; the target appears whole."""
+        if self.is_local:
+            Path(self.key(name)).replace(self.key(to))
+            return
+        self.fs.mv(self.key(name), self.key(to))
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self.key(name))
+
+    def make(self) -> None:
+        """Make the folder where folders exist; a bucket needs none, and must not be made by accident."""
+        if self.is_local:
+            Path(self._path.path).mkdir(parents=True, exist_ok=True)
+
+    def _create_local(self, name: str, content: bytes) -> bool:
+        temporary = self._write_temporary(name, content)
+        try:
+            # link() fails where the name exists and shows the content whole; open("x") shows an empty file first,
+            # and leaves one for ever when the process dies in between.
+            os.link(temporary, self.key(name))
+        except FileExistsError:
+            return False
+        except OSError:
+            # A mount without hard links (some network and FUSE mounts): exclusive, though not all at once.
+            return self._create_exclusive(name, content)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def _create_exclusive(self, name: str, content: bytes) -> bool:
+        try:
+            with Path(self.key(name)).open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
+
+    def _write_temporary(self, name: str, content: bytes) -> Path:
+        self.make()
+        temporary = Path(self.key(f".{name}.{uuid.uuid4().hex}"))
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
