@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+AIRFLOWS := 3.3.2 2.11.2
+NEWEST := .venv-airflow-3.3.2
+ENVS := $(AIRFLOWS:%=.venv-airflow-%/.made)
+# What pytest is told beside the choice of tests, for instance: make unit ARGS="-k upload -x"
+ARGS ?=
+export PYTHON ?=
+
+.PHONY: help demo up test unit test-cluster lint envs pins clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, generated, landed; ends by itself
+	@exec $(NEWEST)/bin/python tests/cluster/demo.py
+
+up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
+	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
+
+test: lint unit test-cluster ## checks, unit tests and real-Airflow tests, on both Airflows
+
+lint: $(NEWEST)/.made ## ruff, ruff format and mypy
+	$(NEWEST)/bin/ruff check .
+	$(NEWEST)/bin/ruff format --check .
+	$(NEWEST)/bin/mypy
+
+unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
+
+unit-%: .venv-airflow-%/.made
+	.venv-airflow-$*/bin/python -m pytest -q -m "not cluster" $(ARGS)
+
+test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
+
+test-cluster-%: .venv-airflow-%/.made
+	.venv-airflow-$*/bin/python -m pytest -q -m cluster $(ARGS) tests/cluster
+
+envs: $(ENVS) ## the two environments, without running anything
+
+.venv-airflow-%/.made: requirements/airflow-%.txt requirements/tools.txt pyproject.toml .ci/make-env
+	@bash .ci/make-env $*
+
+pins: $(NEWEST)/.made ## choose new pins from requirements/*.in
+	for airflow in $(AIRFLOWS); do \
+	    .venv-tools/bin/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
+	        "requirements/airflow-$$airflow.in" --output-file "requirements/airflow-$$airflow.txt"; \
+	done
+
+clean: ## remove the environments, the demo and every cache
+	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

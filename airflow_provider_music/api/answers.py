@@ -1,0 +1,301 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API's answers mean: parsed values, or one of the errors of :mod:`airflow_provider_music.exceptions`.
+
+Sources: aimlapi/api-docs (errors-and-messages, music-models), the live OpenAPI, and MiniMax's table of
+``base_resp`` codes. Numbers may come as strings, and two error envelopes are in use.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.exceptions import (
+    ApiError,
+    AuthenticationError,
+    ModelUnavailableError,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
+    ServerFailureError,
+    UnknownOutcomeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+_DONE = ("completed", "complete", "succeeded", "success")
+_FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
+_MAX_ID = 512
+_MAX_QUOTE = 300
+
+#: ``base_resp.status_code`` by what it means for a try. Codes not named here are taken for a failed request.
+_BASE_RESP: Mapping[int, type[ApiError]] = {
+    **dict.fromkeys((1002, 1039, 1041, 2045), RateLimitedError),
+    **dict.fromkeys((1000, 1001, 1013, 1024, 1033), ServerFailureError),
+    **dict.fromkeys((1004, 2049), AuthenticationError),
+    **dict.fromkeys((1008, 1028, 1030, 2056), OutOfCreditsError),
+    **dict.fromkeys(
+        (1026, 1027, 1042, 1043, 1044, 2013, 20132, 2037, 2038, 2039, 2042, 2048, 2061), RequestRejectedError
+    ),
+}
+_OUT_OF_CREDITS = ("run out of", "out of credits", "out of funds", "insufficient balance", "spending limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a request cost: credits (2,000,000 are one dollar) and US dollars; None where nobody says."""
+
+    credits_used: int | None = None
+    usd_spent: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"credits_used": self.credits_used, "usd_spent": self.usd_spent}
+
+    def or_else(self, other: Usage) -> Usage:
+        """Fill what is silent here from another source."""
+        return Usage(
+            self.credits_used if self.credits_used is not None else other.credits_used,
+            self.usd_spent if self.usd_spent is not None else other.usd_spent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A queued generation as the API tells it. ``audio_url`` may be signed and is a secret."""
+
+    id: str
+    status: str
+    audio_url: str | None = field(default=None, repr=False)
+    error: str | None = None
+    usage: Usage = Usage()
+    trace_id: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the song is there."""
+        return self.status in _DONE
+
+    @property
+    def failed(self) -> bool:
+        """Whether the API gave up on it."""
+        return self.status in _FAILED
+
+
+def json_of(response: httpx.Response) -> Any:
+    """Return the body as JSON, or None if it is none."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def check(response: httpx.Response, what: str) -> dict[str, Any]:
+    """Return the JSON object of a good answer.
+
+    :param what: the call in words, for messages: "POST /v2/generate/audio for minimax/music-2.6".
+    :raises ApiError: the API said no, in its own words.
+    :raises UnknownOutcomeError: the answer does not say what happened: a gateway's page, a broken body,
+        "Generation timeout", a redirect. For a call that costs nothing this only means "no answer".
+    """
+    body = json_of(response)
+    status = response.status_code
+    if response.is_success and isinstance(body, dict):
+        _check_base_resp(body, what, response)
+        return body
+    if 400 <= status < 500 and status not in (408, 499):  # noqa: PLR2004 - the HTTP class of refusals
+        raise _refusal(status, body, what, response)
+    if status >= 500 and _is_envelope(body) and "generation timeout" not in _message(body).lower():  # noqa: PLR2004
+        raise ServerFailureError(
+            f"{what}: the API failed with {status}: {_message(body)}", status=status, **_ids(body, response)
+        )
+    if status in (307, 308):
+        raise RequestRejectedError(
+            f"{what}: the API redirects ({status}); redirects are not followed, since they could carry the key "
+            "elsewhere. Correct the base URL in the connection's host.",
+            status=status,
+        )
+    raise UnknownOutcomeError(f"{what}: {_odd(status, body, response)}")
+
+
+def generation_of(body: Mapping[str, Any], response: httpx.Response, what: str) -> Generation:
+    """Parse the answer of a submit or a poll.
+
+    :raises UnknownOutcomeError: there is no usable id.
+    """
+    found = body.get("id", body.get("generation_id"))
+    if not isinstance(found, str) or not usable_id(found):
+        raise UnknownOutcomeError(f"{what}: the answer has no usable generation id")
+    audio = body.get("audio_file")
+    url = audio.get("url") if isinstance(audio, dict) else None
+    error = body.get("error")
+    return Generation(
+        id=found,
+        status=str(body.get("status") or "queued").lower()[:40],
+        audio_url=url if isinstance(url, str) and url else None,
+        error=_quote(_error_text(error)) if error else None,
+        usage=usage_of(body).or_else(usage_of_headers(response)),
+        trace_id=text_or_none(body.get("trace_id")),
+    )
+
+
+def usable_id(value: str) -> bool:
+    """Whether an id can be kept, logged and asked for."""
+    return 0 < len(value) <= _MAX_ID and value.isascii() and value.isprintable() and not value.isspace()
+
+
+def usage_of(body: Mapping[str, Any]) -> Usage:
+    """Read ``meta.usage``."""
+    meta = body.get("meta")
+    usage = meta.get("usage") if isinstance(meta, dict) else None
+    if not isinstance(usage, dict):
+        return Usage()
+    return _usage(usage.get("credits_used"), usage.get("usd_spent"))
+
+
+def usage_of_headers(response: httpx.Response) -> Usage:
+    """Read ``x-aimlapi-credits-used`` and ``x-aimlapi-usd-spent``."""
+    headers = response.headers
+    return _usage(headers.get("x-aimlapi-credits-used"), headers.get("x-aimlapi-usd-spent"))
+
+
+def number_or_none(value: Any) -> float | None:
+    """Return a finite number from a number or its string, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a short printable string, else None."""
+    return value[:200] if isinstance(value, str) and value.isprintable() and value else None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that ``Retry-After`` asks to wait, from its number or its date; None without one."""
+    raw = response.headers.get("retry-after")
+    if raw is None:
+        return None
+    seconds = number_or_none(raw)
+    if seconds is None:
+        try:
+            when = parsedate_to_datetime(raw)
+        except (TypeError, ValueError):
+            return None
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds)
+
+
+def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None = None) -> None:
+    """Raise what a non-zero ``base_resp.status_code`` means; HTTP is usually 200 then."""
+    base = body.get("base_resp")
+    if not isinstance(base, dict) or "status_code" not in base:
+        return
+    number = number_or_none(base.get("status_code"))
+    if number == 0:
+        return
+    code = int(number) if number is not None else None
+    error = _BASE_RESP.get(code if code is not None else -1, ServerFailureError)
+    raise error(
+        f"{what}: the API answered base_resp {code}: {_quote(str(base.get('status_msg') or 'no message'))}",
+        code=code,
+        request_id=request_id or text_or_none(body.get("trace_id")),
+    )
+
+
+def _check_base_resp(body: Mapping[str, Any], what: str, response: httpx.Response) -> None:
+    check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
+
+
+def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> ApiError:
+    said = _message(body) if _is_envelope(body) else _odd(status, body, response)
+    ids = _ids(body, response)
+    if status == 401:  # noqa: PLR2004
+        return AuthenticationError(f"{what}: the API refused the key (401): {said}", status=status, **ids)
+    if status in (402, 403):
+        if status == 402 or any(word in said.lower() for word in _OUT_OF_CREDITS):  # noqa: PLR2004
+            return OutOfCreditsError(
+                f"{what}: the account has no credits ({status}): {said} Nothing was generated; top up and clear "
+                "the task.",
+                status=status,
+                **ids,
+            )
+        return AuthenticationError(
+            f"{what}: the account or key may not do this (403): {said}", status=status, **ids
+        )
+    if status == 404:  # noqa: PLR2004
+        return ModelUnavailableError(f"{what}: not found (404): {said}", status=status, **ids)
+    if status == 429:  # noqa: PLR2004
+        return RateLimitedError(
+            f"{what}: too many requests (429): {said}",
+            status=status,
+            retry_after=retry_after(response),
+            **ids,
+        )
+    return RequestRejectedError(
+        f"{what}: the API refused the request ({status}): {said}", status=status, **ids
+    )
+
+
+def _is_envelope(body: Any) -> bool:
+    """Whether an error body is the API's own, of either shape, and not a gateway's."""
+    if not isinstance(body, dict):
+        return False
+    documented = "message" in body and ("statusCode" in body or "requestId" in body)
+    problem = "status" in body and (
+        "title" in body or "requestId" in body or isinstance(body.get("error"), dict)
+    )
+    return documented or problem
+
+
+def _message(body: Any) -> str:
+    message = body.get("message") or body.get("title") or _error_text(body.get("error"))
+    details = body.get("details") or body.get("errors")
+    text = f"{message} {json.dumps(details)}" if details else str(message)
+    return _quote(text)
+
+
+def _error_text(error: Any) -> str:
+    if isinstance(error, dict):
+        return ": ".join(str(error[key]) for key in ("name", "message") if error.get(key)) or "no message"
+    return str(error or "no message")
+
+
+def _ids(body: Any, response: httpx.Response) -> dict[str, str | None]:
+    own = body.get("requestId") if isinstance(body, dict) else None
+    headers = response.headers
+    return {"request_id": text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))}
+
+
+def _odd(status: int, body: Any, response: httpx.Response) -> str:
+    kind = (
+        "JSON of another shape"
+        if body is not None
+        else response.headers.get("content-type", "no content type")
+    )
+    return (
+        f"HTTP {status} with {len(response.content)} bytes ({_quote(kind)}) that are not the API's own answer"
+    )
+
+
+def _quote(text: str) -> str:
+    """Make a server's words safe to log: one line, bounded."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
+
+
+def _usage(credits_used: Any, usd_spent: Any) -> Usage:
+    number = number_or_none(credits_used)
+    return Usage(int(number) if number is not None else None, number_or_none(usd_spent))

@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API's calls as values: what is sent and how the answer is read. Clients only carry them.
+
+Source: aimlapi/api-docs and the live OpenAPI of api.aimlapi.com.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_music.api.answers import (
+    Generation,
+    check,
+    generation_of,
+    number_or_none,
+    text_or_none,
+)
+from airflow_provider_music.exceptions import UnknownOutcomeError
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+UPLOAD_PATH = "/v2/generate/audio/minimax/upload"
+SYNCHRONOUS_PATH = "/v2/generate/audio/minimax/generate"
+QUEUED_PATH = "/v2/generate/audio"
+#: Correlates a request with its row in the usage log; no idempotency key: sent twice, it bills twice.
+CLIENT_REQUEST_ID = "X-Client-Request-Id"
+LOG_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request and the reader of its answer; ``what`` names it in messages."""
+
+    what: str
+    method: str
+    path: str
+    read: Callable[[httpx.Response, str], T]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What the account holds, in ``currency`` (USD)."""
+
+    amount: float | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Ids of an uploaded reference track; which ones there are depends on its purpose."""
+
+    voice_id: str | None
+    instrumental_id: str | None
+    trace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of the usage log. A failed request is billed nothing."""
+
+    status: str
+    client_request_id: str | None
+    inference_id: str | None
+    usd: float | None
+    credits: int | None
+    created: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of the usage log, newest first."""
+
+    rows: tuple[LogRow, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """A model that is or will be gone."""
+
+    names: tuple[str, ...]
+    status: str
+    replaced_by: str | None
+    reason: str | None
+
+
+def billing() -> Call[Balance]:
+    """Ask for the balance: free, and proves the key."""
+    return Call("GET /v2/billing", "GET", "/v2/billing", _balance)
+
+
+def upload(file: Any, filename: str, content_type: str, purpose: str) -> Call[Upload]:
+    """Send a reference track as multipart; the file is read in pieces."""
+    return Call(
+        f"POST {UPLOAD_PATH} of {filename}",
+        "POST",
+        UPLOAD_PATH,
+        _upload,
+        {"files": {"file": (filename, file, content_type)}, "data": {"purpose": purpose}},
+    )
+
+
+def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
+    """Ask for a song of the queued lane. Paid."""
+    return Call(
+        f"POST {QUEUED_PATH} for {body.get('model')}",
+        "POST",
+        QUEUED_PATH,
+        _generation,
+        {"json": dict(body), "headers": {CLIENT_REQUEST_ID: client_request_id}},
+    )
+
+
+def poll(generation_id: str) -> Call[Generation]:
+    """Ask how a queued song stands."""
+    return Call(
+        f"GET {QUEUED_PATH} of {generation_id}",
+        "GET",
+        QUEUED_PATH,
+        _generation,
+        {"params": {"generation_id": generation_id}},
+    )
+
+
+def logs(period: str, offset: int) -> Call[LogPage]:
+    """Read a page of the usage log of the last ``period`` ("24h", "7d"). At most 200 calls a minute."""
+    return Call(
+        "GET /v2/logs",
+        "GET",
+        "/v2/logs",
+        _log_page,
+        {"params": {"period": period, "limit": LOG_PAGE, "offset": offset}},
+    )
+
+
+def deprecations() -> Call[tuple[Deprecation, ...]]:
+    """Ask which models are gone, and what replaces them; free, no key needed."""
+    return Call("GET /v1/models/deprecations", "GET", "/v1/models/deprecations", _deprecations)
+
+
+def _balance(response: httpx.Response, what: str) -> Balance:
+    body = check(response, what)
+    return Balance(number_or_none(body.get("current_balance")), str(body.get("currency") or "USD")[:10])
+
+
+def _upload(response: httpx.Response, what: str) -> Upload:
+    body = check(response, what)
+    return Upload(
+        text_or_none(body.get("voice_id")),
+        text_or_none(body.get("instrumental_id")),
+        text_or_none(body.get("trace_id")),
+    )
+
+
+def _generation(response: httpx.Response, what: str) -> Generation:
+    return generation_of(check(response, what), response, what)
+
+
+def _log_page(response: httpx.Response, what: str) -> LogPage:
+    body = check(response, what)
+    rows = body.get("data")
+    if not isinstance(rows, list):
+        raise UnknownOutcomeError(f"{what}: the answer has no rows")
+    pagination = body.get("pagination")
+    return LogPage(
+        tuple(_log_row(row) for row in rows if isinstance(row, dict)),
+        bool(isinstance(pagination, dict) and pagination.get("has_more")),
+    )
+
+
+def _log_row(row: Mapping[str, Any]) -> LogRow:
+    cost = row.get("cost")
+    cost = cost if isinstance(cost, dict) else {}
+    credits_used = number_or_none(cost.get("credits"))
+    return LogRow(
+        status=str(row.get("status") or ""),
+        client_request_id=text_or_none(row.get("client_request_id")),
+        inference_id=text_or_none(row.get("inference_id")),
+        usd=number_or_none(cost.get("usd")),
+        credits=int(credits_used) if credits_used is not None else None,
+        created=text_or_none(row.get("created")),
+    )
+
+
+def _deprecations(response: httpx.Response, what: str) -> tuple[Deprecation, ...]:
+    body = check(response, what) if not response.content.lstrip().startswith(b"[") else {"data": response.json()}
+    rows = next((body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)), [])
+    return tuple(_deprecation(row) for row in rows if isinstance(row, dict))
+
+
+def _deprecation(row: Mapping[str, Any]) -> Deprecation:
+    aliases = row.get("aliases")
+    names = [row.get("id"), *(aliases if isinstance(aliases, list) else [])]
+    return Deprecation(
+        tuple(name for name in names if isinstance(name, str)),
+        str(row.get("status") or ""),
+        text_or_none(row.get("replaced_by")),
+        text_or_none(row.get("reason")),
+    )

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an Airflow connection of type ``music`` says, checked and in one value."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_music.exceptions import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_BASE_URL = "https://api.aimlapi.com"
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class MusicSettings:
+    """How to reach the API.
+
+    Times are seconds, sizes bytes. The key is left out of every ``repr``.
+
+    :param base_url: scheme and host, with no slash at the end.
+    :param connect_timeout: for a TCP and TLS connection.
+    :param read_timeout: for the answer of a quick call, and between two pieces of a download.
+    :param generation_timeout: for the answer of a synchronous generation, whose POST stays open.
+    :param verify: False turns certificate checks off; a path names a CA bundle.
+    :param max_audio_bytes: a larger song is refused while it comes.
+    """
+
+    conn_id: str
+    base_url: str
+    api_key: str = field(repr=False)
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    generation_timeout: float = 900.0
+    verify: bool | str = True
+    max_audio_bytes: int = 2**30
+
+    @classmethod
+    def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
+        """Read an Airflow ``Connection``.
+
+        :raises CredentialsError: no key, a base URL that cannot be used, or an extra out of its range;
+            all problems in one message.
+        """
+        problems: list[str] = []
+        extra = _extra(conn, problems)
+        key = (conn.password or "").strip()
+        if not key:
+            problems.append("it has no API key: put it into the password field")
+        elif not key.isascii() or any(character.isspace() for character in key):
+            problems.append("its API key (password) has white space or characters no key has: copy it again")
+        base_url = _base_url(conn, extra, problems)
+        values = {
+            name: _number(extra, name, default, low, high, problems)
+            for name, default, low, high in (
+                ("connect_timeout", cls.connect_timeout, 0.1, 300),
+                ("read_timeout", cls.read_timeout, 0.1, 3600),
+                ("generation_timeout", cls.generation_timeout, 1, 7200),
+                ("max_audio_bytes", cls.max_audio_bytes, 1, 2**40),
+            )
+        }
+        verify = _verify(extra.get("verify"), problems)
+        if problems:
+            listed = "\n".join(f"  - {problem}" for problem in problems)
+            raise CredentialsError(f"Connection {conn_id!r} cannot be used; nothing was sent:\n{listed}")
+        return cls(
+            conn_id=conn_id,
+            base_url=base_url,
+            api_key=key,
+            connect_timeout=values["connect_timeout"],
+            read_timeout=values["read_timeout"],
+            generation_timeout=values["generation_timeout"],
+            verify=verify,
+            max_audio_bytes=int(values["max_audio_bytes"]),
+        )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is on this machine (the sandbox)."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine by its spelling (no look-up)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
+    try:
+        extra = conn.extra_dejson
+    except ValueError:
+        extra = None
+    if isinstance(extra, dict):
+        return extra
+    problems.append('its extra is no JSON object: write it as {"read_timeout": 60}')
+    return {}
+
+
+def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
+    host = (conn.host or "").strip().rstrip("/")
+    if not host:
+        return DEFAULT_BASE_URL
+    if "://" not in host:
+        # From a URI such as music://:KEY@127.0.0.1:8080; Airflow keeps a scheme in the schema field.
+        bare = host.split("/")[0].split(":")[0].strip("[]")
+        scheme = conn.schema if conn.schema in ("http", "https") else "http" if is_loopback(bare) else "https"
+        host = f"{scheme}://{host}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port or conn.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username
+        or parts.query
+        or parts.fragment
+    ):
+        problems.append(f"its base URL (host) {_redacted(host)!r} is no http(s)://host[:port]")
+        return ""
+    allow_http = _boolean(extra.get("allow_http"))
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_http:
+        problems.append(
+            f"its base URL (host) {_redacted(host)!r} would send the key unencrypted: "
+            'use https, or set the extra "allow_http": true for a trusted network'
+        )
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    # The paths of this API carry their own version: a base URL copied from another SDK ends in /v1.
+    path = parts.path.rstrip("/").removesuffix("/v1").removesuffix("/v2")
+    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
+
+
+def _redacted(host: str) -> str:
+    return host.rsplit("@", 1)[-1]
+
+
+def _number(
+    extra: Mapping[str, Any], name: str, default: float, low: float, high: float, problems: list[str]
+) -> float:
+    value = extra.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not low <= number <= high:
+        problems.append(f"its extra {name} is {value!r}: give a number from {low:g} to {high:g}")
+        return default
+    return number
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def _verify(value: Any, problems: list[str]) -> bool | str:
+    if value is None or value == "":
+        return True
+    known = _boolean(value)
+    if known is not None:
+        return known
+    if not Path(str(value)).exists():
+        problems.append(
+            f"its extra verify is {value!r}: give true, false, or the path of a CA bundle that exists"
+        )
+    return str(value)

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The seam between this package and the network: httpx clients, each for what it may be used for.
+
+Three kinds, because what may be repeated and what is paid want different connections:
+
+* quick: checks, uploads and downloads on a worker; httpx's own transport, connections kept alive.
+* polls: many short free calls in the triggerer, over aiohttp's connections: plain httpx takes several
+  times the CPU per poll. Never for a paid POST: httpx-aiohttp reports a lost answer as a failed connect.
+* paid: httpx's own transport, a fresh connection each time: a kept-alive one that the server has just
+  closed looks like a lost answer.
+
+Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and CA bundles (``SSL_CERT_FILE``, ``SSL_CERT_DIR``,
+``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) are taken from the environment, as Airflow's users expect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_provider_music import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_music.api.settings import MusicSettings
+
+USER_AGENT = (
+    f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+)
+
+#: What a song's host or the API may send before anybody has to answer for it; redirects are never followed.
+_POLL_CONNECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    sync: httpx.BaseTransport | None = None
+    asynchronous: httpx.AsyncBaseTransport | None = None
+
+
+_override = _Override()
+
+
+@contextlib.contextmanager
+def use_transport(
+    sync: httpx.BaseTransport | None = None, asynchronous: httpx.AsyncBaseTransport | None = None
+) -> Iterator[None]:
+    """Send everything through another transport, such as ``httpx.MockTransport``; for tests of DAGs.
+
+    Clients made inside the block use it; the hook keeps no client across its borders.
+    """
+    global _override  # noqa: PLW0603 - one process, one switch, restored on the way out
+    before, _override = _override, _Override(sync, asynchronous)
+    try:
+        yield
+    finally:
+        _override = before
+
+
+def overridden() -> object | None:
+    """Identity of the transport in force, for caches; None is the network."""
+    return None if _override == _Override() else _override
+
+
+def sync_client(settings: MusicSettings) -> httpx.Client:
+    """Client for quick calls on a worker."""
+    return httpx.Client(
+        **_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0)
+    )
+
+
+def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
+    """Client for paid POSTs: httpx's own transport, every request on a connection of its own."""
+    return httpx.AsyncClient(
+        **_common(settings),
+        transport=_override.asynchronous,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+    )
+
+
+def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
+    """Client for free calls in an event loop: httpx's interface over aiohttp's connections."""
+    return httpx.AsyncClient(
+        **_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings)
+    )
+
+
+def download_client(settings: MusicSettings) -> httpx.Client:
+    """Client for the audio's host, which never sees the API's key."""
+    return httpx.Client(
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+        timeout=_timeout(settings),
+        verify=ssl_context(settings.verify),
+        follow_redirects=False,
+        transport=_override.sync,
+    )
+
+
+def _common(settings: MusicSettings) -> dict[str, Any]:
+    return {
+        "base_url": settings.base_url,
+        "headers": {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+        "auth": _BearerAuth(settings),
+        "timeout": _timeout(settings),
+        "verify": ssl_context(settings.verify),
+        # A redirect could carry the key to another host, and a POST to another meaning.
+        "follow_redirects": False,
+    }
+
+
+def _timeout(settings: MusicSettings) -> httpx.Timeout:
+    return httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout)
+
+
+def _aiohttp_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport
+
+    context = ssl_context(settings.verify)
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=context, limit=_POLL_CONNECTIONS, keepalive_timeout=75)
+        return aiohttp.ClientSession(
+            connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=2**14
+        )
+
+    return AiohttpTransport(verify=context, client=session)
+
+
+@functools.lru_cache(maxsize=8)
+def ssl_context(verify: bool | str) -> ssl.SSLContext:
+    """One TLS context per setting and process: building one takes about 30 ms."""
+    if isinstance(verify, str):
+        return _context_from(verify)
+    if not verify:
+        return httpx.create_ssl_context(verify=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        bundle = os.environ.get(name)
+        if bundle and "SSL_CERT_FILE" not in os.environ and "SSL_CERT_DIR" not in os.environ:
+            return _context_from(bundle)
+    return httpx.create_ssl_context()
+
+
+def _context_from(path: str) -> ssl.SSLContext:
+    if os.path.isdir(path):  # noqa: PTH112 - one call, no Path needed
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+class _BearerAuth(httpx.Auth):
+    """Puts the key into the Authorization header, and only for the connection's own host."""
+
+    def __init__(self, settings: MusicSettings) -> None:
+        self._settings = settings
+        self._origin = _origin(httpx.URL(settings.base_url))
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        if _origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
+        yield request
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow is told about this provider. Imports nothing: every ``airflow`` command reads it."""
+
+CONNECTION_FIELDS = {
+    "connect_timeout": {
+        "label": "Connect timeout",
+        "description": "Seconds for a TCP and TLS connection.",
+        "schema": {"type": ["number", "null"], "default": 10, "minimum": 0.1, "maximum": 300},
+    },
+    "read_timeout": {
+        "label": "Read timeout",
+        "description": "Seconds for the answer of a quick call, and between two pieces of a download.",
+        "schema": {"type": ["number", "null"], "default": 60, "minimum": 0.1, "maximum": 3600},
+    },
+    "generation_timeout": {
+        "label": "Generation timeout",
+        "description": "Seconds for the answer of a synchronous generation (music-01), whose POST stays open.",
+        "schema": {"type": ["number", "null"], "default": 900, "minimum": 1, "maximum": 7200},
+    },
+    "max_audio_bytes": {
+        "label": "Largest song",
+        "description": "Bytes; a larger song is refused while it comes.",
+        "schema": {"type": ["integer", "null"], "default": 1073741824, "minimum": 1},
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "description": "true, false, or the path of a CA bundle on workers and triggerer.",
+        "schema": {"type": ["string", "null"], "default": "true"},
+    },
+    "allow_http": {
+        "label": "Allow plain HTTP",
+        "description": "Send the key unencrypted to a base URL that is not on this machine.",
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
+}
+
+UI_FIELD_BEHAVIOUR = {
+    "hidden-fields": ["schema", "port", "login"],
+    "relabeling": {"password": "API key", "host": "Base URL"},
+    "placeholders": {"host": "https://api.aimlapi.com", "password": "the key of your AI/ML API account"},
+}
+
+
+def get_provider_info() -> dict:  # type: ignore[type-arg]
+    """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` describes it."""
+    return {
+        "package-name": "airflow-provider-music",
+        "name": "Music (AI/ML API)",
+        "description": "Music generation with the AI/ML API: upload references, generate songs, wait without a worker.",
+        "integrations": [
+            {
+                "integration-name": "AI/ML API music",
+                "external-doc-url": "https://docs.aimlapi.com/api-references/music-models",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.hooks.music"]}
+        ],
+        "operators": [
+            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.operators.music"]}
+        ],
+        "sensors": [
+            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.sensors.music"]}
+        ],
+        "triggers": [
+            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.triggers.music"]}
+        ],
+        "connection-types": [
+            {
+                "connection-type": "music",
+                "hook-class-name": "airflow_provider_music.hooks.music.MusicHook",
+                "hook-name": "Music generation (AI/ML API)",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": CONNECTION_FIELDS,
+            }
+        ],
+        "config": {
+            "music": {
+                "description": "Settings of the music provider.",
+                "options": {
+                    "output_dir": {
+                        "description": (
+                            "Where songs and their records go when an operator names no output_dir: any URL of "
+                            "ObjectStoragePath, or a folder that workers and triggerer share. "
+                            "Empty means <AIRFLOW_HOME>/music."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my_aws@my-bucket/songs",
+                        "default": "",
+                    },
+                },
+            }
+        },
+    }

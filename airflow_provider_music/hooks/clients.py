@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Connections looked up once and clients shared: one per process, or per event loop, and connection.
+
+A look-up costs the triggerer's supervisor about 30 ms, one after the other, and a client about 30 ms and
+half a megabyte; a thousand waits share one of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+from airflow_provider_music.api.settings import MusicSettings
+from airflow_provider_music.api.transports import overridden
+from airflow_provider_music.exceptions import CredentialsError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+#: A changed connection is noticed after this many seconds; after a refused key at once.
+KEEP_SECONDS = 300.0
+
+
+class _LoopClients:
+    """What one event loop shares."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.clients: dict[str, tuple[AsyncMusicClient, float, object | None]] = {}
+
+
+_sync_clients: dict[tuple[int, int, str], tuple[MusicClient, object | None]] = {}
+_loops: weakref.WeakKeyDictionary[AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
+
+
+def settings_of(conn_id: str) -> MusicSettings:
+    """Look a connection up and check it; blocks.
+
+    :raises CredentialsError: it is missing or cannot be used.
+    """
+    try:
+        conn = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as exc:
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        raise CredentialsError(
+            f"There is no connection {conn_id!r}; nothing was sent. Create it in the UI (type: music, password: "
+            f"the API key), or set {variable} where workers and triggerer see it, for example to "
+            '{"conn_type": "music", "password": "<the API key>"}.'
+        ) from exc
+    return MusicSettings.from_connection(conn, conn_id)
+
+
+def sync_client_of(conn_id: str) -> MusicClient:
+    """Client for blocking code in this process and thread."""
+    # A forked child must not share its parent's sockets, nor one thread another's open call.
+    key = (os.getpid(), threading.get_ident(), conn_id)
+    settings = settings_of(conn_id)
+    known = _sync_clients.get(key)
+    if known and known[0].settings == settings and known[1] is overridden():
+        return known[0]
+    client = MusicClient(settings)
+    _sync_clients[key] = (client, overridden())
+    return client
+
+
+async def async_client_of(conn_id: str) -> AsyncMusicClient:
+    """Client for the running loop; the connection is looked up in a thread and kept for some minutes."""
+    shared = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
+    async with shared.lock:
+        known = shared.clients.get(conn_id)
+        if known and known[1] > time.monotonic() and known[2] is overridden():
+            return known[0]
+        settings = await asyncio.to_thread(settings_of, conn_id)
+        keep_until = time.monotonic() + KEEP_SECONDS
+        if known and known[0].settings == settings and known[2] is overridden():
+            shared.clients[conn_id] = (known[0], keep_until, known[2])
+            return known[0]
+        # The old client is not closed: a wait may be in the middle of a call. It goes with its last user.
+        client = AsyncMusicClient(settings)
+        shared.clients[conn_id] = (client, keep_until, overridden())
+        return client
+
+
+def look_up_again(conn_id: str) -> None:
+    """Make the next caller in this loop look the connection up: its key was refused."""
+    shared = _loops.get(asyncio.get_running_loop())
+    if shared and (known := shared.clients.get(conn_id)):
+        shared.clients[conn_id] = (known[0], 0.0, known[2])
+
+
+async def close_clients() -> None:
+    """Close this loop's clients; for loops that end, such as a worker's."""
+    shared = _loops.pop(asyncio.get_running_loop(), None)
+    for client, _, _ in shared.clients.values() if shared else ():
+        await client.aclose()

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Running a sandbox: in a thread of this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import uvicorn
+
+from airflow_provider_music.sandbox.app import make_app
+from airflow_provider_music.sandbox.client import SandboxControl
+from airflow_provider_music.sandbox.settings import Settings
+from airflow_provider_music.sandbox.wire import OpenProtocol
+from airflow_provider_music.sandbox.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+READY = "sandbox ready on "
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, but stopping cuts every connection and waits for no request."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut the connections, end the requests, then stop."""
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """Return a listening socket, on a free port if ``port`` is 0, and its base URL."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    shown = f"[{host}]" if family == socket.AF_INET6 else host
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def make_server(world: World, *, log_level: str = "error") -> Server:
+    """Return a server of this state, ready to be given a listening socket."""
+    config = uvicorn.Config(
+        make_app(world),
+        http=OpenProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    return Server(config)
+
+
+class Sandbox(SandboxControl):
+    """A sandbox in a thread of this process, on a free port of 127.0.0.1.
+
+        with Sandbox(delay=0) as sandbox:
+            httpx.get(sandbox.url + "/v2/billing", headers={"Authorization": f"Bearer {sandbox.key}"})
+
+    :param settings: by name, as in ``Settings``; songs take no time unless ``delay`` says so.
+    """
+
+    def __init__(self, *, port: int = 0, faults: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__("")
+        self._port = port
+        self._world = World(Settings(**{"delay": 0.0, "song_seconds": 2.0, **settings}))
+        self.key = (self._world.settings.keys or (self.key,))[0]
+        for spec in faults:
+            self._world.faults.add(spec)
+
+    def start(self) -> Self:
+        """Start to serve; returns once the port answers."""
+        listener, self.url = listen("127.0.0.1", self._port)
+        self._server = make_server(self._world)
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="music-sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def _run(self, listener: socket.socket) -> None:
+        asyncio.run(self._server.serve(sockets=[listener]))
+
+    def stop(self) -> None:
+        """Stop at once, cutting every open connection."""
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @staticmethod
+    def spawn(*options: str, key: str = "sandbox-key") -> SpawnedSandbox:
+        """Start a sandbox as a process of its own, with command line options as ``"--delay", "5"``."""
+        return SpawnedSandbox(*options, key=key)
+
+
+class SpawnedSandbox(SandboxControl):
+    """A sandbox in a process of its own; ``process`` is there to be killed."""
+
+    def __init__(self, *options: str, key: str = "sandbox-key") -> None:
+        command = [sys.executable, "-m", "airflow_provider_music.sandbox", "--port", "0", *options]
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self.process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        )
+        super().__init__(self._url(), key)
+
+    def _url(self) -> str:
+        assert self.process.stdout is not None  # noqa: S101 - we asked for a pipe
+        line = self.process.stdout.readline().strip()
+        if not line.startswith(READY):
+            self.stop()
+            raise RuntimeError(f"the sandbox did not start: {line or 'no output'}")
+        return line.removeprefix(READY)
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        self.process.kill()
+        self.process.wait(_STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Ask the process to end, and wait for it."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The state behind the API: generations, references, bills, the log, and what came in."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import string
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_music.sandbox.faults import FaultPlan
+from airflow_provider_music.sandbox.ledger import Account, Ledger, LogRow, key_tag
+from airflow_provider_music.sandbox.songs import SongShelf, SongSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from airflow_provider_music.sandbox.catalogue import Card
+    from airflow_provider_music.sandbox.encode import Audio
+    from airflow_provider_music.sandbox.settings import Settings
+
+Lane = Literal["queued", "synchronous"]
+_QUEUED_SHARE = 0.25
+_TOKEN_LETTERS = string.ascii_letters + string.digits
+
+
+@dataclass
+class Generation:
+    """A song that somebody asked for.
+
+    :param created: Unix time of the request.
+    :param ready: Unix time at which the song is done.
+    :param fails: it ends in an error, and is not billed.
+    :param audio: facts of the song once it is made; its bytes are on the shelf, or made again.
+    """
+
+    id: str
+    lane: Lane
+    model: str
+    card: Card
+    account: Account
+    song: SongSpec
+    created: float
+    ready: float
+    client_request_id: str | None = None
+    fails: bool = False
+    done: bool = False
+    duration_ms: int = 0
+    size: int = 0
+    sha256: str = ""
+    bitrate_bps: int = 0
+    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    file_name: str = ""
+
+    def status(self, now: float) -> str:
+        """Return the status that a poll sees: queued, generating, completed or error."""
+        if self.done:
+            return "error" if self.fails else "completed"
+        share = (now - self.created) / max(self.ready - self.created, 1e-9)
+        return "queued" if share < _QUEUED_SHARE else "generating"
+
+    def public(self, now: float) -> dict[str, Any]:
+        """Return what the control endpoint says of it."""
+        return {
+            "id": self.id,
+            "lane": self.lane,
+            "model": self.model,
+            "status": self.status(now),
+            "client_request_id": self.client_request_id,
+            "sha256": self.sha256 or None,
+            "bytes": self.size,
+            "duration_ms": self.duration_ms,
+            "format": self.song.format,
+            "billed": self.done and not self.fails,
+            "credits": self.card.credits if self.done and not self.fails else 0,
+            "key": self.account.tag,
+            "created": self.created,
+            "trace_id": self.trace_id,
+        }
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A model that is no longer served."""
+
+    model: str
+    replaced_by: str | None
+    date: str
+
+
+class World:
+    """All state of one sandbox. Only the server's event loop touches it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.faults = FaultPlan()
+        self.shelf = SongShelf()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self.ledger = Ledger()
+        self.generations: dict[str, Generation] = {}
+        self.files: dict[str, Generation] = {}
+        self.references: dict[str, str] = {}
+        self.withdrawn: dict[str, Withdrawal] = {}
+        self.requests: Counter[str] = Counter()
+        self.posts: Counter[str] = Counter()
+        self.posts_by_client_request_id: dict[str, Counter[str]] = {}
+        self.file_route_keys: set[str] = set()
+        self.file_route_authorizations = 0
+        self.signing_key = secrets.token_bytes(32)
+
+    def reset(self) -> None:
+        """Forget everything but the settings; songs in the making are dropped."""
+        for task in self._tasks:
+            task.cancel()
+        self.faults.clear()
+        self._start_afresh()
+
+    def spawn(self, job: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a job that outlives its request."""
+        task = asyncio.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def count(self, route: str, method: str, client_request_id: str | None) -> None:
+        """Note a request that came in."""
+        self.requests[route] += 1
+        if method == "POST":
+            self.posts[route] += 1
+            if client_request_id is not None:
+                self.posts_by_client_request_id.setdefault(client_request_id, Counter())[route] += 1
+
+    def new_reference(self, kind: Literal["vocal", "instrumental"]) -> str:
+        """Give out a reference id, as ``vocal-2025082518145625-6XW9wCOF``."""
+        stamp = time.strftime("%Y%m%d%H%M%S") + f"{secrets.randbelow(100):02}"
+        reference = f"{kind}-{stamp}-{_token(8)}"
+        self.references[reference] = kind
+        return reference
+
+    def open_generation(
+        self,
+        card: Card,
+        model: str,
+        lane: Lane,
+        account: Account,
+        song: SongSpec,
+        *,
+        client_request_id: str | None,
+        fails: bool,
+    ) -> Generation:
+        """Take an order: hold its price and start to make the song."""
+        now = time.time()
+        number = str(uuid.uuid4()) if lane == "synchronous" else _generation_id(card)
+        generation = Generation(
+            number, lane, model, card, account, song, now, now + self.settings.delay, client_request_id, fails
+        )
+        generation.file_name = f"prod%2Ftts-{time.strftime('%Y%m%d%H%M%S')}-{_token(16)}.{song.format}"
+        self.generations[number] = generation
+        self.files[generation.file_name] = generation
+        account.held += card.credits
+        return generation
+
+    async def make(self, generation: Generation) -> Audio | None:
+        """Make the song, wait until its time is up, then charge it; None if it fails."""
+        audio = None if generation.fails else await self.shelf.get(generation.song)
+        await asyncio.sleep(max(0.0, generation.ready - time.time()))
+        if audio is not None:
+            generation.duration_ms, generation.size = audio.duration_ms, len(audio.data)
+            generation.sha256, generation.bitrate_bps = audio.sha256, audio.bitrate_bps
+        self._settle(generation)
+        return audio
+
+    def _settle(self, generation: Generation) -> None:
+        account, price = generation.account, generation.card.credits
+        account.held -= price
+        generation.done = True
+        if not generation.fails:
+            account.spent += price
+        self.ledger.rows.append(
+            LogRow(
+                created=generation.created,
+                visible=time.time() + self.settings.log_lag,
+                key=account.tag,
+                model=generation.card.name,
+                failed=generation.fails,
+                credits=0 if generation.fails else price,
+                inference_id=generation.id,
+                client_request_id=generation.client_request_id,
+            )
+        )
+
+    def public_state(self) -> dict[str, Any]:
+        """Return what the control endpoint says; no key, only short hashes."""
+        now = time.time()
+        return {
+            "requests": dict(self.requests),
+            "posts": dict(self.posts),
+            "posts_by_client_request_id": {
+                name: dict(routes) for name, routes in self.posts_by_client_request_id.items()
+            },
+            "generations": [generation.public(now) for generation in self.generations.values()],
+            "references": dict(self.references),
+            "bill": {account.tag: account.public() for account in self.ledger.accounts.values()},
+            "file_route": {
+                "authorizations": self.file_route_authorizations,
+                "keys": sorted(self.file_route_keys),
+            },
+            "withdrawn": sorted(self.withdrawn),
+            "faults": [{"spec": fault.spec, "hits": fault.hits} for fault in self.faults.faults],
+        }
+
+    def note_file_authorization(self, value: str) -> None:
+        """Note that a request for a file carried a key."""
+        self.file_route_authorizations += 1
+        self.file_route_keys.add(key_tag(value.removeprefix("Bearer ").strip()))
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(length))
+
+
+def _generation_id(card: Card) -> str:
+    if card.id_style == "nanoid":
+        return secrets.token_urlsafe(16)[:21]
+    # An id of lyria2 names the model without its vendor, the others' name it in full.
+    return f"{uuid.uuid4()}:{card.name.removeprefix('google/')}"

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches a song from the host that the API names. That host never sees the key, and its URL is a secret."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import httpx
+
+from airflow_provider_music.api.answers import number_or_none
+from airflow_provider_music.api.transports import download_client
+from airflow_provider_music.exceptions import ApiUnreachableError, AudioError
+from airflow_provider_music.storage.landing import AskedAudio, LandedAudio, Landing
+
+if TYPE_CHECKING:
+    from airflow_provider_music.api.settings import MusicSettings
+    from airflow_provider_music.storage.folder import Folder
+
+log = logging.getLogger(__name__)
+
+_MAX_REDIRECTS = 3
+_CHUNK_BYTES = 2**18
+_GONE = (401, 403, 404, 410)
+
+
+class LinkExpiredError(ApiUnreachableError):
+    """The host does not give the song out under this URL (any more); a fresh poll may name another."""
+
+
+def download(
+    settings: MusicSettings, url: str, folder: Folder, asked: AskedAudio, *, channels: int | None = None
+) -> LandedAudio:
+    """Stream a song into ``folder``; blocks.
+
+    :param channels: of raw PCM, where known.
+    :raises LinkExpiredError: 401, 403, 404 or 410.
+    :raises ApiUnreachableError: the host did not answer, or not to the end.
+    :raises AudioError: what came is not the audio asked for.
+    :raises OutputError: the store does not take it.
+    """
+    with download_client(settings) as http:
+        for _ in range(_MAX_REDIRECTS + 1):
+            target = _checked(settings, url)
+            try:
+                with http.stream("GET", target) as response:
+                    if response.is_redirect:
+                        url = str(target.join(response.headers.get("location", "")))
+                        continue
+                    return _land(response, settings, folder, asked, channels)
+            except (httpx.HTTPError, httpx.InvalidURL) as exc:
+                raise ApiUnreachableError(
+                    f"The song did not come whole from {target.host} ({type(exc).__name__}). "
+                    "It is paid for; a retry fetches it again."
+                ) from exc
+    raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times.")
+
+
+def _checked(settings: MusicSettings, url: str) -> httpx.URL:
+    try:
+        target = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, TypeError) as exc:
+        raise AudioError("The API named no usable URL for the song.") from exc
+    allowed = ("https", "http") if settings.base_url.startswith("http://") else ("https",)
+    if target.scheme not in allowed or not target.host:
+        raise AudioError(
+            f"The API named a URL of scheme {target.scheme[:20]!r} for the song; only {' and '.join(allowed)} is fetched."
+        )
+    return target
+
+
+def _land(
+    response: httpx.Response, settings: MusicSettings, folder: Folder, asked: AskedAudio, channels: int | None
+) -> LandedAudio:
+    host = response.request.url.host
+    if response.status_code in _GONE:
+        raise LinkExpiredError(f"{host} answered {response.status_code} for the song: the link has expired.")
+    if response.status_code != httpx.codes.OK:
+        raise ApiUnreachableError(f"{host} answered {response.status_code} for the song.")
+    announced = number_or_none(response.headers.get("content-length"))
+    if response.headers.get("content-encoding", "identity") != "identity":
+        announced = None
+    with Landing(folder, asked, max_bytes=settings.max_audio_bytes) as landing:
+        for chunk in response.iter_bytes(_CHUNK_BYTES):
+            landing.write(chunk)
+        landed = landing.finish(
+            expected_bytes=int(announced) if announced is not None else None, channels=channels
+        )
+    log.info("Landed %d bytes of %s as %s", landed.facts.size_bytes, landed.facts.format, landed.url)
+    return landed

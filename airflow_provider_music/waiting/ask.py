@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Asks for a song: claims request n, sends its POST once, and writes down how that ended."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.api.outcome import outcome_of
+from airflow_provider_music.exceptions import OutputError, RecordError
+from airflow_provider_music.hooks.clients import async_client_of
+from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting.lease import Lease
+from airflow_provider_music.waiting.pace import backoff
+from airflow_provider_music.waiting.synchronous import make_song
+
+if TYPE_CHECKING:
+    from airflow_provider_music.record.song import Fact, SongRecord
+    from airflow_provider_music.waiting.order import Order
+
+log = logging.getLogger(__name__)
+
+#: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
+_open_posts: set[asyncio.Task[None]] = set()
+
+
+class Asker:
+    """Makes request n of a song.
+
+    :param order: the song.
+    :param record: its record.
+    :param patience: seconds since 1970 until when a request that was not accepted (429, refused
+        connection) is sent again.
+    """
+
+    def __init__(self, order: Order, record: SongRecord, *, patience: float) -> None:
+        self._order = order
+        self._record = record
+        self._patience = patience
+        self._lease = Lease(record.take_folder(order.n))
+
+    async def ask(self) -> None:
+        """Send the POST if nobody else did; afterwards the record says how it ended.
+
+        A cancelled caller does not stop an open POST.
+
+        :raises OutputError: the record cannot be written, so nothing was sent.
+        :raises CredentialsError: the connection cannot be used here; nothing was sent.
+        """
+        # First of all, so that a missing key leaves no claim behind.
+        await async_client_of(self._order.conn_id)
+        request_id = _new_request_id(self._order)
+        if not await self._claim(request_id):
+            log.info("Request %d is somebody else's; waiting for its outcome", self._order.n)
+            return
+        post = asyncio.create_task(self._post(request_id))
+        _open_posts.add(post)
+        post.add_done_callback(_open_posts.discard)
+        await asyncio.shield(post)
+
+    async def _claim(self, request_id: str) -> bool:
+        order = self._order
+        intent = {
+            **order.stamp,
+            "client_request_id": request_id,
+            "model": order.model,
+            "lane": order.lane,
+            "conn_id": order.conn_id,
+            "fingerprint": order.fingerprint,
+            "resubmission": order.resubmission,
+        }
+        try:
+            return await asyncio.to_thread(lambda: self._record.write(order.n, "intent", **intent))
+        except RecordError as exc:
+            raise OutputError(
+                f"The output folder cannot be written, so nothing was sent: {exc}. "
+                "Give an output_dir that workers and triggerer can write."
+            ) from exc
+
+    async def _post(self, request_id: str) -> None:
+        async with self._lease.held():
+            failures = 0
+            while True:
+                try:
+                    log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
+                    await self._send(request_id)
+                except BaseException as exc:
+                    failures += 1
+                    if not await self._again(exc, failures):
+                        if not isinstance(exc, Exception):
+                            raise
+                        return
+                else:
+                    return
+
+    async def _send(self, request_id: str) -> None:
+        order = self._order
+        client = await async_client_of(order.conn_id)
+        if order.lane == "synchronous":
+            completed = await make_song(client, order, request_id, self._record.take_folder(order.n))
+            await self._write("completed", **completed)
+            return
+        found = await client.submit(order.body, request_id)
+        log.info("Accepted as generation %s", found.id)
+        await self._write(
+            "accepted", generation_id=found.id, usage=found.usage.as_dict(), trace_id=found.trace_id, source="answer"
+        )
+
+    async def _again(self, exc: BaseException, failures: int) -> bool:
+        """Sort what broke; True after a wait where the same request may be sent again."""
+        outcome = outcome_of(exc)
+        told = f"{type(exc).__name__}: {exc}"
+        if outcome in ("never_left", "not_accepted"):
+            wait = max(backoff(failures), getattr(exc, "retry_after", None) or 0.0)
+            if clock.now() + wait < self._patience:
+                log.warning("Not accepted, nothing is owed (%s); sending again in %.0f s", told, wait)
+                try:
+                    await clock.sleep(wait)
+                except asyncio.CancelledError:
+                    self._write_now("failed", sent=False, error="ApiUnreachableError", reason=f"stopped after {told}")
+                    raise
+                return True
+            error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"
+            log.warning("Not accepted, nothing is owed: %s", told)
+            await self._write("failed", sent=False, error=error, reason=told)
+        elif outcome == "failed":
+            log.error("The API says that the request failed; it is not billed: %s", exc)
+            await self._write("failed", sent=True, error=type(exc).__name__, reason=str(exc))
+        else:
+            self._lease.why = told
+            log.warning("The answer to request %d is lost; it may be billed: %s", self._order.n, told)
+        return False
+
+    async def _write(self, fact: Fact, **values: Any) -> None:
+        await asyncio.to_thread(lambda: self._write_now(fact, **values))
+
+    def _write_now(self, fact: Fact, **values: Any) -> None:
+        self._record.write(self._order.n, fact, **self._order.stamp, **values)
+
+
+def _new_request_id(order: Order) -> str:
+    """Make the request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
+
+    A part of it is random: two Airflows with one API key run the same DAGs at the same times, and one must
+    not find the other's song.
+    """
+    place = hashlib.sha256(order.song_url.encode()).hexdigest()[:24]
+    return f"airflow-music-{place}-{order.n}-{uuid.uuid4().hex[:12]}"

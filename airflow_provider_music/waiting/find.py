@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Looks for a lost answer: in the record, where its owner may still write it, and in the API's usage log.
+
+The log has a row per request, with the request's own id. A row may appear only when the song is done, so a
+missing row means "not yet", never "not sent".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_music.api import endpoints
+from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
+from airflow_provider_music.hooks.clients import async_client_of
+from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting.lease import LeaseWatch
+from airflow_provider_music.waiting.pace import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.api.endpoints import LogRow
+    from airflow_provider_music.record.song import SongRecord, Take
+    from airflow_provider_music.waiting.order import Order
+
+log = logging.getLogger(__name__)
+
+#: Clocks differ, and a row's time may be that of the request's end.
+_SKEW = timedelta(minutes=10)
+_MAX_PAGES = 50
+_WATCH_SECONDS = 2.0
+#: Looks for the row of a synchronous song whose owner is gone: the audio cannot come back, only the bill is
+#: in question, and nobody should wait long for that.
+_LOOKS_FOR_BILL = 3
+_ROW_GONE = ("failed", "error")
+
+
+class Finder:
+    """Finds out what became of take n, which somebody asked for and nobody answered.
+
+    :param order: the song.
+    :param record: its record.
+    """
+
+    def __init__(self, order: Order, record: SongRecord) -> None:
+        self._order = order
+        self._record = record
+        self._lease = LeaseWatch(record.take_folder(order.n))
+
+    async def find(self, take: Take) -> Take | None:
+        """Return the take once a new fact says where it stands, or None at the deadline."""
+        looks = 0
+        while True:
+            take = await asyncio.to_thread(self._record.read, self._order.n) or take
+            if len(take.facts) > 1:
+                return take
+            if await asyncio.to_thread(self._lease.owner_lives):
+                delay = _WATCH_SECONDS
+            else:
+                looks += 1
+                row = await self._row(take["intent"])
+                if await self._written(row, looks):
+                    continue
+                delay = backoff(looks, first=_WATCH_SECONDS)
+            if not await clock.sleep_until(self._order.deadline, delay):
+                return None
+
+    async def _written(self, row: LogRow | None, looks: int) -> bool:
+        """Write what a row tells; False while it tells nothing."""
+        order = self._order
+        if row is not None and row.status in _ROW_GONE:
+            reason = "the API's usage log says that the request failed; it is not billed"
+            await self._write("failed", reason=reason, sent=True, source="usage log")
+            return True
+        if order.lane == "synchronous":
+            billed = row is not None and row.status == "succeeded"
+            if not billed and looks < _LOOKS_FOR_BILL:
+                return False
+            await self._write(
+                "unknown",
+                reason=self._why_lost(billed=billed),
+                billed=True if billed else None,
+                usd_spent=row.usd if row else None,
+                credits_used=row.credits if row else None,
+            )
+            return True
+        if row is None or not row.inference_id:
+            return False
+        log.info("Found the lost answer in the usage log: generation %s", row.inference_id)
+        await self._write("accepted", generation_id=row.inference_id, source="usage log")
+        return True
+
+    def _why_lost(self, *, billed: bool) -> str:
+        lost = self._lease.why() or "the process that held the POST open is gone"
+        if billed:
+            return f"{lost}. The usage log says that the request succeeded: it is billed, and the song is lost"
+        return f"{lost}. The usage log has no row of it yet, so it may be billed"
+
+    async def _write(self, fact: str, **values: object) -> None:
+        stamp = self._order.stamp
+        await asyncio.to_thread(lambda: self._record.write(self._order.n, fact, **stamp, **values))  # type: ignore[arg-type]
+
+    async def _row(self, intent: Mapping[str, object]) -> LogRow | None:
+        request_id = str(intent["client_request_id"])
+        asked = datetime.fromisoformat(str(intent["written_at"]))
+        age = datetime.now(UTC) - asked
+        period = "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
+        client = await async_client_of(self._order.conn_id)
+        for page in range(_MAX_PAGES):
+            try:
+                found = await client.call(endpoints.logs(period, page * endpoints.LOG_PAGE))
+            except (ApiError, ApiUnreachableError) as exc:
+                log.warning("The usage log does not answer; the search goes on: %s", exc)
+                return None
+            for row in found.rows:
+                if row.client_request_id == request_id:
+                    return row
+            if not found.has_more or _older(found.rows, asked - _SKEW):
+                break
+        log.info("No row for request %s in the usage log yet", request_id)
+        return None
+
+
+def _older(rows: tuple[LogRow, ...], than: datetime) -> bool:
+    """Whether the page, newest first, ends before the request was made."""
+    try:
+        last = datetime.fromisoformat(str(rows[-1].created)) if rows else None
+    except ValueError:
+        return False
+    return last is not None and (last if last.tzinfo else last.replace(tzinfo=UTC)) < than

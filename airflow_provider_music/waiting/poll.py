@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Asks for a queued song until it is done. A failed poll never fails a paid song before its deadline."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_music.api import endpoints
+from airflow_provider_music.exceptions import ApiError, ApiUnreachableError, AuthenticationError
+from airflow_provider_music.hooks.clients import async_client_of, look_up_again
+from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting.pace import backoff
+
+if TYPE_CHECKING:
+    from airflow_provider_music.api.answers import Generation
+    from airflow_provider_music.waiting.pace import Pace
+
+log = logging.getLogger(__name__)
+
+#: "completed" without a file may be a moment's gap; after so many polls it is an answer.
+_POLLS_WITHOUT_FILE = 5
+
+
+async def poll_until_done(
+    conn_id: str, generation_id: str, pace: Pace, *, deadline: float, asked_at: float
+) -> Generation | None:
+    """Return the generation once it is done or failed, or None at the deadline.
+
+    :param deadline: seconds since 1970.
+    :param asked_at: when the song was asked for, seconds since 1970; the pace counts from it.
+    :raises CredentialsError: the connection cannot be used where this runs.
+    """
+    failures = without_file = 0
+    status = ""
+    while await clock.sleep_until(deadline, _delay(pace, asked_at, failures)):
+        found = await _one_poll(conn_id, generation_id, deadline, failures)
+        if found is None:
+            failures += 1
+            continue
+        failures = 0
+        if found.status != status:
+            status = found.status
+            log.info("Generation %s is %s after %.0f s", generation_id, status, clock.now() - asked_at)
+        if found.failed:
+            return found
+        if found.done:
+            without_file += found.audio_url is None
+            if found.audio_url or without_file >= _POLLS_WITHOUT_FILE:
+                return found
+    return None
+
+
+def _delay(pace: Pace, asked_at: float, failures: int) -> float:
+    usual = pace.delay(clock.now() - asked_at)
+    return max(usual, backoff(failures)) if failures else usual
+
+
+async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures: int) -> Generation | None:
+    client = await async_client_of(conn_id)
+    try:
+        return await client.call(endpoints.poll(generation_id))
+    except (ApiError, ApiUnreachableError) as exc:
+        log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)
+        if isinstance(exc, AuthenticationError):
+            look_up_again(conn_id)
+        wait = getattr(exc, "retry_after", None)
+        if wait:
+            await clock.sleep_until(deadline, wait)
+        return None

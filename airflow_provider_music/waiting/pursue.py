@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Follows one song from wherever its record says it stands to its end, in any event loop, any number of times.
+
+Every copy of a wait reads the same record, so a restarted or doubled triggerer goes on where the other was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.record.song import SongRecord
+from airflow_provider_music.waiting.ask import Asker
+from airflow_provider_music.waiting.find import Finder
+from airflow_provider_music.waiting.order import Order
+from airflow_provider_music.waiting.pace import Pace
+from airflow_provider_music.waiting.poll import poll_until_done
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.record.song import Fact, Take
+
+log = logging.getLogger(__name__)
+
+#: accepted: the API gave an id (only where nobody waits longer). ready: the song can be fetched by a worker.
+#: completed: it is in storage. The rest are ends without a song; "error" means that waiting itself broke.
+Status = Literal["accepted", "ready", "completed", "failed", "unknown", "timeout", "error"]
+
+
+async def pursue(order: Order) -> dict[str, Any]:
+    """Follow a song to its end and return the event: small JSON, with no URL of audio and no secret."""
+    try:
+        status, more = await Pursuit(order).run()
+    except MusicError as exc:
+        log.exception("The wait for request %d broke", order.n)
+        status, more = "error", {"error": type(exc).__name__, "message": str(exc)}
+    return {"status": status, "song_url": order.song_url, "n": order.n, **more}
+
+
+class Pursuit:
+    """One wait.
+
+    :param order: the song.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._record = SongRecord(order.song_url)
+
+    async def run(self) -> tuple[Status, dict[str, Any]]:
+        """Return how it ended, and what an event says beside that."""
+        take = await self._read()
+        if take is None:
+            await Asker(self._order, self._record, patience=self._order.deadline).ask()
+            take = await self._read()
+        while take is not None:
+            if "delivered" in take or "completed" in take:
+                return "completed", {}
+            if "failed" in take:
+                return "failed", {}
+            if "unknown" in take:
+                return "unknown", {}
+            if "accepted" in take:
+                return await self._wait(take)
+            found = await Finder(self._order, self._record).find(take)
+            if found is None:
+                await self._write("unknown", reason="the usage log had no row of it before the deadline")
+            take = found or await self._read()
+        raise MusicError(f"The record in {self._order.song_url} vanished; nothing is sent.")
+
+    async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:
+        order = self._order
+        generation_id = str(take.generation_id)
+        if order.until_accepted:
+            return "accepted", {"generation_id": generation_id}
+        found = await poll_until_done(
+            order.conn_id,
+            generation_id,
+            Pace(order.usual_seconds, order.poll_interval),
+            deadline=order.deadline,
+            asked_at=written_at(take["intent"]),
+        )
+        if found is None:
+            return "timeout", {"generation_id": generation_id}
+        if found.failed:
+            reason = f"the API says {found.status}: {found.error or 'no reason given'}"
+            await self._write("failed", sent=True, error="GenerationFailedError", reason=reason)
+            return "failed", {"generation_id": generation_id}
+        return "ready", {"generation_id": generation_id}
+
+    async def _read(self) -> Take | None:
+        return await asyncio.to_thread(self._record.read, self._order.n)
+
+    async def _write(self, fact: Fact, **values: Any) -> None:
+        order = self._order
+        await asyncio.to_thread(lambda: self._record.write(order.n, fact, **order.stamp, **values))
+
+
+def written_at(fact: Mapping[str, Any]) -> float:
+    """When a fact was written, seconds since 1970."""
+    return datetime.fromisoformat(str(fact["written_at"])).timestamp()

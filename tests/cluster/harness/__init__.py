@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real Airflow for tests and for the demo, and all that it needs around it.
+
+==================  ==============================================================
+``processes``       start processes in a session of their own; find and end them all
+``settings``        what a small, quick, quiet Airflow 2.11 or 3.x needs in its environment
+``rest``            the REST API of either version: runs, task states, XCom, clears, pools
+``watch``           follow a run to its end, keeping every change of state with its time
+``standalone``      ``airflow standalone``: the three above put together
+``sandbox``         the music API on loopback, as a process, and what it was asked
+``reference``       a reference track of half a minute
+==================  ==============================================================
+
+A larger cluster (Postgres, two triggerers) belongs beside ``standalone``, on the same four modules below it.
+"""
