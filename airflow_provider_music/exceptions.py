@@ -17,6 +17,7 @@
         │   └── ServerFailureError         retry can help: 5xx in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
+        ├── ResubmissionLostError          retry can help: on_unknown="resubmit", and this try's answers are lost
         ├── GenerationFailedError          retry can help: the API says that the generation failed; it is not billed
         ├── GenerationTimeoutError         retry can help: the deadline passed; the song is still being made and paid
         │   └── GenerationSensorTimeout    the same from the sensor, as Airflow's sensors say it (ends the task)
@@ -129,6 +130,10 @@ class UnknownOutcomeError(MusicError, AirflowFailException):
     """The answer to a paid request is lost: it may have been billed, and is not sent again by itself."""
 
 
+class ResubmissionLostError(MusicError):
+    """Under ``on_unknown="resubmit"``: the answers of this try are lost too; the next try asks once more."""
+
+
 class GenerationFailedError(MusicError):
     """The API took the request and says that the generation failed. It is not billed."""
 
@@ -151,3 +156,13 @@ class RecordError(MusicError):
 
 class ChangedRequestError(RecordError, AirflowFailException):
     """The task's request changed while a song asked for earlier is still under way."""
+
+
+def named(name: object, message: str) -> MusicError:
+    """Make the error of that class name, as facts and events keep it; an unknown name is a plain MusicError."""
+    found = globals().get(str(name))
+    if isinstance(found, type) and issubclass(found, MusicError):
+        # InvalidRequestError and its like have a head line of their own, which the message already has.
+        if not issubclass(found, InvalidRequestError):
+            return found(message)
+    return MusicError(message)

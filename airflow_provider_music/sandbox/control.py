@@ -31,13 +31,20 @@ if TYPE_CHECKING:
 _MAX_ROWS = 100_000
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _loopback_only(
     handler: Callable[[World, dict[str, Any]], dict[str, Any]],
 ) -> Callable[[Request], Awaitable[Response]]:
     """Make an endpoint of a function from the state and a JSON object to a JSON object."""
 
     async def endpoint(request: Request) -> Response:
-        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
+        if not _is_loopback(request.client.host if request.client else ""):
             return JSONResponse({"error": "the controls answer on loopback only"}, 403)
         try:
             body = dict(json.loads(await request.body() or b"{}"))
@@ -96,9 +103,9 @@ def add_rows(world: World, body: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(count, int) or not 0 <= count <= _MAX_ROWS:
         raise ValueError(f"count is a whole number up to {_MAX_ROWS}")
     now = time.time()
-    for number in range(count):
+    for _ in range(count):
         inference_id = secrets.token_urlsafe(16)[:21]
-        row = LogRow(now + number * 1e-3, now, None, "minimax/music-2.6", False, 390_000, inference_id, None)  # noqa: FBT003
+        row = LogRow(now, now, None, "minimax/music-2.6", False, 390_000, inference_id, None)  # noqa: FBT003
         world.ledger.rows.append(row)
     return {"rows": len(world.ledger.rows)}
 

@@ -65,7 +65,8 @@ class SongShelf:
 
     async def get(self, spec: SongSpec) -> Audio:
         """Return the song, from the shelf or made in a thread."""
-        return self._kept(spec) or await asyncio.to_thread(self._make, spec)
+        kept = self._kept(spec)
+        return kept if kept is not None else await asyncio.to_thread(self._make, spec)
 
     def _kept(self, spec: SongSpec) -> Audio | None:
         with self._lock:

@@ -123,6 +123,12 @@ class World:
         self.faults.clear()
         self._start_afresh()
 
+    def resume(self) -> None:
+        """Go on with the songs that were in the making when the server stopped."""
+        for generation in self.generations.values():
+            if not generation.done:
+                self.spawn(self.make(generation))
+
     def spawn(self, job: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a job that outlives its request."""
         task = asyncio.create_task(job)

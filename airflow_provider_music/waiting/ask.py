@@ -72,6 +72,8 @@ class Asker:
             "conn_id": order.conn_id,
             "fingerprint": order.fingerprint,
             "resubmission": order.resubmission,
+            "asked_format": order.asked_format,
+            "sample_rate_hz": order.sample_rate_hz,
         }
         try:
             return await asyncio.to_thread(lambda: self._record.write(order.n, "intent", **intent))

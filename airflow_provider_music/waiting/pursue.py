@@ -42,6 +42,31 @@ async def pursue(order: Order) -> dict[str, Any]:
     return {"status": status, "song_url": order.song_url, "n": order.n, **more}
 
 
+async def watch(
+    conn_id: str,
+    generation_id: str,
+    *,
+    usual_seconds: float,
+    poll_interval: float | None,
+    deadline: float,
+    asked_at: float,
+) -> dict[str, Any]:
+    """Wait for a generation that somebody else asked for, and return the event."""
+    more: dict[str, Any] = {}
+    status: Status
+    try:
+        found = await poll_until_done(
+            conn_id, generation_id, Pace(usual_seconds, poll_interval), deadline=deadline, asked_at=asked_at
+        )
+        status = "timeout" if found is None else "failed" if found.failed else "ready"
+        if found is not None and found.failed:
+            more = {"message": f"the API says {found.status}: {found.error or 'no reason given'}"}
+    except MusicError as exc:
+        log.exception("The wait for generation %s broke", generation_id)
+        status, more = "error", {"error": type(exc).__name__, "message": str(exc)}
+    return {"status": status, "generation_id": generation_id, **more}
+
+
 class Pursuit:
     """One wait.
 

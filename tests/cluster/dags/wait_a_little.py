@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The harness's own DAG: a task that waits in the triggerer, and two copies of one that takes what it says."""
+"""The harness's own DAG: a task that waits in the triggerer, and two that take what it says."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -8,9 +8,9 @@
 ``rest``            the REST API of either version: runs, task states, XCom, clears, pools
 ``watch``           follow a run to its end, keeping every change of state with its time
 ``standalone``      ``airflow standalone``: the three above put together
-``sandbox``         the music API on loopback, as a process, and what it was asked
-``reference``       a reference track of half a minute
+``logs``            what tasks logged, and how to read it
+``sandbox``         the music API on loopback as a process, and a reference track to send to it
 ==================  ==============================================================
 
-A larger cluster (Postgres, two triggerers) belongs beside ``standalone``, on the same four modules below it.
+A larger cluster (Postgres, two triggerers) belongs beside ``standalone``, on the same modules under it.
 """

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that can be found again and ended to the last one.
 
-Airflow puts tasks, DAG parsing and web workers into process groups of their own, so a group is not enough to find
-them all. Nobody leaves the *session*, though: everything that is started here begins one, and whoever is in it is ours.
+Airflow puts tasks, DAG parsing and web workers into process groups of their own, so a group is not enough to
+find them all. Nobody leaves the *session*, though: what is started here begins one, and all in it are ours.
 """
 
 import atexit
@@ -59,7 +59,9 @@ class Session:
 
     def find(self, *words: str) -> list[psutil.Process]:
         """Those of ours whose command line holds all the words."""
-        return [process for process in self.members() if all(word in _command_line(process) for word in words)]
+        return [
+            process for process in self.members() if all(word in _command_line(process) for word in words)
+        ]
 
     def kill(self, *words: str) -> list[int]:
         """`kill -9` those of ours whose command line holds all the words; their ids are returned."""
@@ -137,8 +139,8 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def _stop_all() -> None:
-    for session in list(_ALIVE):
-        session.stop(grace=5.0)
+    while _ALIVE:
+        _ALIVE[-1].stop(grace=5.0)
 
 
 atexit.register(_stop_all)

@@ -91,6 +91,6 @@ def _only_2() -> dict[str, str]:
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
         "AIRFLOW__WEBSERVER__WORKERS": "1",
         "AIRFLOW__WEBSERVER__SHOW_RECENT_STATS_FOR_COMPLETED_RUNS": "False",
-        # SQLite with several workers is refused by default; one small cluster on one machine is what it can do.
+        # 2.11 refuses several workers on SQLite; one small cluster on one machine is what it can bear.
         "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import settings
+from harness import logs, settings
 from harness.processes import Session, tail
 from harness.rest import Api, ClusterError
 from harness.watch import Change, Watch
@@ -51,16 +51,16 @@ class Standalone:
 
     def start(self, say: Callable[[str], None] | None = None, timeout: float = 240.0) -> None:
         """Start Airflow and wait until all components are healthy, saying which one has come up."""
-        process = self.processes.start("standalone", [sys.executable, "-m", "airflow", "standalone"])
         deadline = time.monotonic() + timeout
+        process = self.processes.start("standalone", [sys.executable, "-m", "airflow", "standalone"])
         healthy: set[str] = set()
         try:
             while not healthy.issuperset(_COMPONENTS):
                 self._check_starting(process, deadline)
                 time.sleep(0.5)
                 now = {name for name, status in self.api.health().items() if status == "healthy"}
-                for name in sorted(now - healthy):
-                    _say(say, f"{name} is up")
+                if say and now - healthy:
+                    say(f"up: {', '.join(sorted(now - healthy))}")
                 healthy |= now
         except BaseException:
             self.stop()
@@ -94,13 +94,29 @@ class Standalone:
                 raise ClusterError(f"no DAG {dag_id} in {self.dags_folder} after {timeout:.0f} s")
             time.sleep(0.5)
 
+    def finish(self, watch: Watch, timeout: float = 300.0) -> Watch:
+        """Wait for a run to succeed; if it does not, say which task failed and what it logged."""
+        if watch.until_end(timeout) != "success":
+            raise ClusterError(self.explain(watch))
+        return watch
+
+    def explain(self, watch: Watch) -> str:
+        """Say how each task of a run ended, with the end of the log of those that failed."""
+        tasks = self.api.tasks(watch.dag_id, watch.run_id)
+        lines = [
+            f"{watch.dag_id} {watch.run_id}: " + ", ".join(f"{task.name} {task.state}" for task in tasks)
+        ]
+        for task in tasks:
+            if task.state in ("failed", "up_for_retry"):
+                log = logs.readable(self.task_log(watch, task.task_id, task.try_number, task.map_index))
+                lines += [f"--- log of {task.name}, try {task.try_number}:", *log.splitlines()[-25:]]
+        return "\n".join(lines)
+
     def task_log(self, watch: Watch, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Read what one try of a task logged, on the worker and in the triggerer."""
-        folder = self.home / "logs" / f"dag_id={watch.dag_id}" / f"run_id={watch.run_id}" / f"task_id={task_id}"
-        if map_index >= 0:
-            folder /= f"map_index={map_index}"
-        files = sorted(folder.glob(f"attempt={try_number}.log*"))
-        return "\n".join(file.read_text(errors="replace") for file in files)
+        return logs.of_task(
+            self.home, watch.dag_id, watch.run_id, task_id, try_number=try_number, map_index=map_index
+        )
 
     def kill_triggerer(self) -> list[int]:
         """`kill -9` the triggerer and its children; `start_triggerer` brings a new one."""
@@ -127,7 +143,9 @@ class Standalone:
     def cli_json(self, *arguments: str) -> Any:
         """Run one `airflow` command with `--output json`; lines before the JSON are chatter."""
         printed = self.cli(*arguments, "--output", "json")
-        start = min(place for mark in "[{" if (place := printed.find(f"\n{mark}")) >= 0 or printed[:1] == mark)
+        start = min(
+            place for mark in "[{" if (place := printed.find(f"\n{mark}")) >= 0 or printed[:1] == mark
+        )
         return json.loads(printed[max(start, 0) :])
 
     def files(self) -> list[Path]:
@@ -137,10 +155,9 @@ class Standalone:
     def _check_starting(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         if process.poll() is not None:
             raise ClusterError(f"airflow standalone ended with {process.returncode}:\n{tail(self.log_path)}")
+        if "address already in use" in self.log_path.read_text(errors="replace").lower():
+            raise ClusterError(f"somebody took one of Airflow's ports: try again\n{tail(self.log_path)}")
         if time.monotonic() > deadline:
-            raise ClusterError(f"airflow standalone is not healthy: {self.api.health()}\n{tail(self.log_path)}")
-
-
-def _say(say: Callable[[str], None] | None, line: str) -> None:
-    if say:
-        say(line)
+            raise ClusterError(
+                f"airflow standalone is not healthy: {self.api.health()}\n{tail(self.log_path)}"
+            )

@@ -1,0 +1,8 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The operators, for DAG files; importing them loads nothing heavier than the standard library and Airflow."""
+
+from airflow_provider_music.operators.generate import GenerateMusicOperator
+from airflow_provider_music.operators.upload import UploadReferenceOperator
+
+__all__ = ["GenerateMusicOperator", "UploadReferenceOperator"]

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Sends a reference track."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class UploadReferenceOperator(BaseOperator):
+    """Send a reference track to the API and hand its ids on.
+
+    The file is streamed from wherever it lies, and checked before a byte leaves: it exists, is WAV or MP3 by
+    its content, is longer than 10 s and at most 10 min. Source: docs.aimlapi.com, music-01, upload.
+
+    :param file: any ``ObjectStoragePath`` URL (``s3://conn@bucket/ref.mp3``) or local path; templated.
+    :param purpose: ``song`` (vocals and accompaniment: both ids), ``voice`` (a cappella singing: voice_id) or
+        ``instrumental`` (accompaniment: instrumental_id); templated.
+    :param conn_id: Airflow connection id; templated.
+    :return: ``voice_id``, ``instrumental_id`` (None where the purpose gives none), ``purpose``, ``file``,
+        ``sha256``, ``trace_id``; each also under its own XCom key.
+    :raises InvalidReferenceError: the file or purpose is not what the API takes; nothing was sent.
+    :raises ApiError: the API refused the track.
+    """
+
+    template_fields: Sequence[str] = ("file", "purpose", "conn_id")
+    ui_color = "#dcebf5"
+
+    def __init__(self, *, file: str, purpose: str = "song", conn_id: str = "music_default", **kwargs: Any) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.file = file
+        self.purpose = purpose
+        self.conn_id = conn_id
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Check the file and send it."""
+        from airflow_provider_music.api import endpoints
+        from airflow_provider_music.audio.reference import open_reference
+        from airflow_provider_music.hooks.music import MusicHook
+
+        with open_reference(self.file, self.purpose) as reference:
+            client = MusicHook(self.conn_id).get_conn()
+            facts = reference.facts
+            self.log.info(
+                "Sending %s: %s, %.1f s, %d bytes, as %s",
+                self.file,
+                facts.format,
+                (facts.duration_ms or 0) / 1000,
+                facts.size_bytes,
+                self.purpose,
+            )
+            ids = client.call(
+                endpoints.upload(reference.file, reference.filename, reference.content_type, self.purpose)
+            )
+            sha256 = reference.file.hexdigest()
+        _check_ids(self.purpose, ids)
+        self.log.info("Uploaded: voice_id %s, instrumental_id %s", ids.voice_id, ids.instrumental_id)
+        return {
+            "voice_id": ids.voice_id,
+            "instrumental_id": ids.instrumental_id,
+            "purpose": self.purpose,
+            "file": str(self.file),
+            "sha256": sha256,
+            "trace_id": ids.trace_id,
+        }
+
+
+def _check_ids(purpose: str, ids: Any) -> None:
+    from airflow_provider_music.exceptions import ApiError
+
+    expected = {
+        "song": ("voice_id", "instrumental_id"),
+        "voice": ("voice_id",),
+        "instrumental": ("instrumental_id",),
+    }[purpose]
+    missing = [name for name in expected if getattr(ids, name) is None]
+    if missing:
+        raise ApiError(f"The upload as {purpose!r} was answered without {' and '.join(missing)}; a retry sends it again.")

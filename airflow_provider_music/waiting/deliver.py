@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a song that is ready to the result that a task returns: landed, recorded, handed on. Runs on workers."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.api import endpoints
+from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError
+from airflow_provider_music.hooks.clients import sync_client_of
+from airflow_provider_music.storage.download import LinkExpiredError, download
+from airflow_provider_music.storage.landing import AskedAudio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.api.answers import Generation
+    from airflow_provider_music.record.song import SongRecord, Take
+    from airflow_provider_music.storage.folder import Folder
+
+log = logging.getLogger(__name__)
+
+#: What operators and sensor return, in this order.
+RESULT_KEYS = (
+    "generation_id",
+    "model",
+    "status",
+    "audio_uri",
+    "audio",
+    "usage",
+    "submissions",
+    "trace_id",
+    "record_uri",
+)
+NO_USAGE = {"credits_used": None, "usd_spent": None}
+
+
+def fetch(
+    conn_id: str, generation_id: str, folder: Folder, asked: AskedAudio, *, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Ask once more where the song lies, land it in ``folder``, and return the values of its completed fact.
+
+    :param before: usage and trace id known from the submit's answer; a poll may be silent about them.
+    :raises GenerationFailedError: the API has changed its mind about the generation.
+    :raises AudioError: there is no file, or it is not the audio asked for.
+    """
+    client = sync_client_of(conn_id)
+    before = before or {}
+    for last_try in (False, True):
+        found = client.call(endpoints.poll(generation_id))
+        if found.failed:
+            raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
+        if not found.done or found.audio_url is None:
+            raise AudioError(
+                f"Generation {generation_id} is {found.status!r}, but the API names no audio file. A retry asks for "
+                "the file again, not for a new song."
+            )
+        try:
+            landed = download(client.settings, found.audio_url, folder, asked)
+        except LinkExpiredError:
+            if last_try:
+                raise
+            log.warning("The link to generation %s has expired; asking for a fresh one", generation_id)
+            continue
+        return {
+            "generation_id": generation_id,
+            "audio_uri": landed.url,
+            "audio": landed.as_dict(),
+            "usage": _usage(found, before),
+            "trace_id": found.trace_id or before.get("trace_id"),
+        }
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def result_of(record: SongRecord, take: Take) -> dict[str, Any]:
+    """Build what the task returns, from the record alone."""
+    if "completed" in take:
+        fact = take["completed"]
+        return _in_order(
+            {
+                **{key: fact.get(key) for key in RESULT_KEYS},
+                "model": fact.get("model") or take["intent"].get("model"),
+                "status": "completed",
+                "submissions": record.submissions(take.n),
+                "record_uri": record.fact_url(take.n, "completed"),
+            }
+        )
+    fact = take["accepted"]
+    return _in_order(
+        {
+            "generation_id": fact["generation_id"],
+            "model": take["intent"].get("model"),
+            "status": "accepted",
+            "audio_uri": None,
+            "audio": {
+                "format": take["intent"].get("asked_format"),
+                "size_bytes": None,
+                "duration_ms": None,
+                "sample_rate_hz": take["intent"].get("sample_rate_hz"),
+                "bitrate_bps": None,
+                "sha256": None,
+            },
+            "usage": fact.get("usage") or NO_USAGE,
+            "submissions": record.submissions(take.n),
+            "trace_id": fact.get("trace_id"),
+            "record_uri": record.fact_url(take.n, "accepted"),
+        }
+    )
+
+
+def hand_on(record: SongRecord, n: int, stamp: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result and write down that the task did: from here on only a clear makes a new song.
+
+    :raises MusicError: the record does not hold a song.
+    """
+    take = record.read(n)
+    if take is None or not ("completed" in take or "accepted" in take):
+        raise MusicError(f"The record in {record.take_folder(n).url} holds no song to deliver.")
+    result = result_of(record, take)
+    record.write(n, "delivered", **stamp, status=result["status"])
+    return result
+
+
+def _usage(found: Generation, before: Mapping[str, Any]) -> dict[str, Any]:
+    known = before.get("usage") or NO_USAGE
+    now = found.usage.as_dict()
+    return {key: now[key] if now[key] is not None else known.get(key) for key in now}
+
+
+def _in_order(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: result[key] for key in RESULT_KEYS}
