@@ -36,7 +36,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._wake: Callable[[], object] = int  # nothing to wake yet
+        self._wake: Callable[[], object] = lambda: None
 
     async def main_loop(self) -> None:
         """Tick as uvicorn does, until told to stop."""
@@ -49,7 +49,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Cut the connections and end the requests."""
-        for listener in [*self.servers, *(sockets or [])]:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
             listener.close()
         tasks = list(self.server_state.tasks)
         for task in tasks:

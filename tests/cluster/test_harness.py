@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The harness does what it says, on whichever Airflow runs it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -103,10 +104,11 @@ def test_a_signal_in_mid_start_leaves_no_process(tmp_path):
     env = {"PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen([sys.executable, "-c", _START_AND_HANG, str(tmp_path)], env=env)
     started = _wait_for_children(process.pid, count=3)
+    sessions = {os.getsid(child.pid) for child in started} - {os.getsid(0)}
     process.terminate()
     process.wait(60)
-    left = [child.pid for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert left == []
+    assert sessions
+    assert [pid for pid in psutil.pids() if _is_in(pid, sessions)] == []
 
 
 def _wait_for_children(pid: int, count: int) -> list[psutil.Process]:
@@ -117,6 +119,13 @@ def _wait_for_children(pid: int, count: int) -> list[psutil.Process]:
             return found
         time.sleep(0.2)
     raise AssertionError("airflow standalone started nothing")
+
+
+def _is_in(pid: int, sessions: set[int]) -> bool:
+    try:
+        return os.getsid(pid) in sessions and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def _tasks(airflow, run):

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""A new song in the voice and sound of a reference track: upload, generate, wait without a worker.
+
+The reference is a WAV or MP3 of more than 10 s and at most 10 min; its place is in the Airflow Variable
+``music_reference``, as a path or any URL that ``ObjectStoragePath`` takes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_music.operators.music import GenerateMusicOperator, UploadReferenceOperator
+
+with DAG(
+    dag_id="cover_from_reference",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    schedule=None,
+    catchup=False,
+    # A retry finds the song that was paid for; it does not ask for another.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    tags=["music"],
+    doc_md=__doc__,
+):
+    upload = UploadReferenceOperator(
+        task_id="upload",
+        file="{{ var.value.get('music_reference', '/opt/airflow/reference.mp3') }}",
+        purpose="song",
+    )
+
+    song = GenerateMusicOperator(
+        task_id="song",
+        model="music-01",
+        lyrics="##The river keeps the lantern light\nand carries it along\n\nWe row until the end of night\nand leave behind a song##",
+        refer_voice=upload.output["voice_id"],
+        refer_instrumental=upload.output["instrumental_id"],
+        audio_setting={"sample_rate": 44100, "bitrate": 256000, "format": "mp3"},
+        timeout=timedelta(minutes=15),
+    )
+
+    upload >> song

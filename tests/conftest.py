@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every test shares: an Airflow that needs no database, a sandbox, and a stand-in for the task runner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+# Before Airflow is imported anywhere: its folder must not be the user's.
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-music-tests-"))
+os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_music.waiting import clock
+
+pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def no_hold_back(monkeypatch):
+    """The trigger's first seconds are for a real scheduler."""
+    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def output_dir(tmp_path):
+    return tmp_path / "songs"
+
+
+@dataclass
+class FakeAirflow:
+    """Runs a task's tries as Airflow does: execute, defer, run the trigger, resume on a fresh context."""
+
+    run_id: str = "scheduled__2026-11-01T00:00:00+00:00"
+    map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 2
+    deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def context(self, task: Any) -> dict[str, Any]:
+        ti = SimpleNamespace(
+            dag_id="dag",
+            run_id=self.run_id,
+            task_id=task.task_id,
+            map_index=self.map_index,
+            try_number=self.try_number,
+            max_tries=self.max_tries,
+        )
+        return {"ti": ti, "task_instance": ti, "run_id": self.run_id}
+
+    def run(self, task: Any) -> Any:
+        """One try, from execute to its end."""
+        try:
+            return task.execute(self.context(task))
+        except TaskDeferred as deferred:
+            return self.resume(task, deferred)
+
+    def resume(self, task: Any, deferred: TaskDeferred) -> Any:
+        path, kwargs = deferred.trigger.serialize()
+        self.deferrals.append((path, kwargs))
+        event = asyncio.run(self.fire(deferred.trigger.__class__(**kwargs)))
+        self.events.append(event)
+        try:
+            return getattr(task, deferred.method_name)(self.context(task), event)
+        except TaskDeferred as again:
+            return self.resume(task, again)
+
+    async def fire(self, trigger: Any) -> dict[str, Any]:
+        events = [event.payload async for event in trigger.run()]
+        assert len(events) == 1
+        return events[0]
+
+    def retry(self) -> None:
+        """Airflow starts another try."""
+        self.try_number += 1
+
+    def clear(self, retries: int = 2) -> None:
+        """A person clears the task, which raises max_tries."""
+        self.max_tries = self.try_number + retries
+        self.try_number += 1
+
+
+@pytest.fixture
+def airflow():
+    return FakeAirflow()
+
+
+@pytest.fixture
+def quick_clock(monkeypatch):
+    """Waits end at once, and time goes on by what was waited."""
+    skipped = 0.0
+    real_now = clock.now
+
+    async def sleep(seconds: float) -> None:
+        nonlocal skipped
+        skipped += seconds
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(clock, "now", lambda: real_now() + skipped)
+    monkeypatch.setattr(clock, "sleep", sleep)
