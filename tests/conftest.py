@@ -19,6 +19,7 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.waiting import clock
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
@@ -28,6 +29,13 @@ pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 def no_hold_back(monkeypatch):
     """The trigger's first seconds are for a real scheduler."""
     monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch):
+    """Looks for a lost answer follow each other quickly, and a silent owner is given up soon."""
+    monkeypatch.setattr("airflow_provider_music.waiting.find._WATCH_SECONDS", 0.02)
+    monkeypatch.setattr("airflow_provider_music.waiting.lease.SILENCE_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -75,7 +83,10 @@ class FakeAirflow:
             return self.resume(task, again)
 
     async def fire(self, trigger: Any) -> dict[str, Any]:
-        events = [event.payload async for event in trigger.run()]
+        try:
+            events = [event.payload async for event in trigger.run()]
+        finally:
+            await close_clients()
         assert len(events) == 1
         return events[0]
 

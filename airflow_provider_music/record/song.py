@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_music.exceptions import RecordError
+from airflow_provider_music.exceptions import OutputError, RecordError
 from airflow_provider_music.storage.folder import Folder, safe_name
 
 if TYPE_CHECKING:
@@ -141,6 +141,10 @@ class SongRecord:
         url = folder.url_of(f"{fact}.json")
         try:
             content = folder.read(f"{fact}.json")
+        except NotADirectoryError as exc:
+            raise OutputError(
+                f"The output folder cannot be used: {exc}; nothing was sent. Give an output_dir that is a folder."
+            ) from exc
         except OSError as exc:
             raise RecordError(f"The record {url} cannot be read: {exc}. Nothing is sent until it can be.") from exc
         if content is None:

@@ -81,16 +81,16 @@ def _add(left: array[int], right: array[int]) -> array[int]:
     return array("h", map(operator.add, left, right))
 
 
-def _phrase(text: str) -> list[tuple[int | None, int]]:
-    """Return the words as (letter's number or None for a rest, length in eighth notes)."""
-    notes: list[tuple[int | None, int]] = []
+def _phrase(text: str, motif: bytes) -> list[tuple[int | None, int]]:
+    """Return motif and words as (letter's number or None for a rest, length in eighth notes)."""
+    notes: list[tuple[int | None, int]] = [(number, 1) for number in motif]
     for line in text.split("\n"):
         for word in line.split():
             letters = [ord(char.lower()) for char in word if char.isalnum()]
             length = 2 if len(letters) <= 3 else 1  # noqa: PLR2004 - short words are sung longer
             notes += [(letter, length) for letter in letters[::2]]
         notes.append((None, 1 if line.strip() else 2))
-    return notes if any(pitch is not None for pitch, _ in notes) else [(97, 2), (101, 2), (105, 2), (None, 2)]
+    return notes
 
 
 def compose(
@@ -111,7 +111,8 @@ def compose(
     total = max(1, round(seconds * rate))
     length = -(-total // (step * _STEPS_PER_BAR)) * step * _STEPS_PER_BAR
     silence = array("h", bytes(2 * length))
-    over = _join(_lead(text, mode, key, (step, rate)), length) if lead else silence
+    notes = _phrase(text, dice[3:7])  # the motif tells songs apart whose words are alike
+    over = _join(_lead(notes, mode, key, (step, rate)), length) if lead else silence
     under = _join((_backing_bar(key, chord, step, rate) for chord in cycle(_CHORDS[mode])), length)
     return (_add(over, under) if backing else over)[:total]
 
@@ -123,10 +124,12 @@ def _join(parts: Iterator[array[int]], length: int) -> array[int]:
     return joined[:length]
 
 
-def _lead(text: str, mode: str, key: int, pace: tuple[int, int]) -> Iterator[array[int]]:
+def _lead(
+    notes: list[tuple[int | None, int]], mode: str, key: int, pace: tuple[int, int]
+) -> Iterator[array[int]]:
     """Yield the melody note by note, over and over; the pace is samples per eighth note and per second."""
     scale, (step, rate) = _SCALES[mode], pace
-    for letter, steps in cycle(_phrase(text)):
+    for letter, steps in cycle(notes):
         if letter is None:
             yield array("h", bytes(2 * step * steps))
             continue

@@ -73,7 +73,8 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """Return a listening socket, on a free port if ``port`` is 0, and its base URL."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off; without, every answer takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     listener.listen(2048)

@@ -13,6 +13,11 @@ def test_the_same_words_make_the_same_samples():
     assert compose(WORDS, "seed", 3, 16000) == compose(WORDS, "seed", 3, 16000)
 
 
+def test_words_that_differ_in_one_letter_make_different_songs():
+    songs = {compose("a calm song", f"seed {number}", 2, 16000).tobytes() for number in range(40)}
+    assert len(songs) == 40
+
+
 def test_other_words_or_another_seed_make_another_song():
     song = compose(WORDS, "seed", 3, 16000)
     assert compose("Another song altogether", "seed", 3, 16000) != song
