@@ -24,7 +24,7 @@ from airflow_provider_music.sandbox.replies import (
 from airflow_provider_music.sandbox.signing import is_good, signed_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
@@ -161,6 +161,6 @@ def _file_response(request: Request, generation: Generation, data: bytes) -> Res
     return StreamingResponse(_chunks(view), status, headers, media_type)
 
 
-def _chunks(view: memoryview) -> Iterator[bytes]:
+async def _chunks(view: memoryview) -> AsyncIterator[bytes]:
     for start in range(0, len(view), _CHUNK_BYTES):
         yield bytes(view[start : start + _CHUNK_BYTES])

@@ -25,7 +25,7 @@ def reference(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory) -> Iterator[SandboxProcess]:
     """The music API; a song takes it 8 s unless a test says otherwise."""
-    process = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--delay", "8", key=KEY)
+    process = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--delay", "8", "--key", KEY, key=KEY)
     yield process
     process.stop()
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -39,7 +40,7 @@ class Api:
 
     def finished(self, number: str) -> dict[str, Any]:
         while (body := self.poll(number).json())["status"] in {"queued", "generating"}:
-            pass
+            time.sleep(0.005)
         return body
 
     def song(self, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -53,6 +54,12 @@ class Api:
 
     def generate(self, **body: Any) -> httpx.Response:
         return self.http.post(GENERATE, json={**LYRICS, **body})
+
+    def first_row(self) -> dict[str, Any]:
+        """Wait for the log's first row, well below the log's limit of requests."""
+        while not (rows := self.rows()["data"]):
+            time.sleep(0.02)
+        return rows[0]
 
     def rows(self, **query: Any) -> dict[str, Any]:
         response = self.http.get("/v2/logs", params={"period": "24h", **query})

@@ -105,6 +105,11 @@ class Api:
             body["logical_date"] = None
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
+    def run_ids(self, dag_id: str) -> list[str]:
+        """Ids of the runs of a DAG, the scheduled ones too."""
+        body = self.call("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 100})
+        return [str(run["dag_run_id"]) for run in body["dag_runs"]]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
         return str(self.call("GET", _run(dag_id, run_id))["state"])
@@ -155,8 +160,14 @@ class Api:
         return {key: value for key, value in body.items() if key.endswith("slots")}
 
     def create_pool(self, name: str, slots: int) -> None:
-        """Make a pool."""
-        self.call("POST", "/pools", json={"name": name, "slots": slots})
+        """Make a pool in which deferred tasks count as well."""
+        self.call("POST", "/pools", json={"name": name, "slots": slots, "include_deferred": True})
+
+    def asset_uris(self) -> list[str]:
+        """URIs of the assets (2.11: datasets) that tasks have updated, latest last."""
+        what = "asset" if IS_3 else "dataset"
+        body = self.call("GET", f"/{what}s/events", params={"limit": 100})
+        return [str(event["uri" if IS_3 else "dataset_uri"]) for event in body[f"{what}_events"]]
 
     def import_errors(self) -> dict[str, str]:
         """DAG file and traceback of each that Airflow could not read."""

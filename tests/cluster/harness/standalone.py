@@ -17,6 +17,7 @@ from harness.rest import Api, ClusterError
 from harness.watch import Change, Watch
 
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", *(("dag_processor",) if settings.IS_3 else ()))
+_SAY_EVERY_S = 10.0
 
 
 class Standalone:
@@ -50,18 +51,19 @@ class Standalone:
         self.stop()
 
     def start(self, say: Callable[[str], None] | None = None, timeout: float = 240.0) -> None:
-        """Start Airflow and wait until all components are healthy, saying which one has come up."""
-        deadline = time.monotonic() + timeout
+        """Start Airflow and wait until all components are healthy, saying now and then which are missing."""
         process = self.processes.start("standalone", [sys.executable, "-m", "airflow", "standalone"])
-        healthy: set[str] = set()
+        begun = said = time.monotonic()
+        missing = set(_COMPONENTS)
         try:
-            while not healthy.issuperset(_COMPONENTS):
-                self._check_starting(process, deadline)
+            while missing:
+                self._check_starting(process, begun + timeout)
                 time.sleep(0.5)
-                now = {name for name, status in self.api.health().items() if status == "healthy"}
-                if say and now - healthy:
-                    say(f"up: {', '.join(sorted(now - healthy))}")
-                healthy |= now
+                healthy = {name for name, status in self.api.health().items() if status == "healthy"}
+                changed, missing = bool(missing & healthy), missing - healthy
+                if say and (changed or time.monotonic() - said > _SAY_EVERY_S):
+                    said = time.monotonic()
+                    say(f"not up yet: {', '.join(sorted(missing))}" if missing else "all of Airflow is up")
         except BaseException:
             self.stop()
             raise
@@ -83,6 +85,17 @@ class Standalone:
         self.wait_for_dag(dag_id)
         self.api.unpause(dag_id)
         return Watch(self.api, dag_id, self.api.trigger(dag_id, conf), pool=pool, on_change=on_change)
+
+    def scheduled_run(self, dag_id: str, timeout: float = 120.0) -> Watch:
+        """Unpause a DAG that has a schedule, and watch the run that the scheduler starts by itself."""
+        self.wait_for_dag(dag_id)
+        self.api.unpause(dag_id)
+        deadline = time.monotonic() + timeout
+        while not (run_ids := self.api.run_ids(dag_id)):
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the scheduler started no run of {dag_id} in {timeout:.0f} s")
+            time.sleep(0.5)
+        return Watch(self.api, dag_id, run_ids[0])
 
     def wait_for_dag(self, dag_id: str, timeout: float = 120.0) -> None:
         """Wait until Airflow has read a DAG; a DAG file that cannot be read is told at once."""
