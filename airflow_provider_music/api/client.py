@@ -55,7 +55,7 @@ class MusicClient:
             return self._send(call)
 
     def _send(self, call: Call[T]) -> T:
-        with self._http.stream(call.method, call.path, **call.arguments) as response:
+        with transports.quiet(), self._http.stream(call.method, call.path, **call.arguments) as response:
             answer = _Answer(response, self.settings)
             for chunk in response.iter_raw():
                 answer.add(chunk)
@@ -123,8 +123,9 @@ class AsyncMusicClient:
         await self._paid.aclose()
 
     async def _send(self, http: httpx.AsyncClient, call: Call[T]) -> T:
-        async with http.stream(call.method, call.path, **call.arguments) as response:
-            return call.read(await self._whole(response), call.what)
+        with transports.quiet():
+            async with http.stream(call.method, call.path, **call.arguments) as response:
+                return call.read(await self._whole(response), call.what)
 
     async def _whole(self, response: httpx.Response) -> httpx.Response:
         answer = _Answer(response, self.settings)

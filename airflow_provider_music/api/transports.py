@@ -17,7 +17,9 @@ Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and CA bundles (``SSL_CERT_FILE``, ``SSL
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
+import logging
 import os
 import platform
 import ssl
@@ -39,6 +41,30 @@ USER_AGENT = (
 
 #: What a song's host or the API may send before anybody has to answer for it; redirects are never followed.
 _POLL_CONNECTIONS = 100
+
+
+_quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("airflow_provider_music_quiet", default=False)
+
+
+class _Quiet(logging.Filter):
+    """Drops httpx's own lines about this package's requests: they show whole URLs, and signed URLs are secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the signature of logging
+        return not _quiet.get()
+
+
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    logging.getLogger(_name).addFilter(_Quiet())
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep httpx and httpcore from logging what is requested inside the block."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from airflow_provider_music.api.answers import number_or_none
-from airflow_provider_music.api.transports import download_client
+from airflow_provider_music.api.transports import download_client, quiet
 from airflow_provider_music.exceptions import ApiUnreachableError, AudioError
 from airflow_provider_music.storage.landing import AskedAudio, LandedAudio, Landing
 
@@ -44,7 +44,7 @@ def download(
         for _ in range(_MAX_REDIRECTS + 1):
             target = _checked(settings, url)
             try:
-                with http.stream("GET", target) as response:
+                with quiet(), http.stream("GET", target) as response:
                     if response.is_redirect:
                         url = str(target.join(response.headers.get("location", "")))
                         continue

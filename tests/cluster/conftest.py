@@ -40,7 +40,7 @@ def dags_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory, sandbox, reference, dags_folder) -> Iterator[Standalone]:
+def cluster(tmp_path_factory, sandbox, reference, dags_folder) -> Iterator[Standalone]:
     """A real Airflow with a connection to the sandbox; nothing of it is left at the end."""
     leave_nothing_behind()
     home = tmp_path_factory.mktemp("airflow")
@@ -49,6 +49,6 @@ def airflow(tmp_path_factory, sandbox, reference, dags_folder) -> Iterator[Stand
         "AIRFLOW_VAR_MUSIC_REFERENCE": str(reference),
         "AIRFLOW__MUSIC__OUTPUT_DIR": str(home / "songs"),
     }
-    with Standalone(home, dags_folder, env) as cluster:
-        yield cluster
-    assert cluster.processes.members() == []
+    with Standalone(home, dags_folder, env) as airflow:
+        yield airflow
+    assert airflow.processes.members() == []

@@ -26,10 +26,10 @@ Standalone(home, home / "dags").start()
 
 
 @pytest.fixture(scope="module")
-def ended(airflow):
+def ended(cluster):
     """Return a run that went through worker, triggerer and worker."""
-    run = airflow.run(_DAG, {"seconds": 6})
-    return airflow.finish(run)
+    run = cluster.run(_DAG, {"seconds": 6})
+    return cluster.finish(run)
 
 
 def test_a_run_is_watched_from_the_worker_over_the_triggerer_to_its_end(ended):
@@ -45,58 +45,58 @@ def test_a_deferred_task_holds_no_slot(ended):
     assert ended.slots_held_while_waiting == 0
 
 
-def test_xcom_comes_back_as_the_objects_that_were_handed_on(airflow, ended):
-    assert airflow.api.xcom_keys(_DAG, ended.run_id, "wait") == {"return_value", "word"}
-    assert airflow.api.xcom(_DAG, ended.run_id, "wait")["waited"] is True
-    assert airflow.api.xcom(_DAG, ended.run_id, "wait", "word") == "done"
-    assert airflow.api.xcom(_DAG, ended.run_id, "take", map_index=1) == [2, True]
+def test_xcom_comes_back_as_the_objects_that_were_handed_on(cluster, ended):
+    assert cluster.api.xcom_keys(_DAG, ended.run_id, "wait") == {"return_value", "word"}
+    assert cluster.api.xcom(_DAG, ended.run_id, "wait")["waited"] is True
+    assert cluster.api.xcom(_DAG, ended.run_id, "wait", "word") == "done"
+    assert cluster.api.xcom(_DAG, ended.run_id, "take", map_index=1) == [2, True]
 
 
-def test_the_log_of_a_try_has_what_worker_and_triggerer_said(airflow, ended):
-    log = airflow.task_log(ended, "wait")
+def test_the_log_of_a_try_has_what_worker_and_triggerer_said(cluster, ended):
+    log = cluster.task_log(ended, "wait")
     assert "waiting 6.0 s" in log
     assert "trigger starting" in log
 
 
-def test_a_cleared_task_runs_again_with_a_higher_max_tries(airflow, ended):
-    before = _tasks(airflow, ended)["take[0]"]
-    airflow.api.clear(_DAG, ended.run_id, "take")
-    airflow.finish(ended)
-    after = _tasks(airflow, ended)["take[0]"]
+def test_a_cleared_task_runs_again_with_a_higher_max_tries(cluster, ended):
+    before = _tasks(cluster, ended)["take[0]"]
+    cluster.api.clear(_DAG, ended.run_id, "take")
+    cluster.finish(ended)
+    after = _tasks(cluster, ended)["take[0]"]
     assert after.state == "success"
     assert after.try_number == before.try_number + 1
     assert after.max_tries > before.max_tries
 
 
-def test_a_wait_outlives_its_triggerer(airflow):
-    run = airflow.run(_DAG, {"seconds": 10})
+def test_a_wait_outlives_its_triggerer(cluster):
+    run = cluster.run(_DAG, {"seconds": 10})
     run.until_seen("wait", "deferred")
-    assert airflow.kill_triggerer()
-    airflow.start_triggerer()
-    airflow.finish(run)
+    assert cluster.kill_triggerer()
+    cluster.start_triggerer()
+    cluster.finish(run)
 
 
-def test_a_task_marked_failed_ends_at_once(airflow):
-    run = airflow.run(_DAG, {"seconds": 600})
+def test_a_task_marked_failed_ends_at_once(cluster):
+    run = cluster.run(_DAG, {"seconds": 600})
     run.until_seen("wait", "deferred")
-    airflow.api.mark_failed(_DAG, run.run_id, "wait")
+    cluster.api.mark_failed(_DAG, run.run_id, "wait")
     assert run.until_end() == "failed"
-    assert _tasks(airflow, run)["wait"].state == "failed"
-    assert "wait failed" in airflow.explain(run)
+    assert _tasks(cluster, run)["wait"].state == "failed"
+    assert "wait failed" in cluster.explain(run)
 
 
-def test_a_dag_file_that_cannot_be_read_is_named(airflow, dags_folder):
+def test_a_dag_file_that_cannot_be_read_is_named(cluster, dags_folder):
     broken = dags_folder / "broken.py"
     broken.write_text("from airflow import there_is_no_such_thing  # in a dag file\n")
     try:
         deadline = time.monotonic() + 60
-        while not (errors := airflow.api.import_errors()) and time.monotonic() < deadline:
+        while not (errors := cluster.api.import_errors()) and time.monotonic() < deadline:
             time.sleep(0.5)
         assert [Path(name).name for name in errors] == ["broken.py"]
         assert "there_is_no_such_thing" in "".join(errors.values())
     finally:
         broken.unlink()
-        while airflow.api.import_errors() and time.monotonic() < deadline + 60:
+        while cluster.api.import_errors() and time.monotonic() < deadline + 60:
             time.sleep(0.5)
 
 
@@ -128,5 +128,5 @@ def _is_in(pid: int, sessions: set[int]) -> bool:
         return False
 
 
-def _tasks(airflow, run):
-    return {task.name: task for task in airflow.api.tasks(run.dag_id, run.run_id)}
+def _tasks(cluster, run):
+    return {task.name: task for task in cluster.api.tasks(run.dag_id, run.run_id)}
