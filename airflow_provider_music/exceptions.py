@@ -12,16 +12,16 @@
         │   ├── AuthenticationError        ends the task: 401, or the account may not use this
         │   ├── OutOfCreditsError          ends the task: 403, the account is empty
         │   ├── RequestRejectedError       ends the task: 400 or 422, or base_resp says that the input is at fault
-        │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names its replacement
+        │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names what replaces it
         │   ├── RateLimitedError           retry can help: 429, or base_resp 1002, 1039, 1041, 2045
         │   └── ServerFailureError         retry can help: 5xx in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
         ├── ResubmissionLostError          retry can help: on_unknown="resubmit", and this try's answers are lost
-        ├── GenerationFailedError          retry can help: the API says that the generation failed; it is not billed
+        ├── GenerationFailedError          retry can help: the API says that the generation failed; not billed
         ├── GenerationTimeoutError         retry can help: the deadline passed; the song is still being made and paid
         │   └── GenerationSensorTimeout    the same from the sensor, as Airflow's sensors say it (ends the task)
-        ├── AudioError                     retry can help: what came is not the audio asked for; the song is landed again
+        ├── AudioError                     retry can help: what came is not the audio asked for; it is landed again
         └── RecordError                    retry can help: the record cannot be read or written; nothing was sent
             └── ChangedRequestError        ends the task: the request changed while its song is under way
 
@@ -161,8 +161,7 @@ class ChangedRequestError(RecordError, AirflowFailException):
 def named(name: object, message: str) -> MusicError:
     """Make the error of that class name, as facts and events keep it; an unknown name is a plain MusicError."""
     found = globals().get(str(name))
-    if isinstance(found, type) and issubclass(found, MusicError):
-        # InvalidRequestError and its like have a head line of their own, which the message already has.
-        if not issubclass(found, InvalidRequestError):
-            return found(message)
+    # InvalidRequestError and its like put a head line before the message, which has one already.
+    if isinstance(found, type) and issubclass(found, MusicError) and not issubclass(found, InvalidRequestError):
+        return found(message)
     return MusicError(message)

@@ -55,17 +55,24 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.hooks.music"]}
-        ],
+        "hooks": [{"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.hooks.music"]}],
         "operators": [
-            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.operators.music"]}
+            {
+                "integration-name": "AI/ML API music",
+                "python-modules": ["airflow_provider_music.operators.music"],
+            }
         ],
         "sensors": [
-            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.sensors.music"]}
+            {
+                "integration-name": "AI/ML API music",
+                "python-modules": ["airflow_provider_music.sensors.music"],
+            }
         ],
         "triggers": [
-            {"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.triggers.music"]}
+            {
+                "integration-name": "AI/ML API music",
+                "python-modules": ["airflow_provider_music.triggers.music"],
+            }
         ],
         "connection-types": [
             {

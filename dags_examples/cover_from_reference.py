@@ -34,7 +34,10 @@ with DAG(
     song = GenerateMusicOperator(
         task_id="song",
         model="music-01",
-        lyrics="##The river keeps the lantern light\nand carries it along\n\nWe row until the end of night\nand leave behind a song##",
+        lyrics=(
+            "##The river keeps the lantern light\nand carries it along\n\n"
+            "We row until the end of night\nand leave behind a song##"
+        ),
         refer_voice=upload.output["voice_id"],
         refer_instrumental=upload.output["instrumental_id"],
         audio_setting={"sample_rate": 44100, "bitrate": 256000, "format": "mp3"},

@@ -32,7 +32,10 @@ with DAG(
         task_id="ask",
         model="minimax/music-2.6",
         prompt=f"A bright acoustic morning song for a {{{{ {DAY}.strftime('%A in %B') }}}}, 100 bpm, warm voice",
-        lyrics=f"[Verse]\nIt is {{{{ {DAY}.strftime('%A') }}}} and the kettle sings\n[Chorus]\nGood morning, all you sleepy things",
+        lyrics=(
+            f"[Verse]\nIt is {{{{ {DAY}.strftime('%A') }}}} and the kettle sings\n"
+            "[Chorus]\nGood morning, all you sleepy things"
+        ),
         audio_setting={"sample_rate": 44100, "bitrate": 128000, "format": "mp3"},
         wait_for_completion=False,
     )

@@ -232,9 +232,7 @@ def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> Api
                 status=status,
                 **ids,
             )
-        return AuthenticationError(
-            f"{what}: the account or key may not do this (403): {said}", status=status, **ids
-        )
+        return AuthenticationError(f"{what}: the account or key may not do this (403): {said}", status=status, **ids)
     if status == 404:  # noqa: PLR2004
         return ModelUnavailableError(f"{what}: not found (404): {said}", status=status, **ids)
     if status == 429:  # noqa: PLR2004
@@ -244,9 +242,7 @@ def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> Api
             retry_after=retry_after(response),
             **ids,
         )
-    return RequestRejectedError(
-        f"{what}: the API refused the request ({status}): {said}", status=status, **ids
-    )
+    return RequestRejectedError(f"{what}: the API refused the request ({status}): {said}", status=status, **ids)
 
 
 def _is_envelope(body: Any) -> bool:
@@ -254,9 +250,7 @@ def _is_envelope(body: Any) -> bool:
     if not isinstance(body, dict):
         return False
     documented = "message" in body and ("statusCode" in body or "requestId" in body)
-    problem = "status" in body and (
-        "title" in body or "requestId" in body or isinstance(body.get("error"), dict)
-    )
+    problem = "status" in body and ("title" in body or "requestId" in body or isinstance(body.get("error"), dict))
     return documented or problem
 
 
@@ -280,14 +274,8 @@ def _ids(body: Any, response: httpx.Response) -> dict[str, str | None]:
 
 
 def _odd(status: int, body: Any, response: httpx.Response) -> str:
-    kind = (
-        "JSON of another shape"
-        if body is not None
-        else response.headers.get("content-type", "no content type")
-    )
-    return (
-        f"HTTP {status} with {len(response.content)} bytes ({_quote(kind)}) that are not the API's own answer"
-    )
+    kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
+    return f"HTTP {status} with {len(response.content)} bytes ({_quote(kind)}) that are not the API's own answer"
 
 
 def _quote(text: str) -> str:

@@ -100,9 +100,7 @@ class AsyncMusicClient:
             raise await self._with_replacement(exc, str(body.get("model"))) from exc
 
     @contextlib.asynccontextmanager
-    async def open_generation(
-        self, body: Mapping[str, Any], client_request_id: str
-    ) -> AsyncIterator[httpx.Response]:
+    async def open_generation(self, body: Mapping[str, Any], client_request_id: str) -> AsyncIterator[httpx.Response]:
         """Ask for a song of the synchronous lane: paid, sent once; yields the good answer, its body unread."""
         what = f"POST {endpoints.SYNCHRONOUS_PATH} for {body.get('model')}"
         timeout = httpx.Timeout(self.settings.generation_timeout, connect=self.settings.connect_timeout)

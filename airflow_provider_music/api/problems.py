@@ -81,15 +81,13 @@ def _blank(_: type[MusicRequest], model: str, error: ErrorDetails) -> str:
 
 def _too_low(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
     return (
-        f"{shown(error['input'])}, but {model} takes {_takes(found, error)}; raise it to at least "
-        f"{error['ctx']['ge']}."
+        f"{shown(error['input'])}, but {model} takes {_takes(found, error)}; raise it to at least {error['ctx']['ge']}."
     )
 
 
 def _too_high(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
     return (
-        f"{shown(error['input'])}, but {model} takes {_takes(found, error)}; lower it to at most "
-        f"{error['ctx']['le']}."
+        f"{shown(error['input'])}, but {model} takes {_takes(found, error)}; lower it to at most {error['ctx']['le']}."
     )
 
 
@@ -100,11 +98,7 @@ def _not_one_of(_: type[MusicRequest], __: str, error: ErrorDetails) -> str:
 
 def _required(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
     when = " when audio_setting is given" if len(error["loc"]) > 1 else ""
-    also = (
-        "; this model sings it as the lyrics"
-        if error["loc"] == ("prompt",) and found.prompt_is_lyrics
-        else ""
-    )
+    also = "; this model sings it as the lyrics" if error["loc"] == ("prompt",) and found.prompt_is_lyrics else ""
     return f"not given, but {model} needs it{when}{also}; give {_takes(found, error)}."
 
 

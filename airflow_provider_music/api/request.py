@@ -52,7 +52,7 @@ class PreparedRequest:
 
 
 def prepare(
-    model: str, fields: Mapping[str, Any], extra_body: Mapping[str, Any] | None = None
+    model: str, fields: Mapping[str, Any], extra_body: Mapping[str, Any] | str | None = None
 ) -> PreparedRequest:
     """Check a request against its model's limits, and shape it for sending.
 
@@ -203,9 +203,7 @@ def _unknown_note(model: str) -> str:
     return f"{name} is not in this version's catalogue: its request is sent unchecked, as it stands.{meant}"
 
 
-def _described(
-    model: str, found: type[MusicRequest] | None, body: dict[str, Any], notes: list[str]
-) -> PreparedRequest:
+def _described(model: str, found: type[MusicRequest] | None, body: dict[str, Any], notes: list[str]) -> PreparedRequest:
     setting = body.get("audio_setting")
     setting = setting if isinstance(setting, Mapping) else {}
     asked = setting.get("format")

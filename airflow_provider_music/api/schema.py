@@ -29,9 +29,7 @@ FORMATS = ("mp3", "wav", "pcm")
 # The documents say "50 MB"; the larger reading, so that only what is too long either way is refused here.
 MAX_INLINE_BYTES = 50 * 1024 * 1024
 
-_DATA_URI = re.compile(
-    r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/]+={0,2})", re.ASCII
-)
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/]+={0,2})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,7 @@ class Body(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _find_everyproblem(
-        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
+    def _find_everyproblem(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not isinstance(data, Mapping):
             return handler(data)
         data = {key: value for key, value in data.items() if value is not None}
@@ -171,11 +167,7 @@ def text(shortest: int, longest: int | None = None) -> Any:
     if longest is None:
         says = f"text of at least {shortest} character{'s' if shortest != 1 else ''}"
     else:
-        says = (
-            f"text of {shortest} to {longest} characters"
-            if shortest
-            else f"text of at most {longest} characters"
-        )
+        says = f"text of {shortest} to {longest} characters" if shortest else f"text of at most {longest} characters"
     return Field(default=None, min_length=shortest, max_length=longest, description=says)
 
 

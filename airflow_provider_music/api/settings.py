@@ -123,13 +123,7 @@ def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
         port = parts.port or conn.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-        or parts.query
-        or parts.fragment
-    ):
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         problems.append(f"its base URL (host) {_redacted(host)!r} is no http(s)://host[:port]")
         return ""
     allow_http = _boolean(extra.get("allow_http"))
@@ -148,9 +142,7 @@ def _redacted(host: str) -> str:
     return host.rsplit("@", 1)[-1]
 
 
-def _number(
-    extra: Mapping[str, Any], name: str, default: float, low: float, high: float, problems: list[str]
-) -> float:
+def _number(extra: Mapping[str, Any], name: str, default: float, low: float, high: float, problems: list[str]) -> float:
     value = extra.get(name)
     if value is None or value == "":
         return default
@@ -178,7 +170,5 @@ def _verify(value: Any, problems: list[str]) -> bool | str:
     if known is not None:
         return known
     if not Path(str(value)).exists():
-        problems.append(
-            f"its extra verify is {value!r}: give true, false, or the path of a CA bundle that exists"
-        )
+        problems.append(f"its extra verify is {value!r}: give true, false, or the path of a CA bundle that exists")
     return str(value)

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_music.api.settings import MusicSettings
 
-USER_AGENT = (
-    f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
-)
+USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 #: What a song's host or the API may send before anybody has to answer for it; redirects are never followed.
 _POLL_CONNECTIONS = 100
@@ -99,9 +97,7 @@ def overridden() -> object | None:
 
 def sync_client(settings: MusicSettings) -> httpx.Client:
     """Client for quick calls on a worker."""
-    return httpx.Client(
-        **_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0)
-    )
+    return httpx.Client(**_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0))
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
@@ -115,9 +111,7 @@ def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
 
 def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for free calls in an event loop: httpx's interface over aiohttp's connections."""
-    return httpx.AsyncClient(
-        **_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings)
-    )
+    return httpx.AsyncClient(**_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings))
 
 
 def download_client(settings: MusicSettings) -> httpx.Client:

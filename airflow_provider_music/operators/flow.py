@@ -142,9 +142,7 @@ class SongFlow:
             raise MusicError(f"The record in {record.take_folder(n).url} holds no accepted song.")
         intent = take["intent"]
         asked = AskedAudio(intent.get("asked_format"), intent.get("sample_rate_hz"))
-        values = fetch(
-            self._task.conn_id, take.generation_id, record.take_folder(n), asked, before=take["accepted"]
-        )
+        values = fetch(self._task.conn_id, take.generation_id, record.take_folder(n), asked, before=take["accepted"])
         record.write(n, "completed", **self._stamp, model=intent.get("model"), **values)
         return self._deliver(record, n)
 

@@ -81,4 +81,6 @@ def _check_ids(purpose: str, ids: Any) -> None:
     }[purpose]
     missing = [name for name in expected if getattr(ids, name) is None]
     if missing:
-        raise ApiError(f"The upload as {purpose!r} was answered without {' and '.join(missing)}; a retry sends it again.")
+        raise ApiError(
+            f"The upload as {purpose!r} was answered without {' and '.join(missing)}; a retry sends it again."
+        )

@@ -69,7 +69,10 @@ def _after_unknown(take: Take, attempt: Attempt) -> Decision:
         return Decision("ask", n + 1, f"the answer to take {n} is lost and the task was cleared: take {n + 1}")
     if attempt.on_unknown == "resubmit" and not _resubmitted_in_this_try(take, attempt):
         return Decision(
-            "ask", n + 1, f"the answer to take {n} is lost; on_unknown='resubmit' asks again", resubmission=True
+            "ask",
+            n + 1,
+            f"the answer to take {n} is lost; on_unknown='resubmit' asks again",
+            resubmission=True,
         )
     return Decision("refuse_unknown", n, f"the answer to take {n} is lost")
 

@@ -96,7 +96,11 @@ class SongRecord:
         :raises RecordError: a fact cannot be read; that is never taken for "not there".
         """
         folder = self.take_folder(n)
-        facts = {fact: found for fact in FACTS if (found := self._read_fact(folder, fact)) is not None}
+        facts: dict[str, Mapping[str, Any]] = {}
+        for fact in FACTS:
+            found = self._read_fact(folder, fact)
+            if found is not None:
+                facts[fact] = found
         if not facts:
             return None
         if "intent" not in facts:

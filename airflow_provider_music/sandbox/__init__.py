@@ -17,7 +17,7 @@ __all__ = ["Sandbox", "SpawnedSandbox"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from airflow_provider_music.sandbox import server  # noqa: PLC0415 - starlette only when it is used
+        from airflow_provider_music.sandbox import server
 
         return getattr(server, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

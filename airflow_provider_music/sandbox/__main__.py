@@ -36,21 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delay", type=float, default=defaults.delay, help="seconds that a song takes")
     parser.add_argument("--song-seconds", type=float, default=defaults.song_seconds, help="length of a song")
     parser.add_argument("--song-bytes", type=int, help="blow every song up to this size, for load tests")
-    parser.add_argument(
-        "--log-lag", type=float, default=0.0, help="seconds until a song's row is in /v2/logs"
-    )
-    parser.add_argument(
-        "--balance", type=float, default=defaults.balance, help="USD that each key starts with"
-    )
+    parser.add_argument("--log-lag", type=float, default=0.0, help="seconds until a song's row is in /v2/logs")
+    parser.add_argument("--balance", type=float, default=defaults.balance, help="USD that each key starts with")
     parser.add_argument("--key", action="append", default=[], help="a valid key; without one, any is valid")
     parser.add_argument("--envelope", choices=["problem", "documented"], default=defaults.envelope)
     parser.add_argument("--any-reference", action="store_true", help="take reference ids never given out")
-    parser.add_argument(
-        "--any-model", action="store_true", help="take models that the catalogue does not know"
-    )
-    parser.add_argument(
-        "--fault", action="append", default=[], metavar="SPEC", help="as submit:cut-after,times=2"
-    )
+    parser.add_argument("--any-model", action="store_true", help="take models that the catalogue does not know")
+    parser.add_argument("--fault", action="append", default=[], metavar="SPEC", help="as submit:cut-after,times=2")
     return parser
 
 
@@ -76,16 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
-        sys.stderr.write(
-            f"The sandbox needs {', '.join(missing)}: pip install 'airflow-provider-music[sandbox]'\n"
-        )
+        sys.stderr.write(f"The sandbox needs {', '.join(missing)}: pip install 'airflow-provider-music[sandbox]'\n")
         return 1
     return _serve(settings, options.host, options.port, options.fault)
 
 
 def _serve(settings: Settings, host: str, port: int, faults: Sequence[str]) -> int:
-    from airflow_provider_music.sandbox.server import READY, listen, make_server  # noqa: PLC0415 - the extra
-    from airflow_provider_music.sandbox.world import World  # noqa: PLC0415 - the extra
+    from airflow_provider_music.sandbox.server import READY, listen, make_server
+    from airflow_provider_music.sandbox.world import World
 
     world = World(settings)
     for spec in faults:

@@ -123,9 +123,7 @@ async def deprecations(request: Request) -> Response:
     headers = {"etag": tag, "cache-control": "public, max-age=300"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return JSONResponse(
-        {"object": "list", "generated_at": timestamp(time.time()), "data": data}, headers=headers
-    )
+    return JSONResponse({"object": "list", "generated_at": timestamp(time.time()), "data": data}, headers=headers)
 
 
 def _withdrawn(world: World, states: list[str]) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def encode(samples: array[int], audio_format: Format, rate: int, bitrate: int, r
 
 
 def _mp3(samples: array[int], rate: int, bitrate: int) -> bytes:
-    import lameenc  # noqa: PLC0415 - a compiled extra, needed for MP3 only
+    import lameenc
 
     encoder = lameenc.Encoder()
     encoder.silence()

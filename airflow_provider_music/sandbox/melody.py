@@ -35,10 +35,7 @@ _BASS_LEVEL = 6_000.0
 def _wave(harmonics: tuple[float, ...]) -> tuple[float, ...]:
     """Return one period of a tone with these harmonics, peak 1."""
     raw = [
-        sum(
-            level * math.sin(2 * math.pi * number * i / _TABLE_SIZE)
-            for number, level in enumerate(harmonics, 1)
-        )
+        sum(level * math.sin(2 * math.pi * number * i / _TABLE_SIZE) for number, level in enumerate(harmonics, 1))
         for i in range(_TABLE_SIZE)
     ]
     peak = max(map(abs, raw))
@@ -93,9 +90,7 @@ def _phrase(text: str, motif: bytes) -> list[tuple[int | None, int]]:
     return notes
 
 
-def compose(
-    text: str, seed: str, seconds: float, rate: int, *, lead: bool = True, backing: bool = True
-) -> array[int]:
+def compose(text: str, seed: str, seconds: float, rate: int, *, lead: bool = True, backing: bool = True) -> array[int]:
     """Return the song as mono samples.
 
     :param text: lyrics or prompt, which the melody follows.
@@ -124,9 +119,7 @@ def _join(parts: Iterator[array[int]], length: int) -> array[int]:
     return joined[:length]
 
 
-def _lead(
-    notes: list[tuple[int | None, int]], mode: str, key: int, pace: tuple[int, int]
-) -> Iterator[array[int]]:
+def _lead(notes: list[tuple[int | None, int]], mode: str, key: int, pace: tuple[int, int]) -> Iterator[array[int]]:
     """Yield the melody note by note, over and over; the pace is samples per eighth note and per second."""
     scale, (step, rate) = _SCALES[mode], pace
     for letter, steps in cycle(notes):

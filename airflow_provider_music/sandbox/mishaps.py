@@ -78,9 +78,7 @@ class Mishaps:
         if route is None:
             await self._app(scope, receive, send)
             return
-        self._world.count(
-            route, scope["method"], client_request_id(scope_header(scope, b"x-client-request-id"))
-        )
+        self._world.count(route, scope["method"], client_request_id(scope_header(scope, b"x-client-request-id")))
         fault = self._world.faults.take(route)
         scope[FAULT] = fault
         if fault is None or fault.is_content:
@@ -131,9 +129,7 @@ async def play(call: Call, answer: Answer) -> None:
         await _silence(call)
         await _write(call, answer, [answer.body])
     elif kind == "junk":
-        await call.reply(
-            200, _junk(value, answer.body), b"text/html" if value == "html" else b"application/json"
-        )
+        await call.reply(200, _junk(value, answer.body), b"text/html" if value == "html" else b"application/json")
     else:
         await _play_on_the_wire(call, answer)
 

@@ -106,9 +106,7 @@ async def json_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise Refusal(
-            400, details=[{"path": "", "message": "Expected object, received invalid JSON"}]
-        ) from None
+        raise Refusal(400, details=[{"path": "", "message": "Expected object, received invalid JSON"}]) from None
     if not isinstance(body, dict):
         found = type(body).__name__
         raise Refusal(400, details=[{"path": "", "message": f"Expected object, received {found}"}])
@@ -178,9 +176,7 @@ def error_body(
 def on_refusal(request: Request, exc: Exception) -> Response:
     """Turn a refusal, or the framework's own 404 and 405, into an answer."""
     refusal = cast("HTTPException", exc)
-    message = (
-        refusal.detail if isinstance(exc, Refusal) else MESSAGES.get(refusal.status_code, refusal.detail)
-    )
+    message = refusal.detail if isinstance(exc, Refusal) else MESSAGES.get(refusal.status_code, refusal.detail)
     body, media_type = error_body(
         world_of(request).settings.envelope,
         refusal.status_code,

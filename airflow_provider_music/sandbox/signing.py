@@ -38,11 +38,7 @@ def is_good(request: Request) -> bool:
     expires, given = query.get("Expires", [""])[0], query.get("Signature", [""])[0]
     path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     right = _signature(world_of(request).signing_key, path.partition(b"?")[0].decode("latin-1"), expires)
-    return (
-        hmac.compare_digest(right.encode(), given.encode())
-        and expires.isdigit()
-        and int(expires) > time.time()
-    )
+    return hmac.compare_digest(right.encode(), given.encode()) and expires.isdigit() and int(expires) > time.time()
 
 
 def _signature(key: bytes, path: str, expires: str) -> str:

@@ -65,9 +65,7 @@ async def upload(request: Request) -> Response:
             if not isinstance(file, UploadFile):
                 details.append({"path": "file", "message": "Required"})
             if purpose not in PURPOSES:
-                message = (
-                    f"Invalid enum value. Expected 'song' | 'voice' | 'instrumental', received {purpose!r}"
-                )
+                message = f"Invalid enum value. Expected 'song' | 'voice' | 'instrumental', received {purpose!r}"
                 details.append({"path": "purpose", "message": message})
             if details or not isinstance(file, UploadFile):
                 raise Refusal(400, details=details)

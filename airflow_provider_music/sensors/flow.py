@@ -62,7 +62,9 @@ class SensedSong:
         self._model = given.get("model") or sensor.model
         ti = context["ti"]
         identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        self._folder = identity.folder(sensor.output_dir or default_output_dir()) / f"generation-{safe_name(str(self._id))}"
+        self._folder = (
+            identity.folder(sensor.output_dir or default_output_dir()) / f"generation-{safe_name(str(self._id))}"
+        )
 
     def look(self) -> dict[str, Any] | None:
         """Return the result if the song is there, None if it is still being made.

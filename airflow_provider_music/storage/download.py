@@ -84,8 +84,6 @@ def _land(
     with Landing(folder, asked, max_bytes=settings.max_audio_bytes) as landing:
         for chunk in response.iter_bytes(_CHUNK_BYTES):
             landing.write(chunk)
-        landed = landing.finish(
-            expected_bytes=int(announced) if announced is not None else None, channels=channels
-        )
+        landed = landing.finish(expected_bytes=int(announced) if announced is not None else None, channels=channels)
     log.info("Landed %d bytes of %s as %s", landed.facts.size_bytes, landed.facts.format, landed.url)
     return landed

@@ -43,7 +43,7 @@ class MusicGenerationTrigger(BaseTrigger):
         poll_interval: float | None = None,
         deadline: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.conn_id = conn_id
         self.asked_at = asked_at
         self.order = order
@@ -75,7 +75,7 @@ class MusicGenerationTrigger(BaseTrigger):
         early = self.asked_at + HOLD_BACK_SECONDS - clock.now()
         if 0 < early <= HOLD_BACK_SECONDS:
             await clock.sleep(early)
-        yield TriggerEvent(event)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def outcome(self) -> dict[str, Any]:
         """Wait and return the event's content; also used on a worker that waits itself."""

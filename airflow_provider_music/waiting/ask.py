@@ -109,7 +109,11 @@ class Asker:
         found = await client.submit(order.body, request_id)
         log.info("Accepted as generation %s", found.id)
         await self._write(
-            "accepted", generation_id=found.id, usage=found.usage.as_dict(), trace_id=found.trace_id, source="answer"
+            "accepted",
+            generation_id=found.id,
+            usage=found.usage.as_dict(),
+            trace_id=found.trace_id,
+            source="answer",
         )
 
     async def _again(self, exc: BaseException, failures: int) -> bool:

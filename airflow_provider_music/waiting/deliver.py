@@ -11,7 +11,6 @@ from airflow_provider_music.api import endpoints
 from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError
 from airflow_provider_music.hooks.clients import sync_client_of
 from airflow_provider_music.storage.download import LinkExpiredError, download
-from airflow_provider_music.storage.landing import AskedAudio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.answers import Generation
     from airflow_provider_music.record.song import SongRecord, Take
     from airflow_provider_music.storage.folder import Folder
+    from airflow_provider_music.storage.landing import AskedAudio
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,12 @@ NO_USAGE = {"credits_used": None, "usd_spent": None}
 
 
 def fetch(
-    conn_id: str, generation_id: str, folder: Folder, asked: AskedAudio, *, before: Mapping[str, Any] | None = None
+    conn_id: str,
+    generation_id: str,
+    folder: Folder,
+    asked: AskedAudio,
+    *,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Ask once more where the song lies, land it in ``folder``, and return the values of its completed fact.
 

@@ -55,7 +55,8 @@ class Finder:
         """Return the take once a new fact says where it stands, or None at the deadline."""
         looks = 0
         while True:
-            take = await asyncio.to_thread(self._record.read, self._order.n) or take
+            now = await asyncio.to_thread(self._record.read, self._order.n)
+            take = now or take
             if len(take.facts) > 1:
                 return take
             if await asyncio.to_thread(self._lease.owner_lives):

@@ -112,7 +112,7 @@ class LeaseWatch:
         if body.get("state") == "gone":
             return False
         if body.get("host") == socket.gethostname() and body.get("started"):
-            return _process_started(int(body.get("pid") or 0)) == body["started"]
+            return _process_started(int(body.get("pid") or 0)) == str(body["started"])
         return not silent
 
 

@@ -43,4 +43,4 @@ class Pace:
 
 def backoff(failures: int, *, first: float = 1.0, longest: float = 60.0) -> float:
     """Seconds to wait after that many failures in a row: doubling, with jitter."""
-    return min(first * 2 ** min(failures - 1, 16), longest) * random.uniform(0.75, 1.25)  # noqa: S311
+    return min(first * 2.0 ** min(failures - 1, 16), longest) * random.uniform(0.75, 1.25)  # noqa: S311

@@ -16,7 +16,6 @@ from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.record.song import SongRecord
 from airflow_provider_music.waiting.ask import Asker
 from airflow_provider_music.waiting.find import Finder
-from airflow_provider_music.waiting.order import Order
 from airflow_provider_music.waiting.pace import Pace
 from airflow_provider_music.waiting.poll import poll_until_done
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_music.record.song import Fact, Take
+    from airflow_provider_music.waiting.order import Order
 
 log = logging.getLogger(__name__)
 

@@ -225,9 +225,7 @@ def test_music_01_wants_the_format_in_an_audio_setting_and_the_others_do_not():
         assert wire(body_of(model, audio_setting={}))["audio_setting"] == {}
 
 
-@pytest.mark.parametrize(
-    "given", [["refer_voice"], ["refer_instrumental"], ["refer_voice", "refer_instrumental"]]
-)
+@pytest.mark.parametrize("given", [["refer_voice"], ["refer_instrumental"], ["refer_voice", "refer_instrumental"]])
 def test_music_01_takes_either_reference_or_both(given):
     body = {"model": "music-01", "lyrics": "la", **dict.fromkeys(given, "id-1")}
     assert wire(body) == body
@@ -235,9 +233,7 @@ def test_music_01_takes_either_reference_or_both(given):
 
 def test_music_01_needs_a_reference():
     assert errors({"model": "music-01", "lyrics": "la"}) == {("refer_voice or refer_instrumental", "none_of")}
-    assert errors({"model": "music-01", "lyrics": "la", "refer_voice": ""}) == {
-        ("refer_voice", "string_too_short")
-    }
+    assert errors({"model": "music-01", "lyrics": "la", "refer_voice": ""}) == {("refer_voice", "string_too_short")}
 
 
 def test_music_cover_takes_a_track_or_its_features_with_lyrics():
@@ -275,9 +271,7 @@ def test_a_reference_is_a_web_url(model):
 def test_only_music_cover_takes_the_track_itself():
     inline = "data:audio/mpeg;base64,SUQzBAA="
     assert wire(body_of("minimax/music-cover", reference_audio_url=inline))["reference_audio_url"] == inline
-    assert errors(body_of("minimax-music", reference_audio_url=inline)) == {
-        ("reference_audio_url", "web_url")
-    }
+    assert errors(body_of("minimax-music", reference_audio_url=inline)) == {("reference_audio_url", "web_url")}
     for broken in (
         "data:,abc",
         "data:audio/mpeg;base64,",

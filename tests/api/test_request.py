@@ -101,10 +101,7 @@ def test_minimax_music_sings_its_prompt_so_lyrics_are_sent_as_prompt():
         (
             "minimax/music-1.5",
             {"prompt": "short", "lyrics": "l" * 10},
-            (
-                "prompt: 'short', 5 characters, but minimax/music-1.5 takes at least 10 characters; "
-                "add 5 or more."
-            ),
+            ("prompt: 'short', 5 characters, but minimax/music-1.5 takes at least 10 characters; add 5 or more."),
         ),
         (
             "music-01",
@@ -175,18 +172,12 @@ def test_minimax_music_sings_its_prompt_so_lyrics_are_sent_as_prompt():
         (
             "music-01",
             {**SONG, "audio_setting": {"format": "mp3", "bitrate": 96000}},
-            (
-                "audio_setting.bitrate: 96000, but one of 32000, 64000, 128000, 256000 is taken; "
-                "choose one of them."
-            ),
+            ("audio_setting.bitrate: 96000, but one of 32000, 64000, 128000, 256000 is taken; choose one of them."),
         ),
         (
             "music-01",
             {**SONG, "audio_setting": {"format": "mp3", "sample_rate": "48000"}},
-            (
-                "audio_setting.sample_rate: '48000', but one of 16000, 24000, 32000, 44100 is taken; "
-                "choose one of them."
-            ),
+            ("audio_setting.sample_rate: '48000', but one of 16000, 24000, 32000, 44100 is taken; choose one of them."),
         ),
         (
             "music-01",
@@ -204,10 +195,7 @@ def test_minimax_music_sings_its_prompt_so_lyrics_are_sent_as_prompt():
         (
             "music-01",
             {**SONG, "audio_setting": {"format": "mp3", "bitrate": "high"}},
-            (
-                "audio_setting.bitrate: 'high' is not what music-01 takes; give one of 32000, 64000, "
-                "128000, 256000."
-            ),
+            ("audio_setting.bitrate: 'high' is not what music-01 takes; give one of 32000, 64000, 128000, 256000."),
         ),
         (
             "music-01",
@@ -229,10 +217,7 @@ def test_minimax_music_sings_its_prompt_so_lyrics_are_sent_as_prompt():
         (
             "music-01",
             {**SONG, "audio_setting": "loud"},
-            (
-                "audio_setting: 'loud' is not what music-01 takes; give an object with sample_rate, "
-                "bitrate and format."
-            ),
+            ("audio_setting: 'loud' is not what music-01 takes; give an object with sample_rate, bitrate and format."),
         ),
         (
             "minimax-music",
@@ -371,9 +356,7 @@ def test_a_reference_that_an_empty_xcom_spoiled_is_not_missing_as_well():
     assert len(problems("music-01", {"lyrics": "la", "refer_voice": "None"})) == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id"]
-)
+@pytest.mark.parametrize("name", ["refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id"])
 def test_the_text_none_is_a_problem_for_an_unknown_model_too(name):
     (problem,) = problems("maker/new-model", {name: "None"})
     assert problem.startswith(f"{name}: the text 'None'")
@@ -444,9 +427,7 @@ def test_a_slip_in_a_models_name_is_pointed_out():
 @pytest.mark.parametrize("known", CATALOGUE, ids=lambda known: known.id)
 def test_every_model_answers_an_empty_request_with_sentences_or_takes_it(known):
     if known.required or known.rules:
-        assert len(problems(known.id, {})) == len(known.required) + sum(
-            rule.when is None for rule in known.rules
-        )
+        assert len(problems(known.id, {})) == len(known.required) + sum(rule.when is None for rule in known.rules)
     else:
         assert prepare(known.id, {}).body == {"model": known.id}
 

@@ -63,9 +63,7 @@ def _alone() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ClusterError(
-                f"another `make demo` or `make up` is running in {_DEMO}; end it first"
-            ) from error
+            raise ClusterError(f"another `make demo` or `make up` is running in {_DEMO}; end it first") from error
         free_mb = shutil.disk_usage(_DEMO).free // 1024**2
         if free_mb < _NEEDED_MB:
             raise ClusterError(f"{free_mb} MB are free in {_DEMO}, the demo needs {_NEEDED_MB} MB")
@@ -75,9 +73,7 @@ def _alone() -> Iterator[None]:
 
 
 def _run(*, stay_up: bool) -> None:
-    _say(
-        f"Airflow {settings.AIRFLOW_VERSION}, Python {sys.version.split()[0]}; all of it in {_short(_DEMO)}/"
-    )
+    _say(f"Airflow {settings.AIRFLOW_VERSION}, Python {sys.version.split()[0]}; all of it in {_short(_DEMO)}/")
     reference = make_reference(_DEMO / "reference.mp3")
     _say(f"reference track: {_short(reference)}, {mutagen.File(reference).info.length:.0f} s")
     sandbox = SandboxProcess(_DEMO / "sandbox", "--delay", str(_SONG_TAKES_S), key="demo-key")
@@ -124,9 +120,7 @@ def _show_song(airflow: Standalone, sandbox: SandboxProcess, run: Watch) -> None
     path = Path(song["audio_uri"].removeprefix("file://"))
     info, facts = mutagen.File(path).info, song["audio"]
     print(f"\nSong      {_short(path)}")
-    print(
-        f"          {facts['format']}, {info.length:.1f} s, {info.sample_rate} Hz, {info.bitrate // 1000} kbit/s"
-    )
+    print(f"          {facts['format']}, {info.length:.1f} s, {info.sample_rate} Hz, {info.bitrate // 1000} kbit/s")
     print(f"          {path.stat().st_size} bytes, sha256 {facts['sha256']}")
     print(f"Cost      {_cost(song, sandbox)}; asked for {song['submissions']} time(s)")
     print(f"Waiting   worker slots held by deferred tasks: {run.slots_held_while_waiting}")

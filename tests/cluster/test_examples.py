@@ -135,9 +135,7 @@ def test_mapped_songs_are_asked_for_once_each_and_wait_in_their_pool(cluster, ma
     assert max(change.slots["deferred_slots"] for change in mapped.run.changes) > 1
 
 
-def test_neither_key_nor_audio_nor_signed_url_is_in_a_log_or_the_database(
-    cluster, sandbox, cover, daily, mapped
-):
+def test_neither_key_nor_audio_nor_signed_url_is_in_a_log_or_the_database(cluster, sandbox, cover, daily, mapped):
     audio = [
         _file(_song(cluster, cover, "song")).read_bytes(),
         _file(_song(cluster, daily, "wait")).read_bytes(),

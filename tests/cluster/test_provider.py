@@ -16,16 +16,12 @@ def test_the_provider_is_listed_with_its_hook(cluster):
     told = cluster.cli_json("providers", "get", "airflow-provider-music")
     assert "airflow-provider-music" in json.dumps(told)
     hooks = cluster.cli_json("providers", "hooks")
-    assert [hook["class"].rsplit(".", 1)[-1] for hook in hooks if hook["connection_type"] == "music"] == [
-        "MusicHook"
-    ]
+    assert [hook["class"].rsplit(".", 1)[-1] for hook in hooks if hook["connection_type"] == "music"] == ["MusicHook"]
 
 
 @pytest.mark.skipif(not IS_3, reason="2.11 builds the form from the hook's methods")
 def test_the_form_comes_from_the_metadata(cluster):
-    (form,) = [
-        form for form in json.loads(cluster.api.connection_form()) if form["connection_type"] == "music"
-    ]
+    (form,) = [form for form in json.loads(cluster.api.connection_form()) if form["connection_type"] == "music"]
     assert form["standard_fields"]["password"]["title"] == "API key"
     assert form["standard_fields"]["url_schema"]["hidden"]
     assert form["extra_fields"]
@@ -40,9 +36,7 @@ def test_the_form_comes_from_the_hook(cluster):
 
 
 def test_the_test_button_says_the_balance(cluster, sandbox):
-    good, message = cluster.api.test_connection(
-        {"conn_type": "music", "host": sandbox.url, "password": sandbox.key}
-    )
+    good, message = cluster.api.test_connection({"conn_type": "music", "host": sandbox.url, "password": sandbox.key})
     assert good, message
     assert "USD" in message
 

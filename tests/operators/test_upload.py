@@ -69,7 +69,12 @@ def test_a_refused_key_ends_the_task(music_sandbox, airflow, reference):
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [(2013, "RequestRejectedError"), (1002, "RateLimitedError"), (1008, "OutOfCreditsError"), (2037, "RequestRejectedError")],
+    [
+        (2013, "RequestRejectedError"),
+        (1002, "RateLimitedError"),
+        (1008, "OutOfCreditsError"),
+        (2037, "RequestRejectedError"),
+    ],
 )
 def test_an_error_inside_a_good_answer_is_raised(code, error, music_sandbox, airflow, reference):
     music_sandbox.fault(f"upload:base-resp={code}")

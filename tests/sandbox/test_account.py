@@ -32,10 +32,7 @@ def test_a_song_is_charged_when_it_is_done(start):
 
 def test_a_bill_is_kept_per_key(api):
     api.song()
-    assert (
-        api.http.get("/v2/billing", headers={"Authorization": "Bearer other"}).json()["current_balance"]
-        == 100
-    )
+    assert api.http.get("/v2/billing", headers={"Authorization": "Bearer other"}).json()["current_balance"] == 100
     spent = sorted(bill["spent_credits"] for bill in api.sandbox.state()["bill"].values())
     assert spent == [0, 390_000]
 

@@ -56,9 +56,7 @@ def test_reset_forgets_all_and_drops_songs_in_the_making(start):
     assert api.poll(number).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("10.1.2.3", 403), ("somebody", 403)]
-)
+@pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("10.1.2.3", 403), ("somebody", 403)])
 async def test_the_controls_answer_on_loopback_only(client, status):
     transport = httpx.ASGITransport(make_app(World(Settings())), client=(client, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:

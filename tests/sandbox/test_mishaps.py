@@ -169,9 +169,7 @@ def test_a_redirect_leads_where_it_is_told(api):
 def test_a_poll_can_say_other_things(api):
     number = api.submit().json()["id"]
     good = api.finished(number)["audio_file"]["url"]
-    api.sandbox.fault(
-        "poll:expired-url", "poll:no-file", "poll:url=http://127.0.0.1:1/x", "poll:status-word=waiting"
-    )
+    api.sandbox.fault("poll:expired-url", "poll:no-file", "poll:url=http://127.0.0.1:1/x", "poll:status-word=waiting")
     assert api.fetch(api.poll(number).json()["audio_file"]["url"]).status_code == 403
     assert api.poll(number).json()["audio_file"] is None
     assert api.poll(number).json()["audio_file"]["url"] == "http://127.0.0.1:1/x"

@@ -116,10 +116,7 @@ def test_an_unknown_id_is_refused_in_the_envelope(api, number):
 def test_a_song_is_nobody_elses(api):
     number = api.submit().json()["id"]
     stranger = {"Authorization": "Bearer other"}
-    assert (
-        api.http.get("/v2/generate/audio", params={"generation_id": number}, headers=stranger).status_code
-        == 404
-    )
+    assert api.http.get("/v2/generate/audio", params={"generation_id": number}, headers=stranger).status_code == 404
 
 
 def test_the_file_needs_its_signature_and_not_the_key(api):

@@ -69,8 +69,7 @@ def test_a_sandbox_can_run_as_a_process_and_be_killed():
     with Sandbox.spawn(*options, key="sk-right") as sandbox:
         headers = {"Authorization": "Bearer sk-right"}
         statuses = [
-            httpx.get(sandbox.url + "/v2/billing", headers=headers, trust_env=False).status_code
-            for _ in range(2)
+            httpx.get(sandbox.url + "/v2/billing", headers=headers, trust_env=False).status_code for _ in range(2)
         ]
         assert statuses == [503, 200]
         assert sandbox.requests("billing") == 2

@@ -31,9 +31,7 @@ def test_an_upload_gives_the_ids_of_its_purpose(api, track, purpose, fields):
         assert re.fullmatch(kind + r"-\d{16}-[A-Za-z0-9]{8}", said[field])
 
 
-@pytest.mark.parametrize(
-    ("seconds", "code"), [(9, 2037), (10, 2037), (10.1, 0), (600, 0), (600.5, 2037)], ids=str
-)
+@pytest.mark.parametrize(("seconds", "code"), [(9, 2037), (10, 2037), (10.1, 0), (600, 0), (600.5, 2037)], ids=str)
 def test_a_track_is_longer_than_10_s_and_at_most_10_min(api, track, seconds, code):
     assert api.upload(track(seconds)).json()["base_resp"]["status_code"] == code
 
@@ -48,9 +46,7 @@ def test_what_is_no_wav_or_mp3_is_refused_by_its_content(api, content):
 def test_a_wrong_form_is_a_400(api, track):
     assert api.upload(track(11), "karaoke").status_code == 400
     assert api.http.post("/v2/generate/audio/minimax/upload", json={"purpose": "song"}).status_code == 400
-    only_purpose = api.http.post(
-        "/v2/generate/audio/minimax/upload", files={"other": b"x"}, data={"purpose": "song"}
-    )
+    only_purpose = api.http.post("/v2/generate/audio/minimax/upload", files={"other": b"x"}, data={"purpose": "song"})
     assert only_purpose.json()["details"][0]["path"] == "file"
     broken = api.http.post(
         "/v2/generate/audio/minimax/upload",

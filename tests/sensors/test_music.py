@@ -101,7 +101,11 @@ def test_a_second_try_finds_the_song_landed_and_asks_nothing(accepted, sensor, a
 def test_a_song_that_the_operator_landed_itself_is_handed_on(music_sandbox, airflow, sensor, output_dir):
     done = airflow.run(
         GenerateMusicOperator(
-            task_id="song", model="stable-audio", prompt="rain", poll_interval=0.05, output_dir=str(output_dir)
+            task_id="song",
+            model="stable-audio",
+            prompt="rain",
+            poll_interval=0.05,
+            output_dir=str(output_dir),
         )
     )
     polls = music_sandbox.requests("poll")
@@ -113,7 +117,9 @@ def test_a_song_that_the_operator_landed_itself_is_handed_on(music_sandbox, airf
         airflow.run(sensor(done))
 
 
-@pytest.mark.parametrize("bad", ["None", "", {}, {"generation_id": None}, "two\nlines", 7, {"generation_id": "x" * 600}])
+@pytest.mark.parametrize(
+    "bad", ["None", "", {}, {"generation_id": None}, "two\nlines", 7, {"generation_id": "x" * 600}]
+)
 def test_what_names_no_song_is_refused_by_name(bad, music_sandbox, sensor, airflow):
     with pytest.raises(InvalidRequestError, match="generation"):
         airflow.run(sensor(bad))
@@ -128,18 +134,28 @@ def test_a_failed_generation_is_said_with_the_apis_reason(music_sandbox, sensor,
     music_sandbox.fault("submit:error")
     asked = airflow.run(
         GenerateMusicOperator(
-            task_id="ask", model="stable-audio", prompt="rain", wait_for_completion=False, output_dir=str(output_dir)
+            task_id="ask",
+            model="stable-audio",
+            prompt="rain",
+            wait_for_completion=False,
+            output_dir=str(output_dir),
         )
     )
     with pytest.raises(GenerationFailedError, match="the API says error"):
         airflow.run(sensor(asked))
 
 
-def test_a_missed_deadline_is_airflows_sensor_timeout_so_that_soft_fail_skips(music_sandbox, sensor, airflow, output_dir):
+def test_a_missed_deadline_is_airflows_sensor_timeout_so_that_soft_fail_skips(
+    music_sandbox, sensor, airflow, output_dir
+):
     music_sandbox.settings(delay=30)
     asked = airflow.run(
         GenerateMusicOperator(
-            task_id="ask", model="stable-audio", prompt="rain", wait_for_completion=False, output_dir=str(output_dir)
+            task_id="ask",
+            model="stable-audio",
+            prompt="rain",
+            wait_for_completion=False,
+            output_dir=str(output_dir),
         )
     )
     with pytest.raises(AirflowSensorTimeout, match="goes on making it"):

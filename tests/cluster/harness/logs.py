@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def of_task(
-    home: Path, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
-) -> str:
+def of_task(home: Path, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
     """Read what one try of a task logged, on the worker and in the triggerer."""
     folder = home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
     if map_index >= 0:
@@ -28,8 +26,6 @@ def _readable_line(line: str) -> str:
         record: dict[str, Any] = dict(json.loads(line))
     except (TypeError, ValueError):
         return line
-    errors = [
-        f"{error.get('exc_type')}: {error.get('exc_value')}" for error in record.get("error_detail") or []
-    ]
+    errors = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in record.get("error_detail") or []]
     head = f"{str(record.get('timestamp', ''))[11:19]} {record.get('level', '')}: {record.get('event', '')}"
     return "\n    ".join([head, *errors])

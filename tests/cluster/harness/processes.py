@@ -59,9 +59,7 @@ class Session:
 
     def find(self, *words: str) -> list[psutil.Process]:
         """Those of ours whose command line holds all the words."""
-        return [
-            process for process in self.members() if all(word in _command_line(process) for word in words)
-        ]
+        return [process for process in self.members() if all(word in _command_line(process) for word in words)]
 
     def kill(self, *words: str) -> list[int]:
         """`kill -9` those of ours whose command line holds all the words; their ids are returned."""

@@ -41,10 +41,7 @@ class TaskState:
     def read(cls, body: dict[str, Any]) -> Self:
         """Take the fields from what the API says."""
         return cls(
-            **{
-                key: body[key]
-                for key in ("task_id", "map_index", "state", "max_tries", "start_date", "end_date")
-            },
+            **{key: body[key] for key in ("task_id", "map_index", "state", "max_tries", "start_date", "end_date")},
             try_number=body["try_number"] or 0,
         )
 
@@ -119,9 +116,7 @@ class Api:
         body = self.call("GET", f"{_run(dag_id, run_id)}/taskInstances", params={"limit": 100})
         return sorted(TaskState.read(task) for task in body["task_instances"])
 
-    def xcom(
-        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
-    ) -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """One value that a task handed on, as the object that it was."""
         path = f"{_task(dag_id, run_id, task_id)}/xcomEntries/{quote(key, safe='')}"
         params: dict[str, Any] = {"map_index": map_index, "stringify": False}
@@ -180,9 +175,7 @@ class Api:
 
     def test_connection(self, connection: dict[str, Any]) -> tuple[bool, str]:
         """Press the form's Test button."""
-        body = self.call(
-            "POST", "/connections/test", json={"connection_id": "tested_in_the_form"} | connection
-        )
+        body = self.call("POST", "/connections/test", json={"connection_id": "tested_in_the_form"} | connection)
         return bool(body["status"]), str(body["message"])
 
     def _log_in(self) -> None:

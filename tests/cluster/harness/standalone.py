@@ -116,9 +116,7 @@ class Standalone:
     def explain(self, watch: Watch) -> str:
         """Say how each task of a run ended, with the end of the log of those that failed."""
         tasks = self.api.tasks(watch.dag_id, watch.run_id)
-        lines = [
-            f"{watch.dag_id} {watch.run_id}: " + ", ".join(f"{task.name} {task.state}" for task in tasks)
-        ]
+        lines = [f"{watch.dag_id} {watch.run_id}: " + ", ".join(f"{task.name} {task.state}" for task in tasks)]
         for task in tasks:
             if task.state in ("failed", "up_for_retry"):
                 log = logs.readable(self.task_log(watch, task.task_id, task.try_number, task.map_index))
@@ -127,9 +125,7 @@ class Standalone:
 
     def task_log(self, watch: Watch, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Read what one try of a task logged, on the worker and in the triggerer."""
-        return logs.of_task(
-            self.home, watch.dag_id, watch.run_id, task_id, try_number=try_number, map_index=map_index
-        )
+        return logs.of_task(self.home, watch.dag_id, watch.run_id, task_id, try_number=try_number, map_index=map_index)
 
     def kill_triggerer(self) -> list[int]:
         """`kill -9` the triggerer and its children; `start_triggerer` brings a new one."""
@@ -156,9 +152,7 @@ class Standalone:
     def cli_json(self, *arguments: str) -> Any:
         """Run one `airflow` command with `--output json`; lines before the JSON are chatter."""
         printed = self.cli(*arguments, "--output", "json")
-        start = min(
-            place for mark in "[{" if (place := printed.find(f"\n{mark}")) >= 0 or printed[:1] == mark
-        )
+        start = min(place for mark in "[{" if (place := printed.find(f"\n{mark}")) >= 0 or printed[:1] == mark)
         return json.loads(printed[max(start, 0) :])
 
     def files(self) -> list[Path]:
@@ -171,6 +165,4 @@ class Standalone:
         if "address already in use" in self.log_path.read_text(errors="replace").lower():
             raise ClusterError(f"somebody took one of Airflow's ports: try again\n{tail(self.log_path)}")
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"airflow standalone is not healthy: {self.api.health()}\n{tail(self.log_path)}"
-            )
+            raise ClusterError(f"airflow standalone is not healthy: {self.api.health()}\n{tail(self.log_path)}")

@@ -82,7 +82,5 @@ class Watch:
                 return state
             if state in _ENDED or time.monotonic() > deadline:
                 seen = "\n".join(map(str, self.changes))
-                raise ClusterError(
-                    f"{self.dag_id} {self.run_id} is {state}; it did not {what}. Seen:\n{seen}"
-                )
+                raise ClusterError(f"{self.dag_id} {self.run_id} is {state}; it did not {what}. Seen:\n{seen}")
             time.sleep(0.5)
