@@ -161,7 +161,9 @@ class ChangedRequestError(RecordError, AirflowFailException):
 def named(name: object, message: str) -> MusicError:
     """Make the error of that class name, as facts and events keep it; an unknown name is a plain MusicError."""
     found = globals().get(str(name))
+    if not (isinstance(found, type) and issubclass(found, MusicError)):
+        return MusicError(message)
+    error = found(message)
     # InvalidRequestError and its like put a head line before the message, which has one already.
-    if isinstance(found, type) and issubclass(found, MusicError) and not issubclass(found, InvalidRequestError):
-        return found(message)
-    return MusicError(message)
+    error.args = (message,)
+    return error

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the API's answers mean: parsed values, or one of the errors of :mod:`airflow_provider_music.exceptions`.
+"""What the API's answers mean: parsed values, or an error of :mod:`airflow_provider_music.exceptions`.
 
 Sources: aimlapi/api-docs (errors-and-messages, music-models), the live OpenAPI, and MiniMax's table of
 ``base_resp`` codes. Numbers may come as strings, and two error envelopes are in use.
@@ -113,9 +113,13 @@ def check(response: httpx.Response, what: str) -> dict[str, Any]:
         return body
     if 400 <= status < 500 and status not in (408, 499):  # noqa: PLR2004 - the HTTP class of refusals
         raise _refusal(status, body, what, response)
-    if status >= 500 and _is_envelope(body) and "generation timeout" not in _message(body).lower():  # noqa: PLR2004
+    timed_out = "generation timeout" in (_message(body).lower() if _is_envelope(body) else "")
+    if status >= 500 and _is_envelope(body) and not timed_out:  # noqa: PLR2004 - the HTTP class of failures
         raise ServerFailureError(
-            f"{what}: the API failed with {status}: {_message(body)}", status=status, **_ids(body, response)
+            f"{what}: the API failed with {status}: {_message(body)}",
+            status=status,
+            request_id=_request_id(body, response),
+            retry_after=retry_after(response),
         )
     if status in (307, 308):
         raise RequestRejectedError(
@@ -131,17 +135,17 @@ def generation_of(body: Mapping[str, Any], response: httpx.Response, what: str) 
 
     :raises UnknownOutcomeError: there is no usable id.
     """
-    found = body.get("id", body.get("generation_id"))
-    if not isinstance(found, str) or not usable_id(found):
+    found = id_or_none(body.get("id")) or id_or_none(body.get("generation_id"))
+    if found is None:
         raise UnknownOutcomeError(f"{what}: the answer has no usable generation id")
     audio = body.get("audio_file")
     url = audio.get("url") if isinstance(audio, dict) else None
     error = body.get("error")
     return Generation(
         id=found,
-        status=str(body.get("status") or "queued").lower()[:40],
+        status=one_line(str(body.get("status") or "queued"))[:40].lower(),
         audio_url=url if isinstance(url, str) and url else None,
-        error=_quote(_error_text(error)) if error else None,
+        error=one_line(_error_text(error)) if error else None,
         usage=usage_of(body).or_else(usage_of_headers(response)),
         trace_id=text_or_none(body.get("trace_id")),
     )
@@ -150,6 +154,12 @@ def generation_of(body: Mapping[str, Any], response: httpx.Response, what: str) 
 def usable_id(value: str) -> bool:
     """Whether an id can be kept, logged and asked for."""
     return 0 < len(value) <= _MAX_ID and value.isascii() and value.isprintable() and not value.isspace()
+
+
+def id_or_none(value: Any) -> str | None:
+    """Return an id whole, from a string or a whole number; one that cannot be kept is None, never cut."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return text if isinstance(text, str) and usable_id(text) else None
 
 
 def usage_of(body: Mapping[str, Any]) -> Usage:
@@ -192,7 +202,7 @@ def retry_after(response: httpx.Response) -> float | None:
     if seconds is None:
         try:
             when = parsedate_to_datetime(raw)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return max(0.0, seconds)
@@ -203,13 +213,16 @@ def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None =
     base = body.get("base_resp")
     if not isinstance(base, dict) or "status_code" not in base:
         return
+    told = one_line(str(base.get("status_msg") or "no message"))
     number = number_or_none(base.get("status_code"))
     if number == 0:
         return
-    code = int(number) if number is not None else None
-    error = _BASE_RESP.get(code if code is not None else -1, ServerFailureError)
+    if number is None:
+        raise UnknownOutcomeError(f"{what}: the API answered base_resp without a number: {told}")
+    code = int(number)
+    error = _BASE_RESP.get(code, ServerFailureError)
     raise error(
-        f"{what}: the API answered base_resp {code}: {_quote(str(base.get('status_msg') or 'no message'))}",
+        f"{what}: the API answered base_resp {code}: {told}",
         code=code,
         request_id=request_id or text_or_none(body.get("trace_id")),
     )
@@ -221,44 +234,50 @@ def _check_base_resp(body: Mapping[str, Any], what: str, response: httpx.Respons
 
 def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> ApiError:
     said = _message(body) if _is_envelope(body) else _odd(status, body, response)
-    ids = _ids(body, response)
+    request_id = _request_id(body, response)
     if status == 401:  # noqa: PLR2004
-        return AuthenticationError(f"{what}: the API refused the key (401): {said}", status=status, **ids)
+        return AuthenticationError(f"{what}: the API refused the key (401): {said}", status=status, request_id=request_id)
     if status in (402, 403):
         if status == 402 or any(word in said.lower() for word in _OUT_OF_CREDITS):  # noqa: PLR2004
             return OutOfCreditsError(
-                f"{what}: the account has no credits ({status}): {said} Nothing was generated; top up and clear "
-                "the task.",
+                f"{what}: the account has no credits ({status}): {said} Nothing was generated; top up and "
+                "clear the task.",
                 status=status,
-                **ids,
+                request_id=request_id,
             )
-        return AuthenticationError(f"{what}: the account or key may not do this (403): {said}", status=status, **ids)
+        return AuthenticationError(
+            f"{what}: the account or key may not do this (403): {said}", status=status, request_id=request_id
+        )
     if status == 404:  # noqa: PLR2004
-        return ModelUnavailableError(f"{what}: not found (404): {said}", status=status, **ids)
+        return ModelUnavailableError(
+            f"{what}: not found (404): {said}", status=status, request_id=request_id
+        )
     if status == 429:  # noqa: PLR2004
         return RateLimitedError(
             f"{what}: too many requests (429): {said}",
             status=status,
+            request_id=request_id,
             retry_after=retry_after(response),
-            **ids,
         )
-    return RequestRejectedError(f"{what}: the API refused the request ({status}): {said}", status=status, **ids)
+    return RequestRejectedError(
+        f"{what}: the API refused the request ({status}): {said}", status=status, request_id=request_id
+    )
 
 
 def _is_envelope(body: Any) -> bool:
     """Whether an error body is the API's own, of either shape, and not a gateway's."""
-    if not isinstance(body, dict):
+    # Gateways answer with problem+json too (RFC 9457: title, status, detail): the API's has a message.
+    if not isinstance(body, dict) or "message" not in body:
         return False
-    documented = "message" in body and ("statusCode" in body or "requestId" in body)
-    problem = "status" in body and ("title" in body or "requestId" in body or isinstance(body.get("error"), dict))
-    return documented or problem
+    problem = "status" in body and ("title" in body or isinstance(body.get("error"), dict))
+    return problem or "statusCode" in body or "requestId" in body
 
 
 def _message(body: Any) -> str:
     message = body.get("message") or body.get("title") or _error_text(body.get("error"))
     details = body.get("details") or body.get("errors")
     text = f"{message} {json.dumps(details)}" if details else str(message)
-    return _quote(text)
+    return one_line(text)
 
 
 def _error_text(error: Any) -> str:
@@ -267,18 +286,18 @@ def _error_text(error: Any) -> str:
     return str(error or "no message")
 
 
-def _ids(body: Any, response: httpx.Response) -> dict[str, str | None]:
+def _request_id(body: Any, response: httpx.Response) -> str | None:
     own = body.get("requestId") if isinstance(body, dict) else None
     headers = response.headers
-    return {"request_id": text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))}
+    return text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))
 
 
 def _odd(status: int, body: Any, response: httpx.Response) -> str:
     kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
-    return f"HTTP {status} with {len(response.content)} bytes ({_quote(kind)}) that are not the API's own answer"
+    return f"HTTP {status} with {len(response.content)} bytes ({one_line(kind)}) that are not the API's own answer"
 
 
-def _quote(text: str) -> str:
+def one_line(text: str) -> str:
     """Make a server's words safe to log: one line, bounded."""
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import zlib
@@ -121,9 +122,15 @@ class AsyncMusicClient:
         await self._paid.aclose()
 
     async def _send(self, http: httpx.AsyncClient, call: Call[T]) -> T:
-        with transports.quiet():
-            async with http.stream(call.method, call.path, **call.arguments) as response:
-                return call.read(await self._whole(response), call.what)
+        # Read timeouts are between two bytes: a server that drips its headers needs a bound on the whole.
+        within = self.settings.connect_timeout + (_DRIP_FACTOR + 1) * self.settings.read_timeout
+        try:
+            async with asyncio.timeout(within):
+                with transports.quiet():
+                    async with http.stream(call.method, call.path, **call.arguments) as response:
+                        return call.read(await self._whole(response), call.what)
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout(f"no whole answer within {within:g} s") from exc
 
     async def _whole(self, response: httpx.Response) -> httpx.Response:
         answer = _Answer(response, self.settings)
@@ -190,7 +197,7 @@ class _Answer:
             content = decoder.decompress(bytes(self._chunks), MAX_ANSWER_BYTES)
         except zlib.error as exc:
             raise httpx.DecodingError(str(exc)) from exc
-        if decoder.unconsumed_tail:
+        if decoder.unconsumed_tail or (content and not decoder.eof and len(content) >= MAX_ANSWER_BYTES):
             raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         return content
 

@@ -7,7 +7,6 @@ Source: aimlapi/api-docs and the live OpenAPI of api.aimlapi.com.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -15,12 +14,17 @@ from airflow_provider_music.api.answers import (
     Generation,
     check,
     generation_of,
+    id_or_none,
+    json_of,
     number_or_none,
+    one_line,
     text_or_none,
 )
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import httpx
 
 T = TypeVar("T")
@@ -153,8 +157,8 @@ def _balance(response: httpx.Response, what: str) -> Balance:
 def _upload(response: httpx.Response, what: str) -> Upload:
     body = check(response, what)
     return Upload(
-        text_or_none(body.get("voice_id")),
-        text_or_none(body.get("instrumental_id")),
+        id_or_none(body.get("voice_id")),
+        id_or_none(body.get("instrumental_id")),
         text_or_none(body.get("trace_id")),
     )
 
@@ -182,7 +186,7 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
     return LogRow(
         status=str(row.get("status") or ""),
         client_request_id=text_or_none(row.get("client_request_id")),
-        inference_id=text_or_none(row.get("inference_id")),
+        inference_id=id_or_none(row.get("inference_id")),
         usd=number_or_none(cost.get("usd")),
         credits=int(credits_used) if credits_used is not None else None,
         created=text_or_none(row.get("created")),
@@ -190,9 +194,10 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
 
 
 def _deprecations(response: httpx.Response, what: str) -> tuple[Deprecation, ...]:
-    body = check(response, what) if not response.content.lstrip().startswith(b"[") else {"data": response.json()}
-    rows = next((body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)), [])
-    return tuple(_deprecation(row) for row in rows if isinstance(row, dict))
+    bare = json_of(response)
+    body = {"data": bare} if response.is_success and isinstance(bare, list) else check(response, what)
+    lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]
+    return tuple(_deprecation(row) for row in (lists[0] if lists else ()) if isinstance(row, dict))
 
 
 def _deprecation(row: Mapping[str, Any]) -> Deprecation:
@@ -200,7 +205,7 @@ def _deprecation(row: Mapping[str, Any]) -> Deprecation:
     names = [row.get("id"), *(aliases if isinstance(aliases, list) else [])]
     return Deprecation(
         tuple(name for name in names if isinstance(name, str)),
-        str(row.get("status") or ""),
+        one_line(str(row.get("status") or "")),
         text_or_none(row.get("replaced_by")),
-        text_or_none(row.get("reason")),
+        one_line(str(row.get("reason") or "")) or None,
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,16 +56,17 @@ class MusicSettings:
         key = (conn.password or "").strip()
         if not key:
             problems.append("it has no API key: put it into the password field")
-        elif not key.isascii() or any(character.isspace() for character in key):
+        elif not key.isascii() or not key.isprintable() or " " in key:
+            # Also because the HTTP library quotes a header it refuses, and the key would be in a log.
             problems.append("its API key (password) has white space or characters no key has: copy it again")
         base_url = _base_url(conn, extra, problems)
         values = {
-            name: _number(extra, name, default, low, high, problems)
-            for name, default, low, high in (
-                ("connect_timeout", cls.connect_timeout, 0.1, 300),
-                ("read_timeout", cls.read_timeout, 0.1, 3600),
-                ("generation_timeout", cls.generation_timeout, 1, 7200),
-                ("max_audio_bytes", cls.max_audio_bytes, 1, 2**40),
+            name: _number(extra, name, default, bounds, problems)
+            for name, default, bounds in (
+                ("connect_timeout", cls.connect_timeout, (0.1, 300)),
+                ("read_timeout", cls.read_timeout, (0.1, 3600)),
+                ("generation_timeout", cls.generation_timeout, (1, 7200)),
+                ("max_audio_bytes", cls.max_audio_bytes, (1, 2**40)),
             )
         }
         verify = _verify(extra.get("verify"), problems)
@@ -90,6 +92,7 @@ class MusicSettings:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine by its spelling (no look-up)."""
+    host = host.lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -99,9 +102,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
+    raw = conn.extra
     try:
-        extra = conn.extra_dejson
-    except ValueError:
+        # Not ``extra_dejson``: that takes what is no JSON for "no extras" and goes on with the defaults.
+        extra = json.loads(raw) if isinstance(raw, str) and raw.strip() else raw or {}
+    except (ValueError, RecursionError):
         extra = None
     if isinstance(extra, dict):
         return extra
@@ -115,18 +120,25 @@ def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
         return DEFAULT_BASE_URL
     if "://" not in host:
         # From a URI such as music://:KEY@127.0.0.1:8080; Airflow keeps a scheme in the schema field.
-        bare = host.split("/")[0].split(":")[0].strip("[]")
+        if _is_ipv6(host):
+            host = f"[{host}]"
+        bare = (urlsplit(f"//{host}").hostname if _splits(f"//{host}") else None) or ""
         scheme = conn.schema if conn.schema in ("http", "https") else "http" if is_loopback(bare) else "https"
         host = f"{scheme}://{host}"
-    try:
-        parts = urlsplit(host)
-        port = parts.port or conn.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        problems.append(f"its base URL (host) {_redacted(host)!r} is no http(s)://host[:port]")
+    parts = urlsplit(host if _splits(host) else "")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not _is_host(parts.hostname)
+        or not host.isprintable()
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        problems.append(f"its base URL (host) {_redacted(host)!r:.200} is no http(s)://host[:port]")
         return ""
-    allow_http = _boolean(extra.get("allow_http"))
+    port = parts.port or conn.port
+    allow_http = _allow_http(extra.get("allow_http"), problems)
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_http:
         problems.append(
             f"its base URL (host) {_redacted(host)!r} would send the key unencrypted: "
@@ -138,22 +150,56 @@ def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
 
 
+def _splits(url: str) -> bool:
+    """Whether it can be taken apart: no broken brackets, and a port from 0 to 65535 if any."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host(name: str) -> bool:
+    if _is_ipv6(name):
+        return True
+    return name.isprintable() and not set(name) & set(" \\/:%<>\"'`{}|^[]$&+,;=!*()~")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6  # noqa: PLR2004 - the IP version
+    except ValueError:
+        return False
+
+
 def _redacted(host: str) -> str:
     return host.rsplit("@", 1)[-1]
 
 
-def _number(extra: Mapping[str, Any], name: str, default: float, low: float, high: float, problems: list[str]) -> float:
+def _number(
+    extra: Mapping[str, Any], name: str, default: float, bounds: tuple[float, float], problems: list[str]
+) -> float:
     value = extra.get(name)
     if value is None or value == "":
         return default
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
+    low, high = bounds
     if not low <= number <= high:
-        problems.append(f"its extra {name} is {value!r}: give a number from {low:g} to {high:g}")
+        problems.append(f"its extra {name} is {value!r:.60}: give a number from {low:g} to {high:g}")
         return default
     return number
+
+
+def _allow_http(value: Any, problems: list[str]) -> bool:
+    if value is None or value == "":
+        return False
+    known = _boolean(value)
+    if known is None:
+        problems.append(f"its extra allow_http is {value!r:.60}: give true or false")
+    return bool(known)
 
 
 def _boolean(value: Any) -> bool | None:
@@ -169,6 +215,6 @@ def _verify(value: Any, problems: list[str]) -> bool | str:
     known = _boolean(value)
     if known is not None:
         return known
-    if not Path(str(value)).exists():
-        problems.append(f"its extra verify is {value!r}: give true, false, or the path of a CA bundle that exists")
+    if not isinstance(value, str) or "\0" in value or not Path(value).exists():
+        problems.append(f"its extra verify is {value!r:.200}: give true, false, or the path of a CA bundle that exists")
     return str(value)

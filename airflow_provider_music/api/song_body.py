@@ -23,6 +23,7 @@ _HEX = frozenset(b"0123456789abcdefABCDEF")
 _WHITE = b" \t\r\n"
 _STRUCTURE = re.compile(rb'["{}\[\],:]')
 _STRING_END = re.compile(rb'["\\]')
+_CUT_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 
 Mode = Literal["structure", "string", "audio"]
 
@@ -85,6 +86,9 @@ class SongBody:
             raise SongBodyError(f"the answer is no JSON: {type(exc).__name__}") from exc
         if not isinstance(body, dict):
             raise SongBodyError("the answer is no JSON object")
+        data = body.get("data")
+        if self._seen_audio and not (isinstance(data, dict) and data.get("audio") == ""):
+            raise SongBodyError("the answer holds data or data.audio twice")
         return body
 
     def _feed_structure(self, chunk: bytes, at: int) -> int:
@@ -160,20 +164,21 @@ class SongBody:
         self._rest += b'"'
         self._mode = "structure"
         if self._is_text:
-            self.text = self._text.decode("utf-8", "replace")
+            self.text = self._text.decode("utf-8", "replace").strip()
         return end + 1
 
     def _unescaped(self, piece: bytes, *, closed: bool) -> bytes:
         """Undo JSON's escapes; an escape cut by the chunk's end waits for the rest."""
-        last = piece.rfind(b"\\")
-        needed = 6 if piece[last + 1 : last + 2] == b"u" else 2
-        if last >= 0 and len(piece) - last < needed:
+        cut = _CUT_ESCAPE.search(piece)
+        if cut:
             if closed:
                 # Also an escaped quote, which no hex and no URL holds.
                 raise SongBodyError("the audio has a broken escape")
-            piece, self._carry = piece[:last], piece[last:]
+            piece, self._carry = piece[: cut.start(1)], piece[cut.start(1) :]
         try:
-            return str(json.loads(b'"' + piece + b'"')).encode("utf-8", "surrogatepass")
+            # Surrogates stand for the bytes of a character that the chunk's end cuts in two.
+            text = json.loads('"' + piece.decode("utf-8", "surrogateescape") + '"', strict=False)
+            return str(text).encode("utf-8", "surrogateescape")
         except ValueError as exc:
             raise SongBodyError("the audio has a broken escape") from exc
 
@@ -201,6 +206,7 @@ class SongBody:
                 decoded = binascii.unhexlify(piece[:even])
             except binascii.Error as exc:
                 raise SongBodyError("the audio is no hex") from exc
-        self._nibble = piece[even:]
+        # unhexlify does not see the last of an odd number, which may be white space.
+        self._nibble = piece[even:].strip(_WHITE)
         self._started = self._started or bool(piece)
         return decoded

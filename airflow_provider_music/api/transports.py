@@ -23,21 +23,22 @@ import logging
 import os
 import platform
 import ssl
+import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from airflow_provider_music import __version__
+from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from airflow_provider_music.api.settings import MusicSettings
 
 USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
-#: What a song's host or the API may send before anybody has to answer for it; redirects are never followed.
 _POLL_CONNECTIONS = 100
 
 
@@ -146,28 +147,100 @@ def _aiohttp_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
     from httpx_aiohttp import AiohttpTransport
 
     context = ssl_context(settings.verify)
+    proxy = _env_proxy(settings.base_url)
+    if proxy is not None and proxy.url.scheme not in ("http", "https"):
+        # aiohttp knows no SOCKS.
+        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=context, limit=_POLL_CONNECTIONS, keepalive_timeout=75)
-        return aiohttp.ClientSession(
-            connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=2**14
+        # Not trust_env: that reads ~/.netrc at every request, and refuses the request where it knows the host.
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=2**14)
+
+    return _Mapped(AiohttpTransport(verify=context, client=session, proxy=proxy))
+
+
+def _env_proxy(base_url: str) -> httpx.Proxy | None:
+    """Proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for this URL."""
+    url = httpx.URL(base_url)
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    named = urllib.request.getproxies()
+    found = named.get(url.scheme) or named.get("all")
+    if not found:
+        return None
+    return httpx.Proxy(found if "://" in found else f"http://{found}")
+
+
+class _Mapped(httpx.AsyncBaseTransport):
+    """Makes httpx's errors of those of aiohttp that its transport passes on as they are (a broken status line)."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        with _mapped():
+            response = await self._transport.handle_async_request(request)
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_MappedStream(cast("httpx.AsyncByteStream", response.stream)),
+            extensions=response.extensions,
         )
 
-    return AiohttpTransport(verify=context, client=session)
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _MappedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _mapped():
+            async for chunk in self._stream:
+                yield chunk
+
+    async def aclose(self) -> None:
+        with _mapped():
+            await self._stream.aclose()
+
+
+@contextlib.contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError:
+        raise
+    except Exception as exc:
+        raise httpx.NetworkError(f"{type(exc).__name__}: {exc}") from exc
 
 
 @functools.lru_cache(maxsize=8)
-def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """One TLS context per setting and process: building one takes about 30 ms."""
-    if isinstance(verify, str):
-        return _context_from(verify)
-    if not verify:
+def ssl_context(verify: str | bool) -> ssl.SSLContext:  # noqa: FBT001 - as httpx names and takes it
+    """One TLS context per setting and process: building one takes about 30 ms.
+
+    :raises CredentialsError: a CA bundle is missing or is none.
+    """
+    if verify is False:
         return httpx.create_ssl_context(verify=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        bundle = os.environ.get(name)
-        if bundle and "SSL_CERT_FILE" not in os.environ and "SSL_CERT_DIR" not in os.environ:
-            return _context_from(bundle)
-    return httpx.create_ssl_context()
+    source, path = "the extra verify", verify
+    if verify is True:
+        named = [
+            (name, os.environ[name])
+            for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+            if os.environ.get(name)
+        ]
+        if not named:
+            return httpx.create_ssl_context()
+        source, path = named[0]
+    try:
+        return _context_from(str(path))
+    except OSError as exc:
+        raise CredentialsError(
+            f"{source} names the CA bundle {path!r}, which cannot be read as one ({exc}); nothing was sent. "
+            "Give a file of certificates in PEM form, or a folder of them."
+        ) from exc
 
 
 def _context_from(path: str) -> ssl.SSLContext:

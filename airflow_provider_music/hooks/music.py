@@ -70,7 +70,7 @@ class MusicHook(BaseHook):
         return await async_client_of(self.conn_id)
 
     def get_balance(self) -> Balance:
-        """What the account holds, in US dollars; costs nothing."""
+        """Return what the account holds, in US dollars; costs nothing."""
         from airflow_provider_music.api import endpoints
 
         return self.get_conn().call(endpoints.billing())

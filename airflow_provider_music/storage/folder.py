@@ -14,12 +14,15 @@ import os
 import re
 import uuid
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
-from airflow_provider_music.exceptions import OutputError
+from airflow_provider_music.exceptions import MusicError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOCAL = ("", "file", "local")
@@ -41,6 +44,17 @@ def safe_name(raw: str) -> str:
         return raw
     digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return re.sub(r"[^A-Za-z0-9_-]+", "_", raw)[:60] + "~" + digest
+
+
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
+    """Make an ``OSError`` of whatever a store's library raises (botocore's, aiohttp's), so that callers know one."""
+    try:
+        yield
+    except (OSError, MusicError):
+        raise
+    except Exception as exc:
+        raise OSError(f"{type(exc).__name__}: {exc}") from exc
 
 
 class Folder:
@@ -92,7 +106,8 @@ class Folder:
         :raises OSError: the store did not answer; that is never taken for "nothing there".
         """
         try:
-            return cast("bytes", self.fs.cat_file(self.key(name)))
+            with store_errors():
+                return cast("bytes", self.fs.cat_file(self.key(name)))
         except FileNotFoundError:
             return None
 
@@ -100,7 +115,8 @@ class Folder:
         """Bytes of a file, or None where there is none."""
         self.fs.invalidate_cache()
         try:
-            return int(self.fs.info(self.key(name))["size"])
+            with store_errors():
+                return int(self.fs.info(self.key(name))["size"])
         except FileNotFoundError:
             return None
 
@@ -112,7 +128,8 @@ class Folder:
         if self.is_local:
             return self._create_local(name, content)
         try:
-            self.fs.pipe_file(self.key(name), content, mode="create")
+            with store_errors():
+                self.fs.pipe_file(self.key(name), content, mode="create")
         except FileExistsError:
             return False
         return True
@@ -121,27 +138,33 @@ class Folder:
         """Write a file whether it exists or not; a reader sees the old content or the new."""
         if self.is_local:
             temporary = self._write_temporary(name, content)
-            temporary.replace(self.key(name))
+            try:
+                temporary.replace(self.key(name))
+            finally:
+                temporary.unlink(missing_ok=True)
             return
-        self.fs.pipe_file(self.key(name), content)
+        with store_errors():
+            self.fs.pipe_file(self.key(name), content)
 
     def open_new(self, name: str, *, block_size: int) -> IO[bytes]:
         """Open a file for writing, in blocks of about that many bytes."""
         if self.is_local:
             self.make()
             return Path(self.key(name)).open("wb", buffering=block_size)
-        return cast("IO[bytes]", self.fs.open(self.key(name), "wb", block_size=block_size))
+        with store_errors():
+            return cast("IO[bytes]", self.fs.open(self.key(name), "wb", block_size=block_size))
 
     def move(self, name: str, to: str) -> None:
         """Rename within the folder; the target appears whole."""
         if self.is_local:
             Path(self.key(name)).replace(self.key(to))
             return
-        self.fs.mv(self.key(name), self.key(to))
+        with store_errors():
+            self.fs.mv(self.key(name), self.key(to))
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is no error."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), store_errors():
             self.fs.rm_file(self.key(name))
 
     def make(self) -> None:
@@ -165,11 +188,18 @@ class Folder:
         return True
 
     def _create_exclusive(self, name: str, content: bytes) -> bool:
+        path = Path(self.key(name))
         try:
-            with Path(self.key(name)).open("xb") as file:
-                file.write(content)
+            file = path.open("xb")
         except FileExistsError:
             return False
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            # Ours, and not whole: nobody may take it for the fact.
+            path.unlink(missing_ok=True)
+            raise
         return True
 
     def _write_temporary(self, name: str, content: bytes) -> Path:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import uuid
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from airflow_provider_music.audio.inspect import (
     AudioFacts,
@@ -20,6 +21,7 @@ from airflow_provider_music.audio.inspect import (
     sniff,
 )
 from airflow_provider_music.exceptions import AudioError, OutputError
+from airflow_provider_music.storage.folder import store_errors
 
 if TYPE_CHECKING:
     from airflow_provider_music.storage.folder import Folder
@@ -53,7 +55,7 @@ class LandedAudio:
     facts: AudioFacts
 
     def as_dict(self) -> dict[str, Any]:
-        """What operators return as ``audio``: plain JSON, sizes in bytes, times in milliseconds."""
+        """Return what operators return as ``audio``: plain JSON, sizes in bytes, times in milliseconds."""
         return {
             "format": self.facts.format,
             "size_bytes": self.facts.size_bytes,
@@ -84,7 +86,7 @@ class Landing:
         self._sha256 = hashlib.sha256()
         self._window = _Window()
 
-    def __enter__(self) -> Landing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -110,7 +112,8 @@ class Landing:
             if self._file is None:
                 block = _LOCAL_BUFFER_BYTES if self._folder.is_local else _BLOCK_BYTES
                 self._file = self._folder.open_new(self._part, block_size=block)
-            self._file.write(chunk)
+            with store_errors():
+                self._file.write(chunk)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
         self._sha256.update(chunk)
@@ -131,10 +134,11 @@ class Landing:
         try:
             if self._file is None:
                 raise AudioError("The song is empty: 0 bytes came.")
-            self._file.flush()
-            if self._folder.is_local:
-                os.fsync(self._file.fileno())
-            self._file.close()
+            with store_errors():
+                self._file.flush()
+                if self._folder.is_local:
+                    os.fsync(self._file.fileno())
+                self._file.close()
             self._folder.move(self._part, name)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
@@ -146,19 +150,15 @@ class Landing:
         if self._file is None:
             return
         file, self._file = self._file, None
-        try:
+        # A full disk or a lost store says it again at close; the part file still has to go.
+        with contextlib.suppress(OSError), store_errors():
             file.close()
-        except OSError:
-            # A full disk or a lost store says it again at close; the part file still has to go.
-            pass
-        try:
+        with contextlib.suppress(OSError):
             self._folder.remove(self._part)
-        except OSError:
-            pass
 
     def _verify(self, channels: int | None) -> AudioFacts:
         head = self._window.head(64)
-        if self._asked.format == "pcm" and sniff(head) not in ("wav", "flac", "ogg"):
+        if self._asked.format == "pcm" and self._may_be_raw(head):
             if describe_head(head) != "its first bytes are of no audio format" and self.size < _HEAD_BYTES:
                 raise AudioError(f"Raw PCM was asked for, but {describe_head(head)}.")
             return self._checked(lambda: raw_pcm_facts(self.size, self._asked.sample_rate_hz, channels))
@@ -166,6 +166,16 @@ class Landing:
         if self._asked.format not in (None, facts.format):
             raise AudioError(f"{self._asked.format} was asked for, but the API sent {facts.format}.")
         return facts
+
+    def _may_be_raw(self, head: bytes) -> bool:
+        if sniff(head) not in (None, "mp3"):
+            return False
+        try:
+            # Samples can look like the two bytes that start an MP3 frame; a row of frames is an MP3.
+            inspect_audio(cast("IO[bytes]", self._window))
+        except NotAudioError:
+            return not head.startswith(b"ID3")
+        return False
 
     def _checked(self, read: Any) -> AudioFacts:
         try:
