@@ -236,7 +236,9 @@ def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> Api
     said = _message(body) if _is_envelope(body) else _odd(status, body, response)
     request_id = _request_id(body, response)
     if status == 401:  # noqa: PLR2004
-        return AuthenticationError(f"{what}: the API refused the key (401): {said}", status=status, request_id=request_id)
+        return AuthenticationError(
+            f"{what}: the API refused the key (401): {said}", status=status, request_id=request_id
+        )
     if status in (402, 403):
         if status == 402 or any(word in said.lower() for word in _OUT_OF_CREDITS):  # noqa: PLR2004
             return OutOfCreditsError(
@@ -249,9 +251,7 @@ def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> Api
             f"{what}: the account or key may not do this (403): {said}", status=status, request_id=request_id
         )
     if status == 404:  # noqa: PLR2004
-        return ModelUnavailableError(
-            f"{what}: not found (404): {said}", status=status, request_id=request_id
-        )
+        return ModelUnavailableError(f"{what}: not found (404): {said}", status=status, request_id=request_id)
     if status == 429:  # noqa: PLR2004
         return RateLimitedError(
             f"{what}: too many requests (429): {said}",

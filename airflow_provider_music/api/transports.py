@@ -98,32 +98,47 @@ def overridden() -> object | None:
 
 def sync_client(settings: MusicSettings) -> httpx.Client:
     """Client for quick calls on a worker."""
-    return httpx.Client(**_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0))
+    with _proxies_of_environment():
+        return httpx.Client(**_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0))
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for paid POSTs: httpx's own transport, every request on a connection of its own."""
-    return httpx.AsyncClient(
-        **_common(settings),
-        transport=_override.asynchronous,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-    )
+    with _proxies_of_environment():
+        return httpx.AsyncClient(
+            **_common(settings),
+            transport=_override.asynchronous,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
 
 
 def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for free calls in an event loop: httpx's interface over aiohttp's connections."""
-    return httpx.AsyncClient(**_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings))
+    with _proxies_of_environment():
+        return httpx.AsyncClient(**_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings))
 
 
 def download_client(settings: MusicSettings) -> httpx.Client:
     """Client for the audio's host, which never sees the API's key."""
-    return httpx.Client(
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-        timeout=_timeout(settings),
-        verify=ssl_context(settings.verify),
-        follow_redirects=False,
-        transport=_override.sync,
-    )
+    with _proxies_of_environment():
+        return httpx.Client(
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            timeout=_timeout(settings),
+            verify=ssl_context(settings.verify),
+            follow_redirects=False,
+            transport=_override.sync,
+        )
+
+
+@contextlib.contextmanager
+def _proxies_of_environment() -> Iterator[None]:
+    """Say it in the package's words where the environment names a proxy that cannot be used."""
+    try:
+        yield
+    except (ImportError, ValueError, httpx.InvalidURL) as exc:
+        raise CredentialsError(
+            f"The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used ({exc}); nothing was sent."
+        ) from exc
 
 
 def _common(settings: MusicSettings) -> dict[str, Any]:

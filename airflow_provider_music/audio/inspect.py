@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Literal
 
@@ -14,6 +15,12 @@ AudioFormat = Literal["mp3", "wav", "pcm", "flac", "ogg", "m4a"]
 #: sound than the file holds: the file was cut short.
 _LOWEST_BITRATE_BPS = 7_500
 _SNIFF_BYTES = 64
+#: The eleven bits that start an MPEG frame, and the two that say layer III.
+_FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
+#: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
+_WAV_PLACEHOLDER = 0x7FFFF000
+_XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
+_TEXT_BYTES = frozenset((9, 10, 13, *range(32, 127)))
 
 
 class NotAudioError(ValueError):
@@ -44,7 +51,7 @@ def sniff(head: bytes) -> AudioFormat | None:
     """Tell the format from the first bytes, or None; MP3 without a tag still has to be parsed to be sure."""
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return "wav"
-    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
+    if head[:3] == b"ID3" or int.from_bytes(head[:2]) & _FRAME_MASK == _FRAME_LAYER_III:
         return "mp3"
     if head[:4] == b"fLaC":
         return "flac"
@@ -70,9 +77,11 @@ def inspect_audio(file: IO[bytes]) -> AudioFacts:
     info = _parse(found, file)
     length = float(getattr(info, "length", 0) or 0)
     bitrate = int(getattr(info, "bitrate", 0) or 0)
-    if found == "wav" and bitrate:
-        # Streamed WAV files carry a placeholder length; the bytes that are there decide.
-        length = min(length or size * 8 / bitrate, size * 8 / bitrate)
+    if found == "wav":
+        sound = _wav_sound_bytes(file, size)
+        length = sound * 8 / bitrate if bitrate else length
+    if found == "mp3":
+        _check_xing(file, info.frame_offset, size)
     if length <= 0:
         raise NotAudioError(f"a {found} header with no sound behind it ({size} bytes)")
     if size * 8 / length < _LOWEST_BITRATE_BPS:
@@ -115,9 +124,47 @@ def describe_head(head: bytes) -> str:
         return "it looks like JSON"
     if start == b"<":
         return "it looks like HTML or XML"
-    if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head):
+    if _TEXT_BYTES.issuperset(head):
         return "it looks like text"
     return "its first bytes are of no audio format"
+
+
+def _wav_sound_bytes(file: IO[bytes], size: int) -> int:
+    """Bytes of sound in a RIFF file; its header may promise more than came."""
+    at = 12
+    while True:
+        file.seek(at)
+        header = file.read(8)
+        if len(header) < 8:  # noqa: PLR2004 - a chunk's name and length
+            raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
+        name, length = struct.unpack("<4sI", header)
+        at += 8
+        if name == b"data":
+            break
+        at += length + length % 2
+    there = size - at
+    if length == 0 or length >= _WAV_PLACEHOLDER:
+        return there
+    if length > there:
+        raise NotAudioError(f"cut short: the wav header says {length} bytes of sound, but there are {there}")
+    return int(length)
+
+
+def _check_xing(file: IO[bytes], frame_at: int, size: int) -> None:
+    """Compare an MP3 with the size that its encoder wrote into the first frame, where it did."""
+    file.seek(frame_at)
+    frame = file.read(_SNIFF_BYTES)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0:
+        return
+    flags = int.from_bytes(frame[at + 4 : at + 8])
+    if not flags & _XING_HAS_BYTES:
+        return
+    figure = at + 8 + (4 if flags & _XING_HAS_FRAMES else 0)
+    promised, there = int.from_bytes(frame[figure : figure + 4]), size - frame_at
+    # Encoders differ in whether they count this frame; a song that is cut lacks far more.
+    if there < promised * 0.99:
+        raise NotAudioError(f"cut short: the mp3 header says {promised} bytes of sound, but there are {there}")
 
 
 def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
@@ -129,7 +176,7 @@ def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
     from mutagen.oggvorbis import OggVorbis
     from mutagen.wave import WAVE
 
-    reader = {"mp3": MP3, "wav": WAVE, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
+    reader: Any = {"mp3": MP3, "wav": WAVE, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
     try:
         info = reader(file).info
     except (mutagen.MutagenError, ValueError, ZeroDivisionError, IndexError, EOFError, OverflowError) as exc:

@@ -122,7 +122,8 @@ def _open(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[byt
     if urlsplit(url).scheme == "":
         url = str(Path(url).expanduser())
     try:
-        opened: IO[bytes] = stack.enter_context(ObjectStoragePath(url).open("rb"))
+        path: Any = ObjectStoragePath(url)
+        opened: IO[bytes] = stack.enter_context(path.open("rb"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         problems.append(f"file: {url} does not exist or is no file; give the path of a WAV or MP3 file.")
     except PermissionError as exc:

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
 from airflow_provider_music.api.settings import MusicSettings
 from airflow_provider_music.api.transports import overridden
-from airflow_provider_music.exceptions import CredentialsError
+from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -54,6 +54,11 @@ def settings_of(conn_id: str) -> MusicSettings:
             f"There is no connection {conn_id!r}; nothing was sent. Create it in the UI (type: music, password: "
             f"the API key), or set {variable} where workers and triggerer see it, for example to "
             '{"conn_type": "music", "password": "<the API key>"}.'
+        ) from exc
+    except Exception as exc:
+        # The secrets backend or the supervisor is away: no verdict on the connection, so a wait goes on.
+        raise ApiUnreachableError(
+            f"Connection {conn_id!r} could not be looked up: {type(exc).__name__}: {exc}"
         ) from exc
     return MusicSettings.from_connection(conn, conn_id)
 

@@ -146,6 +146,10 @@ class Folder:
         with store_errors():
             self.fs.pipe_file(self.key(name), content)
 
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        return cast("IO[bytes]", self.fs.open(self.key(name), "rb"))
+
     def open_new(self, name: str, *, block_size: int) -> IO[bytes]:
         """Open a file for writing, in blocks of about that many bytes."""
         if self.is_local:

@@ -10,10 +10,11 @@ import io
 import os
 import uuid
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast, get_args
 
 from airflow_provider_music.audio.inspect import (
     AudioFacts,
+    AudioFormat,
     NotAudioError,
     describe_head,
     inspect_audio,
@@ -106,7 +107,7 @@ class Landing:
         if self.size + len(chunk) > self._max_bytes:
             raise AudioError(
                 f"The song is larger than max_audio_bytes ({readable(self._max_bytes)}) of the connection; "
-                "nothing was kept. Raise max_audio_bytes there and clear the task: the song is not paid again."
+                "nothing was kept. Raise max_audio_bytes there."
             )
         try:
             if self._file is None:
@@ -184,10 +185,29 @@ class Landing:
             raise AudioError(f"What came is no song: {exc}.") from exc
 
     def _cannot_write(self, exc: OSError) -> OutputError:
-        return OutputError(
-            f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}. "
-            "It is paid for; mend the storage and let the task retry, which lands it without paying again."
-        )
+        return OutputError(f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}.")
+
+
+def landed_in(folder: Folder, asked: AskedAudio) -> LandedAudio | None:
+    """Return the song that stands in ``folder`` under its final name, or None; blocks, and reads it whole.
+
+    A final name is given to whole and verified songs only, so this is one whose fact was not written.
+    """
+    for audio_format in get_args(AudioFormat):
+        name = f"song.{audio_format}"
+        if folder.size(name) is None:
+            continue
+        sha256, window = hashlib.sha256(), _Window()
+        with folder.open(name) as file:
+            while chunk := file.read(_LOCAL_BUFFER_BYTES):
+                sha256.update(chunk)
+                window.add(chunk)
+        if audio_format == "pcm":
+            facts = raw_pcm_facts(window.size, asked.sample_rate_hz, None)
+        else:
+            facts = inspect_audio(cast("IO[bytes]", window))
+        return LandedAudio(folder.url_of(name), sha256.hexdigest(), facts)
+    return None
 
 
 class _Window(io.RawIOBase):

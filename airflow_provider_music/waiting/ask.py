@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: How long a fact about a request that was made is tried to be written.
+_STORE_PATIENCE_SECONDS = 120.0
 #: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
 _open_posts: set[asyncio.Task[None]] = set()
 
@@ -142,7 +144,19 @@ class Asker:
         return False
 
     async def _write(self, fact: Fact, **values: Any) -> None:
-        await asyncio.to_thread(lambda: self._write_now(fact, **values))
+        """Write how it ended; a store that is away for a moment must not lose an id that was paid for."""
+        give_up = clock.now() + _STORE_PATIENCE_SECONDS
+        failures = 0
+        while True:
+            try:
+                return await asyncio.to_thread(lambda: self._write_now(fact, **values))
+            except RecordError as exc:
+                failures += 1
+                wait = backoff(failures)
+                if clock.now() + wait > give_up:
+                    raise
+                log.warning("%s; trying again in %.0f s", exc, wait)
+                await clock.sleep(wait)
 
     def _write_now(self, fact: Fact, **values: Any) -> None:
         self._record.write(self._order.n, fact, **self._order.stamp, **values)

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError
+from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError, OutputError
 from airflow_provider_music.hooks.clients import sync_client_of
 from airflow_provider_music.storage.download import LinkExpiredError, download
 
@@ -69,6 +69,10 @@ def fetch(
                 raise
             log.warning("The link to generation %s has expired; asking for a fresh one", generation_id)
             continue
+        except (AudioError, OutputError) as exc:
+            raise type(exc)(
+                f"{exc} The song is paid for; a retry or a clear fetches it again without paying again."
+            ) from exc
         return {
             "generation_id": generation_id,
             "audio_uri": landed.url,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.hooks.clients import async_client_of
+from airflow_provider_music.storage.landing import AskedAudio, landed_in
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.lease import LeaseWatch
 from airflow_provider_music.waiting.pace import backoff
@@ -78,6 +79,8 @@ class Finder:
             await self._write("failed", reason=reason, sent=True, source="usage log")
             return True
         if order.lane == "synchronous":
+            if await self._adopted(row):
+                return True
             billed = row is not None and row.status == "succeeded"
             if not billed and looks < _LOOKS_FOR_BILL:
                 return False
@@ -95,6 +98,27 @@ class Finder:
         await self._write("accepted", generation_id=row.inference_id, source="usage log")
         return True
 
+    async def _adopted(self, row: LogRow | None) -> bool:
+        """Complete a song that is in place already: its owner went away before it could say so."""
+        order = self._order
+        folder = self._record.take_folder(order.n)
+        asked = AskedAudio(order.asked_format, order.sample_rate_hz)
+        landed = await asyncio.to_thread(landed_in, folder, asked)
+        if landed is None:
+            return False
+        log.info("The song of request %d is in storage, though nobody said so: %s", order.n, landed.url)
+        await self._write(
+            "completed",
+            generation_id=row.inference_id if row else None,
+            model=order.model,
+            audio_uri=landed.url,
+            audio=landed.as_dict(),
+            usage={"credits_used": row.credits if row else None, "usd_spent": row.usd if row else None},
+            trace_id=None,
+            source="storage",
+        )
+        return True
+
     def _why_lost(self, *, billed: bool) -> str:
         lost = self._lease.why() or "the process that held the POST open is gone"
         if billed:
@@ -110,9 +134,9 @@ class Finder:
         asked = datetime.fromisoformat(str(intent["written_at"]))
         age = datetime.now(UTC) - asked
         period = "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
-        client = await async_client_of(self._order.conn_id)
         for page in range(_MAX_PAGES):
             try:
+                client = await async_client_of(self._order.conn_id)
                 found = await client.call(endpoints.logs(period, page * endpoints.LOG_PAGE))
             except (ApiError, ApiUnreachableError) as exc:
                 log.warning("The usage log does not answer; the search goes on: %s", exc)

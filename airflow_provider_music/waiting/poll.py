@@ -58,8 +58,8 @@ def _delay(pace: Pace, asked_at: float, failures: int) -> float:
 
 
 async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures: int) -> Generation | None:
-    client = await async_client_of(conn_id)
     try:
+        client = await async_client_of(conn_id)
         return await client.call(endpoints.poll(generation_id))
     except (ApiError, ApiUnreachableError) as exc:
         log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)

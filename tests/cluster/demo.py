@@ -82,7 +82,7 @@ def _run(*, stay_up: bool) -> None:
     try:
         _say("airflow standalone is starting (about half a minute)")
         airflow.start(_say)
-        _say(f"UI: {airflow.url}")
+        _say(f"Airflow is up; UI: {airflow.url}")
         run = _make_song(airflow)
         _show_song(airflow, sandbox, run)
         if stay_up:

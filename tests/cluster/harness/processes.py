@@ -73,7 +73,7 @@ class Session:
             time.sleep(0.05)
         return killed
 
-    def stop(self, grace: float = 10.0) -> None:
+    def stop(self, grace: float = 5.0) -> None:
         """End everything: ask politely, wait up to `grace` seconds, then kill what is left."""
         deadline = time.monotonic() + grace
         for process in self.members():
@@ -138,7 +138,7 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
 
 def _stop_all() -> None:
     while _ALIVE:
-        _ALIVE[-1].stop(grace=5.0)
+        _ALIVE[-1].stop()
 
 
 atexit.register(_stop_all)

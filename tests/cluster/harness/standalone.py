@@ -54,16 +54,13 @@ class Standalone:
         """Start Airflow and wait until all components are healthy, saying now and then which are missing."""
         process = self.processes.start("standalone", [sys.executable, "-m", "airflow", "standalone"])
         begun = said = time.monotonic()
-        missing = set(_COMPONENTS)
         try:
-            while missing:
+            while missing := self._missing():
                 self._check_starting(process, begun + timeout)
-                time.sleep(0.5)
-                healthy = {name for name, status in self.api.health().items() if status == "healthy"}
-                changed, missing = bool(missing & healthy), missing - healthy
-                if say and (changed or time.monotonic() - said > _SAY_EVERY_S):
+                if say and time.monotonic() - said > _SAY_EVERY_S:
                     said = time.monotonic()
-                    say(f"not up yet: {', '.join(sorted(missing))}" if missing else "all of Airflow is up")
+                    say(f"not up yet: {missing}")
+                time.sleep(0.5)
         except BaseException:
             self.stop()
             raise
@@ -158,6 +155,13 @@ class Standalone:
     def files(self) -> list[Path]:
         """Everything that this Airflow wrote: the database, logs, configuration."""
         return [path for path in self.home.rglob("*") if path.is_file()]
+
+    def _missing(self) -> str:
+        """Name the components that are not healthy; nothing is known of them before the API answers."""
+        health = self.api.health()
+        if not health:
+            return "the API, and what it would tell of the others"
+        return ", ".join(name for name in _COMPONENTS if health.get(name) != "healthy")
 
     def _check_starting(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         if process.poll() is not None:
