@@ -157,10 +157,10 @@ class Standalone:
         return [path for path in self.home.rglob("*") if path.is_file()]
 
     def _missing(self) -> str:
-        """Name the components that are not healthy; nothing is known of them before the API answers."""
+        """Name what is not healthy; before the API server answers, nothing is known of the others."""
         health = self.api.health()
         if not health:
-            return "the API, and what it would tell of the others"
+            return "API server"
         return ", ".join(name for name in _COMPONENTS if health.get(name) != "healthy")
 
     def _check_starting(self, process: subprocess.Popen[bytes], deadline: float) -> None:

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Servers of a few lines on loopback, which misbehave as a test wants, and settings that lead to them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from airflow_provider_music.api import transports
+from airflow_provider_music.api.settings import MusicSettings
+
+_ENVIRONMENT = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"),
+)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch, tmp_path):
+    """No proxy, CA bundle or netrc of the machine that runs the tests."""
+    for name in _ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    transports.ssl_context.cache_clear()
+    yield
+    transports.ssl_context.cache_clear()
+
+
+@pytest.fixture
+def settings_for():
+    def make(base_url="https://api.example.org", **more):
+        given = {"connect_timeout": 2.0, "read_timeout": 5.0, "generation_timeout": 5.0, **more}
+        return MusicSettings(conn_id="music_default", base_url=base_url, api_key="sk-secret", **given)
+
+    return make
+
+
+def http_answer(body=b"{}", status="200 OK", headers=(), *, length=None):
+    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class RawServer:
+    """Hands every request, as bytes, to ``answer(connection, request)``, and counts.
+
+    :param answer: what it does; a connection that it closes stays closed. Bytes are sent as they are.
+    :param context: for TLS.
+    :param greeting: sent before anything is asked.
+    """
+
+    def __init__(self, answer, context=None, greeting=b""):
+        self.answer = answer
+        self.context = context
+        self.greeting = greeting
+        self.requests = []
+        self.connections = 0
+        self._open = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        for sock in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with contextlib.suppress(OSError):
+            if self.context:
+                connection = self.context.wrap_socket(connection, server_side=True)
+            self._open.append(connection)
+            connection.sendall(self.greeting)
+            while request := self._read(connection):
+                self.requests.append(request)
+                if callable(self.answer):
+                    self.answer(connection, request)
+                else:
+                    connection.sendall(self.answer)
+
+    @staticmethod
+    def _read(connection):
+        request = b""
+        while b"\r\n\r\n" not in request:
+            piece = connection.recv(2**16)
+            if not piece:
+                return b""
+            request += piece
+        head, _, body = request.partition(b"\r\n\r\n")
+        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        missing = int(lengths[0]) - len(body) if lengths else 0
+        while missing > 0 and (piece := connection.recv(missing)):
+            request += piece
+            missing -= len(piece)
+        return request
+
+
+@pytest.fixture
+def serve():
+    """Start a RawServer; all end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer, context=None, greeting=b""):
+            server = RawServer(answer, context, greeting)
+            stack.callback(server.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def answer():
+    return http_answer
+
+
+@pytest.fixture
+def closed_port():
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def black_hole():
+    """A port that lets nobody in: its queue of connections is full, so what comes is dropped."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

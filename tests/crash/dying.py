@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ends a process at every point where it touches storage, the network or the clock, one point per life."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from airflow_provider_music.storage.folder import Folder
+from airflow_provider_music.waiting import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+
+class Died(BaseException):
+    """The process is gone; nothing it would still do may happen."""
+
+
+@dataclass
+class Mortality:
+    """Counts the points of a life, and ends it at one of them.
+
+    :param at: which point is the last; None lives on.
+    :param kill: end the whole process with SIGKILL, instead of raising from here on.
+    """
+
+    at: int | None = None
+    kill: bool = False
+    points: list[str] = field(default_factory=list)
+    dead: bool = False
+
+    def point(self, name: str) -> None:
+        if self.dead:
+            raise Died(name)
+        if self.at == len(self.points):
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.dead = True
+            raise Died(name)
+        self.points.append(name)
+
+
+def instrument(monkeypatch: pytest.MonkeyPatch, mortality: Callable[[], Mortality]) -> None:
+    """Put a point before and after every touch of the outer world."""
+    for name in ("read", "create", "replace", "open_new", "move", "remove", "size", "open"):
+        monkeypatch.setattr(Folder, name, _around(getattr(Folder, name), f"folder.{name}", mortality))
+    monkeypatch.setattr(
+        httpx.HTTPTransport, "handle_request", _around(httpx.HTTPTransport.handle_request, "http.sync", mortality)
+    )
+    for transport, name in ((httpx.AsyncHTTPTransport, "http.paid"), (AiohttpTransport, "http.poll")):
+        monkeypatch.setattr(
+            transport,
+            "handle_async_request",
+            _around_async(transport.handle_async_request, name, mortality),
+        )
+    monkeypatch.setattr(clock, "sleep", _around_async(clock.sleep, "sleep", mortality))
+    monkeypatch.setattr(
+        httpx.Response, "aiter_bytes", _around_each(httpx.Response.aiter_bytes, "http.body", mortality)
+    )
+
+
+def _label(name: str, args: tuple[Any, ...]) -> str:
+    return f"{name}({args[1]})" if len(args) > 1 and isinstance(args[1], str) else name
+
+
+def _around(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
+    @functools.wraps(call)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        label = _label(name, args)
+        mortality().point(f"before {label}")
+        result = call(*args, **kwargs)
+        mortality().point(f"after {label}")
+        return result
+
+    return wrapped
+
+
+def _around_async(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
+    @functools.wraps(call)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        mortality().point(f"before {name}")
+        result = await call(*args, **kwargs)
+        mortality().point(f"after {name}")
+        return result
+
+    return wrapped
+
+
+def _around_each(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
+    @functools.wraps(call)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        async for item in call(*args, **kwargs):
+            mortality().point(f"at {name}")
+            yield item
+
+    return wrapped
