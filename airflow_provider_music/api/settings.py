@@ -105,7 +105,7 @@ def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
     raw = conn.extra
     try:
         # Not ``extra_dejson``: that takes what is no JSON for "no extras" and goes on with the defaults.
-        extra = json.loads(raw) if isinstance(raw, str) and raw.strip() else raw or {}
+        extra = json.loads(raw) if raw and raw.strip() else {}
     except (ValueError, RecursionError):
         extra = None
     if isinstance(extra, dict):
@@ -115,7 +115,8 @@ def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
 
 
 def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
-    host = (conn.host or "").strip().rstrip("/")
+    allow_http = _allow_http(extra.get("allow_http"), problems)
+    host = (conn.host or "").strip()
     if not host:
         return DEFAULT_BASE_URL
     if "://" not in host:
@@ -138,7 +139,6 @@ def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
         problems.append(f"its base URL (host) {_redacted(host)!r:.200} is no http(s)://host[:port]")
         return ""
     port = parts.port or conn.port
-    allow_http = _allow_http(extra.get("allow_http"), problems)
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_http:
         problems.append(
             f"its base URL (host) {_redacted(host)!r} would send the key unencrypted: "

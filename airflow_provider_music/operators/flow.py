@@ -102,17 +102,13 @@ class SongFlow:
 
     def _ask_here(self, record: SongRecord, order: Order) -> dict[str, Any]:
         """Send the quick POST of the queued lane from the worker."""
-        run_here(Asker(order, record, patience=0.0).ask())
+        run_here(Asker(order, record).ask())
         take = record.read(order.n)
-        if take is not None and "accepted" in take:
-            if order.until_accepted:
-                return self._deliver(record, order.n)
-            return self._wait(order)
-        if take is not None and "failed" in take:
-            if take["failed"].get("sent") is not False:
-                raise self._failure(record, order.n)
-            log.warning("The API takes no request now; the triggerer goes on trying until the deadline")
-            order = Order.from_dict({**order.as_dict(), "n": order.n + 1})
+        if take is not None and "accepted" in take and order.until_accepted:
+            return self._deliver(record, order.n)
+        if take is not None and "failed" in take and take["failed"].get("sent") is not False:
+            raise self._failure(record, order.n)
+        # Accepted; or not accepted now, and the triggerer goes on trying; or the answer is lost, and it looks for it.
         return self._wait(order)
 
     def _accepted(self, record: SongRecord, order: Order, take: Take) -> dict[str, Any]:

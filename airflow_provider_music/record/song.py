@@ -112,12 +112,11 @@ class SongRecord:
 
     def latest(self) -> Take | None:
         """Return the newest take, or None where nothing was ever asked for."""
-        found = None
-        n = 1
-        while (take := self.read(n)) is not None:
-            found = take
+        n = 0
+        while self._read_fact(self.take_folder(n + 1), "intent") is not None:
             n += 1
-        return found
+        # One further, so that a take whose intent was deleted is an error and not an end.
+        return self.read(n + 1) or (self.read(n) if n else None)
 
     def write(self, n: int, fact: Fact, **values: Any) -> bool:
         """Write a fact about take n; False where somebody wrote it before.
@@ -135,10 +134,11 @@ class SongRecord:
         """How often the song of take n was asked for: requests that may have left, since the last delivery."""
         count = 0
         for k in range(n, 0, -1):
-            take = self.read(k)
-            if take is None or (k < n and "delivered" in take):
+            folder = self.take_folder(k)
+            if k < n and self._read_fact(folder, "delivered") is not None:
                 break
-            count += not ("failed" in take and take["failed"].get("sent") is False)
+            failed = self._read_fact(folder, "failed") if k < n else None
+            count += failed is None or failed.get("sent") is not False
         return count
 
     def _read_fact(self, folder: Folder, fact: Fact) -> Mapping[str, Any] | None:

@@ -35,14 +35,11 @@ class Asker:
 
     :param order: the song.
     :param record: its record.
-    :param patience: seconds since 1970 until when a request that was not accepted (429, refused
-        connection) is sent again.
     """
 
-    def __init__(self, order: Order, record: SongRecord, *, patience: float) -> None:
+    def __init__(self, order: Order, record: SongRecord) -> None:
         self._order = order
         self._record = record
-        self._patience = patience
         self._lease = Lease(record.take_folder(order.n))
 
     async def ask(self) -> None:
@@ -87,19 +84,13 @@ class Asker:
 
     async def _post(self, request_id: str) -> None:
         async with self._lease.held():
-            failures = 0
-            while True:
-                try:
-                    log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
-                    await self._send(request_id)
-                except BaseException as exc:
-                    failures += 1
-                    if not await self._again(exc, failures):
-                        if not isinstance(exc, Exception):
-                            raise
-                        return
-                else:
-                    return
+            log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
+            try:
+                await self._send(request_id)
+            except BaseException as exc:
+                await self._broke(exc)
+                if not isinstance(exc, Exception):
+                    raise
 
     async def _send(self, request_id: str) -> None:
         order = self._order
@@ -118,30 +109,21 @@ class Asker:
             source="answer",
         )
 
-    async def _again(self, exc: BaseException, failures: int) -> bool:
-        """Sort what broke; True after a wait where the same request may be sent again."""
+    async def _broke(self, exc: BaseException) -> None:
+        """Write down what a broken request means for the bill; a lost answer has no fact, it is looked for."""
         outcome = outcome_of(exc)
         told = f"{type(exc).__name__}: {exc}"
         if outcome in ("never_left", "not_accepted"):
-            wait = max(backoff(failures), getattr(exc, "retry_after", None) or 0.0)
-            if clock.now() + wait < self._patience:
-                log.warning("Not accepted, nothing is owed (%s); sending again in %.0f s", told, wait)
-                try:
-                    await clock.sleep(wait)
-                except asyncio.CancelledError:
-                    self._write_now("failed", sent=False, error="ApiUnreachableError", reason=f"stopped after {told}")
-                    raise
-                return True
-            error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"
             log.warning("Not accepted, nothing is owed: %s", told)
-            await self._write("failed", sent=False, error=error, reason=told)
+            error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"
+            wait = getattr(exc, "retry_after", None)
+            await self._write("failed", sent=False, error=error, reason=told, retry_after=wait)
         elif outcome == "failed":
             log.error("The API says that the request failed; it is not billed: %s", exc)
             await self._write("failed", sent=True, error=type(exc).__name__, reason=str(exc))
         else:
             self._lease.why = told
             log.warning("The answer to request %d is lost; it may be billed: %s", self._order.n, told)
-        return False
 
     async def _write(self, fact: Fact, **values: Any) -> None:
         """Write how it ended; a store that is away for a moment must not lose an id that was paid for."""

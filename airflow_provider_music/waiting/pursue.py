@@ -8,15 +8,18 @@ Every copy of a wait reads the same record, so a restarted or doubled triggerer 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_music.api.answers import number_or_none
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.record.song import SongRecord
+from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.ask import Asker
 from airflow_provider_music.waiting.find import Finder
-from airflow_provider_music.waiting.pace import Pace
+from airflow_provider_music.waiting.pace import Pace, backoff
 from airflow_provider_music.waiting.poll import poll_until_done
 
 if TYPE_CHECKING:
@@ -34,12 +37,13 @@ Status = Literal["accepted", "ready", "completed", "failed", "unknown", "timeout
 
 async def pursue(order: Order) -> dict[str, Any]:
     """Follow a song to its end and return the event: small JSON, with no URL of audio and no secret."""
+    pursuit = Pursuit(order)
     try:
-        status, more = await Pursuit(order).run()
+        status, more = await pursuit.run()
     except MusicError as exc:
-        log.exception("The wait for request %d broke", order.n)
+        log.exception("The wait for request %d broke", pursuit.n)
         status, more = "error", {"error": type(exc).__name__, "message": str(exc)}
-    return {"status": status, "song_url": order.song_url, "n": order.n, **more}
+    return {"status": status, "song_url": order.song_url, "n": pursuit.n, **more}
 
 
 async def watch(
@@ -76,27 +80,47 @@ class Pursuit:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._record = SongRecord(order.song_url)
+        self._refused = 0
 
     async def run(self) -> tuple[Status, dict[str, Any]]:
         """Return how it ended, and what an event says beside that."""
-        take = await self._read()
-        if take is None:
-            await Asker(self._order, self._record, patience=self._order.deadline).ask()
+        while True:
             take = await self._read()
-        while take is not None:
-            if "delivered" in take or "completed" in take:
+            if take is None:
+                await Asker(self._order, self._record).ask()
+            elif "delivered" in take or "completed" in take:
                 return "completed", {}
-            if "failed" in take:
-                return "failed", {}
-            if "unknown" in take:
+            elif "failed" in take:
+                if not await self._next_number(take):
+                    return "failed", {}
+            elif "unknown" in take:
                 return "unknown", {}
-            if "accepted" in take:
+            elif "accepted" in take:
                 return await self._wait(take)
-            found = await Finder(self._order, self._record).find(take)
-            if found is None:
+            elif await Finder(self._order, self._record).find(take) is None:
                 await self._write("unknown", reason="the usage log had no row of it before the deadline")
-            take = found or await self._read()
-        raise MusicError(f"The record in {self._order.song_url} vanished; nothing is sent.")
+
+    @property
+    def n(self) -> int:
+        """Number of the request that is followed now."""
+        return self._order.n
+
+    async def _next_number(self, take: Take) -> bool:
+        """After a request that was not accepted, wait and go on with the next number; False where that ends it.
+
+        While this waits no claim is open, so a process that dies here leaves nothing in doubt.
+        """
+        failed = take["failed"]
+        if failed.get("sent") is not False:
+            return False
+        self._refused += 1
+        wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or 0.0)
+        if clock.now() + wait >= self._order.deadline:
+            return False
+        log.info("The API takes no request now; asking again in %.0f s", wait)
+        await clock.sleep(wait)
+        self._order = dataclasses.replace(self._order, n=take.n + 1)
+        return True
 
     async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:
         order = self._order

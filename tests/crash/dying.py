@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting import clock, lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ class Mortality:
     kill: bool = False
     points: list[str] = field(default_factory=list)
     dead: bool = False
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def point(self, name: str) -> None:
         if self.dead:
@@ -51,7 +53,8 @@ class Mortality:
 
 
 def instrument(monkeypatch: pytest.MonkeyPatch, mortality: Callable[[], Mortality]) -> None:
-    """Put a point before and after every touch of the outer world."""
+    """Put a point before and after every touch of the outer world, and give each life a process of its own."""
+    monkeypatch.setattr(lease, "_process_started", lambda pid: f"{pid}/{mortality().name}")
     for name in ("read", "create", "replace", "open_new", "move", "remove", "size", "open"):
         monkeypatch.setattr(Folder, name, _around(getattr(Folder, name), f"folder.{name}", mortality))
     monkeypatch.setattr(
@@ -64,9 +67,7 @@ def instrument(monkeypatch: pytest.MonkeyPatch, mortality: Callable[[], Mortalit
             _around_async(transport.handle_async_request, name, mortality),
         )
     monkeypatch.setattr(clock, "sleep", _around_async(clock.sleep, "sleep", mortality))
-    monkeypatch.setattr(
-        httpx.Response, "aiter_bytes", _around_each(httpx.Response.aiter_bytes, "http.body", mortality)
-    )
+    monkeypatch.setattr(httpx.Response, "aiter_bytes", _around_each(httpx.Response.aiter_bytes, "http.body", mortality))
 
 
 def _label(name: str, args: tuple[Any, ...]) -> str:

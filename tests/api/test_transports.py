@@ -1,0 +1,431 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import socket
+import ssl
+import threading
+
+import httpx
+import pytest
+
+from airflow_provider_music import __version__
+from airflow_provider_music.api import transports
+from airflow_provider_music.exceptions import CredentialsError
+
+trustme = pytest.importorskip("trustme")
+
+KINDS = {
+    "sync": transports.sync_client,
+    "paid": transports.paid_client,
+    "poll": transports.poll_client,
+    "download": transports.download_client,
+}
+every_client = pytest.mark.parametrize("kind", KINDS)
+every_api_client = pytest.mark.parametrize("kind", ["sync", "paid", "poll"])
+BEARER = "Bearer sk-secret"
+
+
+async def get(kind, settings, url, method="GET"):
+    """One request over a client of that kind, closed afterwards."""
+    client = KINDS[kind](settings)
+    if isinstance(client, httpx.Client):
+        with client:
+            return await asyncio.to_thread(client.request, method, url)
+    async with client:
+        return await client.request(method, url)
+
+
+@pytest.fixture
+def seen():
+    """Requests that the answering functions below took."""
+    return []
+
+
+@pytest.fixture
+def in_its_place(seen):
+    """Everything goes to a function in place of the network."""
+
+    def take(request):
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    transport = httpx.MockTransport(take)
+    with transports.use_transport(transport, transport):
+        yield seen
+
+
+def headers(request):
+    lines = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+
+@every_api_client
+async def test_the_key_goes_to_the_connections_own_host(kind, serve, settings_for, answer):
+    server = serve(answer())
+    await get(kind, settings_for(server.url), "/v2/billing")
+    (request,) = server.requests
+    assert request.startswith(b"GET /v2/billing HTTP/1.1")
+    assert headers(request)["authorization"] == BEARER
+    assert headers(request)["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.example.org/song.mp3",
+        "https://api.example.org.evil.example/",
+        "https://api.example.org@evil.example/",
+        "http://api.example.org/",
+        "https://api.example.org:8443/",
+        "https://sub.api.example.org/",
+        "//evil.example/",
+    ],
+)
+@every_api_client
+async def test_the_key_goes_to_no_other_origin(kind, url, in_its_place, settings_for):
+    await get(kind, settings_for("https://api.example.org"), url)
+    assert "sk-secret" not in in_its_place[0].headers.get("authorization", "")
+
+
+@pytest.mark.parametrize("url", ["/v2", "https://api.example.org/v2", "https://API.example.org:443/v2"])
+@every_api_client
+async def test_one_origin_may_be_spelt_in_several_ways(kind, url, in_its_place, settings_for):
+    await get(kind, settings_for("https://api.example.org"), url)
+    assert in_its_place[0].headers["authorization"] == BEARER
+
+
+@pytest.mark.parametrize("url", ["https://api.example.org/song.mp3", "https://cdn.example.org/song.mp3"])
+async def test_a_download_never_carries_the_key(url, in_its_place, settings_for):
+    await get("download", settings_for("https://api.example.org"), url)
+    assert "authorization" not in in_its_place[0].headers
+
+
+@every_client
+async def test_every_client_says_who_it_is_and_wants_plain_bytes(kind, serve, settings_for, answer):
+    server = serve(answer())
+    await get(kind, settings_for(server.url), f"{server.url}/v2")
+    said = headers(server.requests[0])
+    assert said["user-agent"] == transports.USER_AGENT
+    assert said["user-agent"].startswith(f"airflow-provider-music/{__version__} ")
+    assert said["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@every_client
+async def test_no_client_follows_a_redirect(kind, status, serve, settings_for, answer):
+    other = serve(answer())
+    server = serve(answer(status=f"{status} Elsewhere", headers=[f"Location: {other.url}/"]))
+    response = await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert response.status_code == status
+    assert other.connections == 0
+
+
+@every_api_client
+async def test_no_client_keeps_cookies(kind, serve, settings_for, answer):
+    server = serve(answer(headers=["Set-Cookie: a=b; Path=/"]))
+    client = KINDS[kind](settings_for(server.url))
+    for _ in range(2):
+        response = client.get("/v2")
+        await response if asyncio.iscoroutine(response) else None
+    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    if kind == "poll":
+        assert "cookie" not in headers(server.requests[1])
+
+
+@every_client
+async def test_timeouts_are_the_connections(kind, settings_for):
+    client = KINDS[kind](settings_for(connect_timeout=1.5, read_timeout=7.0))
+    assert client.timeout == httpx.Timeout(7.0, connect=1.5)
+    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+
+
+# Proxies
+
+
+@pytest.fixture
+def proxy(serve, answer):
+    """A proxy for plain HTTP, which answers by itself."""
+    return serve(answer(b'{"by": "proxy"}'))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@every_client
+async def test_a_proxy_of_the_environment_is_used(kind, name, proxy, settings_for, monkeypatch):
+    monkeypatch.setenv(name, proxy.url)
+    response = await get(kind, settings_for("http://api.example.org"), "http://api.example.org/v2")
+    assert response.json() == {"by": "proxy"}
+    assert proxy.requests[0].startswith(b"GET http://api.example.org/v2 HTTP/1.1")
+
+
+@every_client
+async def test_a_proxy_without_a_scheme_is_an_http_proxy(kind, proxy, settings_for, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{proxy.port}")
+    response = await get(kind, settings_for("http://api.example.org"), "http://api.example.org/v2")
+    assert response.json() == {"by": "proxy"}
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost,127.0.0.1"])
+@every_client
+async def test_no_proxy_goes_past_it(kind, value, proxy, serve, settings_for, answer, monkeypatch):
+    server = serve(answer(b'{"by": "server"}'))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", value)
+    response = await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert response.json() == {"by": "server"}
+    assert proxy.connections == 0
+
+
+@every_client
+async def test_a_proxy_may_want_a_name_and_a_password(kind, proxy, settings_for, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//me:pass@"))
+    await get(kind, settings_for("http://api.example.org"), "http://api.example.org/v2")
+    expected = "Basic " + base64.b64encode(b"me:pass").decode()
+    assert headers(proxy.requests[0])["proxy-authorization"] == expected
+
+
+class Tunnel:
+    """A proxy that opens tunnels to one server, whatever it is asked for."""
+
+    def __init__(self, port):
+        self.port = port
+        self.asked = []
+
+    def __call__(self, connection, request):
+        self.asked.append(request)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", self.port)) as other, contextlib.suppress(OSError):
+            back = threading.Thread(target=self._pump, args=(other, connection), daemon=True)
+            back.start()
+            self._pump(connection, other)
+            back.join(5)
+        connection.close()
+
+    @staticmethod
+    def _pump(source, target):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(2**16):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def ca():
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(ca, tmp_path):
+    path = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def tls(ca):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1", "api.example.org").configure_cert(context)
+    return context
+
+
+@every_client
+async def test_https_goes_through_the_proxys_tunnel_which_never_sees_the_key(
+    kind, serve, settings_for, answer, tls, ca_file, monkeypatch
+):
+    server = serve(answer(b'{"by": "server"}'), tls)
+    tunnel = Tunnel(server.port)
+    monkeypatch.setenv("HTTPS_PROXY", serve(tunnel).url)
+    settings = settings_for("https://api.example.org", verify=ca_file)
+    response = await get(kind, settings, "https://api.example.org/v2")
+    assert response.json() == {"by": "server"}
+    assert tunnel.asked[0].startswith(b"CONNECT api.example.org:443 ")
+    assert b"sk-secret" not in tunnel.asked[0]
+
+
+@pytest.mark.parametrize("value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1"])
+@every_client
+async def test_a_proxy_that_cannot_be_used_is_said_in_our_words(kind, value, settings_for, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(CredentialsError, match="HTTPS_PROXY"):
+        await get(kind, settings_for(), "https://api.example.org/")
+
+
+@every_client
+async def test_a_netrc_file_changes_nothing(kind, serve, settings_for, answer, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = serve(answer())
+    await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert headers(server.requests[0]).get("authorization") == (None if kind == "download" else BEARER)
+
+
+# TLS
+
+
+@every_client
+async def test_a_server_of_an_unknown_authority_is_refused(kind, serve, settings_for, answer, tls):
+    server = serve(answer(), tls)
+    with pytest.raises(httpx.ConnectError):
+        await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@every_client
+async def test_a_ca_bundle_of_the_environment_is_trusted(
+    kind, name, serve, settings_for, answer, tls, ca_file, monkeypatch
+):
+    monkeypatch.setenv(name, ca_file)
+    server = serve(answer(), tls)
+    response = await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert response.status_code == 200
+
+
+async def test_a_ca_folder_of_the_environment_is_trusted(serve, settings_for, answer, tls, ca, tmp_path, monkeypatch):
+    from cryptography import x509
+
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    cert = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    assert transports.ssl_context(verify=True).verify_mode is ssl.CERT_REQUIRED
+    assert cert.subject
+
+
+@every_client
+async def test_the_connections_own_bundle_goes_before_the_environments(
+    kind, serve, settings_for, answer, tls, ca_file, tmp_path, monkeypatch
+):
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    server = serve(answer(), tls)
+    response = await get(kind, settings_for(server.url, verify=ca_file), f"{server.url}/v2")
+    assert response.status_code == 200
+
+
+async def test_openssls_own_variable_goes_before_that_of_requests(ca_file, serve, settings_for, answer, tls, tmp_path, monkeypatch):
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    server = serve(answer(), tls)
+    assert (await get("paid", settings_for(server.url), f"{server.url}/v2")).status_code == 200
+
+
+@every_client
+async def test_a_name_that_the_certificate_does_not_hold_is_refused(
+    kind, serve, settings_for, answer, ca, ca_file
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("other.example.org").configure_cert(context)
+    server = serve(answer(), context)
+    with pytest.raises(httpx.ConnectError):
+        await get(kind, settings_for(server.url, verify=ca_file), f"{server.url}/v2")
+
+
+@every_client
+async def test_verify_false_takes_any_certificate(kind, serve, settings_for, answer, tls):
+    server = serve(answer(), tls)
+    response = await get(kind, settings_for(server.url, verify=False), f"{server.url}/v2")
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+@every_client
+async def test_a_ca_bundle_that_is_none_is_said_in_our_words(kind, content, settings_for, tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with pytest.raises(CredentialsError, match="the extra verify names the CA bundle"):
+        await get(kind, settings_for(verify=str(bundle)), "https://api.example.org/")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with pytest.raises(CredentialsError, match="REQUESTS_CA_BUNDLE names the CA bundle"):
+        await get(kind, settings_for(), "https://api.example.org/")
+
+
+async def test_a_process_builds_one_tls_context(settings_for, mocker):
+    build = mocker.spy(ssl, "SSLContext") if False else mocker.spy(httpx, "create_ssl_context")
+    contexts = {id(transports.ssl_context(verify=True)) for _ in range(3)}
+    for number in range(3):
+        for kind in KINDS:
+            client = KINDS[kind](settings_for(f"https://api{number}.example.org"))
+            client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    assert len(contexts) == 1
+    assert build.call_count == 1
+
+
+# The seam
+
+
+async def test_use_transport_takes_everything_and_ends_with_its_block(settings_for, seen):
+    def take(request):
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    assert transports.overridden() is None
+    with transports.use_transport(httpx.MockTransport(take), httpx.MockTransport(take)):
+        outer = transports.overridden()
+        for kind in KINDS:
+            await get(kind, settings_for(), "https://api.example.org/v2")
+        with transports.use_transport(httpx.MockTransport(take)):
+            assert transports.overridden() not in (None, outer)
+        assert transports.overridden() is outer
+    assert transports.overridden() is None
+    assert len(seen) == len(KINDS)
+
+
+async def test_a_transport_that_raises_is_put_back_all_the_same():
+    with pytest.raises(RuntimeError), transports.use_transport(httpx.MockTransport(lambda _: None)):
+        raise RuntimeError("a test failed")
+    assert transports.overridden() is None
+
+
+JUNK = {
+    "a broken status line": b"HTTP/1.1 2x0 OK\r\n\r\n",
+    "a header without end": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 2**20,
+    "a broken header": b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nab",
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
+@every_client
+async def test_junk_in_place_of_http_is_an_error_of_httpx_in_every_client(kind, junk, serve, settings_for):
+    def send(connection, request):
+        connection.sendall(junk)
+        connection.close()
+
+    server = serve(send)
+    with pytest.raises(httpx.HTTPError):
+        await get(kind, settings_for(server.url), f"{server.url}/v2")
+
+
+async def test_quiet_keeps_signed_urls_out_of_the_log(serve, settings_for, answer, caplog):
+    caplog.set_level(logging.DEBUG)
+    server = serve(answer())
+    with transports.quiet():
+        await get("sync", settings_for(server.url), f"{server.url}/song?Signature=hush")
+    assert "hush" not in caplog.text
+    await get("sync", settings_for(server.url), f"{server.url}/song?loud")
+    assert "loud" in caplog.text
+
+
+@every_client
+async def test_the_key_is_in_no_repr_and_no_log(kind, serve, settings_for, answer, caplog):
+    caplog.set_level(logging.DEBUG)
+    server = serve(answer(json.dumps({}).encode()))
+    client = KINDS[kind](settings_for(server.url))
+    told = f"{client!r} {vars(client)!r}"
+    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    await get(kind, settings_for(server.url), f"{server.url}/v2")
+    assert "sk-secret" not in told
+    assert "sk-secret" not in caplog.text
