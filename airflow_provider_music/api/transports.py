@@ -25,6 +25,7 @@ import platform
 import ssl
 import urllib.request
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -150,6 +151,7 @@ def _common(settings: MusicSettings) -> dict[str, Any]:
         "verify": ssl_context(settings.verify),
         # A redirect could carry the key to another host, and a POST to another meaning.
         "follow_redirects": False,
+        "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
     }
 
 

@@ -7,8 +7,10 @@ import base64
 import contextlib
 import json
 import logging
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 
 import httpx
@@ -84,7 +86,6 @@ async def test_the_key_goes_to_the_connections_own_host(kind, serve, settings_fo
         "http://api.example.org/",
         "https://api.example.org:8443/",
         "https://sub.api.example.org/",
-        "//evil.example/",
     ],
 )
 @every_api_client
@@ -134,8 +135,8 @@ async def test_no_client_keeps_cookies(kind, serve, settings_for, answer):
         response = client.get("/v2")
         await response if asyncio.iscoroutine(response) else None
     client.close() if isinstance(client, httpx.Client) else await client.aclose()
-    if kind == "poll":
-        assert "cookie" not in headers(server.requests[1])
+    assert len(server.requests) == 2
+    assert "cookie" not in headers(server.requests[1])
 
 
 @every_client
@@ -271,7 +272,7 @@ async def test_a_netrc_file_changes_nothing(kind, serve, settings_for, answer, t
 @every_client
 async def test_a_server_of_an_unknown_authority_is_refused(kind, serve, settings_for, answer, tls):
     server = serve(answer(), tls)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx.TransportError, match="certificate verify failed"):
         await get(kind, settings_for(server.url), f"{server.url}/v2")
     assert server.requests == []
 
@@ -287,15 +288,19 @@ async def test_a_ca_bundle_of_the_environment_is_trusted(
     assert response.status_code == 200
 
 
-async def test_a_ca_folder_of_the_environment_is_trusted(serve, settings_for, answer, tls, ca, tmp_path, monkeypatch):
-    from cryptography import x509
-
+async def test_a_ca_folder_of_the_environment_is_trusted(
+    serve, settings_for, answer, tls, ca_file, tmp_path, monkeypatch
+):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl's command to name the files of a CA folder")
+    told = subprocess.run([openssl, "x509", "-hash", "-noout", "-in", ca_file], capture_output=True, check=True)
     folder = tmp_path / "certs"
     folder.mkdir()
-    cert = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    shutil.copy(ca_file, folder / f"{told.stdout.decode().strip()}.0")
     monkeypatch.setenv("SSL_CERT_DIR", str(folder))
-    assert transports.ssl_context(verify=True).verify_mode is ssl.CERT_REQUIRED
-    assert cert.subject
+    server = serve(answer(), tls)
+    assert (await get("paid", settings_for(server.url), f"{server.url}/v2")).status_code == 200
 
 
 @every_client
@@ -326,7 +331,7 @@ async def test_a_name_that_the_certificate_does_not_hold_is_refused(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("other.example.org").configure_cert(context)
     server = serve(answer(), context)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx.TransportError, match="certificate verify failed"):
         await get(kind, settings_for(server.url, verify=ca_file), f"{server.url}/v2")
 
 
@@ -351,7 +356,7 @@ async def test_a_ca_bundle_that_is_none_is_said_in_our_words(kind, content, sett
 
 
 async def test_a_process_builds_one_tls_context(settings_for, mocker):
-    build = mocker.spy(ssl, "SSLContext") if False else mocker.spy(httpx, "create_ssl_context")
+    build = mocker.spy(ssl, "create_default_context")
     contexts = {id(transports.ssl_context(verify=True)) for _ in range(3)}
     for number in range(3):
         for kind in KINDS:
@@ -411,6 +416,7 @@ async def test_junk_in_place_of_http_is_an_error_of_httpx_in_every_client(kind, 
 
 async def test_quiet_keeps_signed_urls_out_of_the_log(serve, settings_for, answer, caplog):
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "httpx")
     server = serve(answer())
     with transports.quiet():
         await get("sync", settings_for(server.url), f"{server.url}/song?Signature=hush")
@@ -422,6 +428,7 @@ async def test_quiet_keeps_signed_urls_out_of_the_log(serve, settings_for, answe
 @every_client
 async def test_the_key_is_in_no_repr_and_no_log(kind, serve, settings_for, answer, caplog):
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "httpx")
     server = serve(answer(json.dumps({}).encode()))
     client = KINDS[kind](settings_for(server.url))
     told = f"{client!r} {vars(client)!r}"
