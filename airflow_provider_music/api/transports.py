@@ -85,7 +85,11 @@ def use_transport(
     Clients made inside the block use it; the hook keeps no client across its borders.
     """
     global _override  # noqa: PLW0603 - one process, one switch, restored on the way out
-    before, _override = _override, _Override(sync, asynchronous)
+    before = _override
+    _override = _Override(
+        _Unread(sync) if sync is not None else None,
+        _AsyncUnread(asynchronous) if asynchronous is not None else None,
+    )
     try:
         yield
     finally:
@@ -264,6 +268,38 @@ def _context_from(path: str) -> ssl.SSLContext:
     if os.path.isdir(path):  # noqa: PTH112 - one call, no Path needed
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
+
+
+class _Unread(httpx.BaseTransport):
+    """Hands out what another transport answers as a stream that nobody has read; a mock's is read already."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return _unread(self._transport.handle_request(request))
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+class _AsyncUnread(httpx.AsyncBaseTransport):
+    """The same for event loops."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return _unread(await self._transport.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _unread(response: httpx.Response) -> httpx.Response:
+    if not response.is_stream_consumed:
+        return response
+    return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(response.content))
 
 
 class _BearerAuth(httpx.Auth):

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_music.record.policy import Attempt, decide
+from airflow_provider_music.record.song import Take
+
+FIRST = Attempt(try_number=1, max_tries=2, fingerprint="same")
+RETRY = Attempt(try_number=2, max_tries=2, fingerprint="same")
+CLEARED = Attempt(try_number=3, max_tries=4, fingerprint="same")
+CHANGED = Attempt(try_number=2, max_tries=2, fingerprint="other")
+CHANGED_AND_CLEARED = Attempt(try_number=3, max_tries=4, fingerprint="other")
+RESUBMIT = Attempt(try_number=2, max_tries=2, fingerprint="same", on_unknown="resubmit")
+
+
+def take(*facts, n=3, **intent):
+    written = {fact: {"max_tries": 2} for fact in facts}
+    return Take(n, {"intent": {"fingerprint": "same", "try_number": 1, "max_tries": 2, **intent}, **written})
+
+
+@pytest.mark.parametrize(
+    ("found", "attempt", "step", "n"),
+    [
+        (None, FIRST, "ask", 1),
+        (take(), RETRY, "find", 3),
+        (take(), CLEARED, "find", 3),
+        (take("accepted"), RETRY, "attach", 3),
+        (take("accepted"), CLEARED, "attach", 3),
+        (take("accepted", "completed"), RETRY, "deliver", 3),
+        (take("accepted", "completed"), CLEARED, "deliver", 3),
+        (take("accepted", "completed", "delivered"), RETRY, "deliver", 3),
+        (take("accepted", "completed", "delivered"), CLEARED, "ask", 4),
+        (take("accepted", "delivered"), RETRY, "deliver", 3),
+        (take("accepted", "delivered"), CLEARED, "ask", 4),
+        (take("failed"), RETRY, "ask", 4),
+        (take("accepted", "failed"), RETRY, "ask", 4),
+        (take("unknown"), RETRY, "refuse_unknown", 3),
+        (take("unknown"), CLEARED, "ask", 4),
+        (take("unknown"), RESUBMIT, "ask", 4),
+        (take("unknown", "completed"), RETRY, "deliver", 3),
+    ],
+)
+def test_what_the_record_says_decides(found, attempt, step, n):
+    decision = decide(found, attempt)
+
+    assert (decision.step, decision.n) == (step, n)
+    assert decision.why
+
+
+@pytest.mark.parametrize("facts", [(), ("accepted",), ("accepted", "completed")])
+def test_a_changed_request_is_refused_while_the_former_is_open_even_after_a_clear(facts):
+    assert decide(take(*facts), CHANGED).step == "refuse_changed"
+    assert decide(take(*facts), CHANGED_AND_CLEARED).step == "refuse_changed"
+
+
+@pytest.mark.parametrize("facts", [(), ("accepted",), ("accepted", "completed")])
+def test_a_clear_after_the_refusal_asks_for_the_changed_request(facts):
+    assert decide(take(*facts, "changed"), CHANGED).step == "refuse_changed"
+    assert decide(take(*facts, "changed"), CHANGED_AND_CLEARED) == decide(take(*facts, "changed"), CHANGED_AND_CLEARED)
+    assert decide(take(*facts, "changed"), CHANGED_AND_CLEARED).step == "ask"
+
+
+def test_the_former_request_goes_on_once_it_is_restored():
+    assert decide(take("accepted", "changed"), CLEARED).step == "attach"
+
+
+@pytest.mark.parametrize("facts", [("failed",), ("accepted", "completed", "delivered")])
+def test_a_changed_request_is_no_matter_once_the_former_is_closed(facts):
+    step = decide(take(*facts), CHANGED).step
+    assert step == ("ask" if "failed" in facts else "deliver")
+
+
+def test_resubmit_asks_once_per_try():
+    again = decide(take("unknown"), RESUBMIT)
+    assert again.resubmission
+
+    same_try = take("unknown", try_number=2, resubmission=True)
+    assert decide(same_try, RESUBMIT).step == "refuse_unknown"
+    earlier_try = take("unknown", try_number=1, resubmission=True)
+    assert decide(earlier_try, RESUBMIT).step == "ask"
