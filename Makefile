@@ -35,12 +35,12 @@ lint: $(NEWEST)/.made ## ruff, ruff format and mypy
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -q -m "not cluster" $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster" $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -q -m cluster $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m cluster $(ARGS) tests/cluster
 
 envs: $(ENVS) ## the two environments, without running anything
 

@@ -208,5 +208,5 @@ class SongBody:
                 raise SongBodyError("the audio is no hex") from exc
         # unhexlify does not see the last of an odd number, which may be white space.
         self._nibble = piece[even:].strip(_WHITE)
-        self._started = self._started or bool(piece)
+        self._started = self._started or bool(decoded or self._nibble)
         return decoded

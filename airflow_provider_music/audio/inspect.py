@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import asdict, dataclass
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 AudioFormat = Literal["mp3", "wav", "pcm", "flac", "ogg", "m4a"]
 
@@ -19,6 +19,7 @@ _SNIFF_BYTES = 64
 _FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
 #: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
 _WAV_PLACEHOLDER = 0x7FFFF000
+_MAX_WAV_CHUNKS = 1000
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
 _TEXT_BYTES = frozenset((9, 10, 13, *range(32, 127)))
 
@@ -45,6 +46,15 @@ class AudioFacts:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+
+class _Info(NamedTuple):
+    """What is told of a WAV file, under mutagen's names: seconds, bits a second, samples a second."""
+
+    length: float
+    bitrate: int
+    sample_rate: int
+    channels: int
 
 
 def sniff(head: bytes) -> AudioFormat | None:
@@ -74,12 +84,9 @@ def inspect_audio(file: IO[bytes]) -> AudioFacts:
     found = sniff(head)
     if found is None:
         raise NotAudioError(f"not audio: {describe_head(head)}")
-    info = _parse(found, file)
+    info = _wav_info(file, size) if found == "wav" else _parse(found, file)
     length = float(getattr(info, "length", 0) or 0)
     bitrate = int(getattr(info, "bitrate", 0) or 0)
-    if found == "wav":
-        sound = _wav_sound_bytes(file, size)
-        length = sound * 8 / bitrate if bitrate else length
     if found == "mp3":
         _check_xing(file, info.frame_offset, size)
     if length <= 0:
@@ -129,25 +136,39 @@ def describe_head(head: bytes) -> str:
     return "its first bytes are of no audio format"
 
 
-def _wav_sound_bytes(file: IO[bytes], size: int) -> int:
-    """Bytes of sound in a RIFF file; its header may promise more than came."""
-    at = 12
-    while True:
+def _wav_info(file: IO[bytes], size: int) -> _Info:
+    """Read a RIFF file's format and how much sound there is; its header may promise more than came.
+
+    Not mutagen's reader: that takes a placeholder for the length, and refuses one in the outermost chunk.
+    """
+    at, form = 12, b""
+    for _ in range(_MAX_WAV_CHUNKS):
         file.seek(at)
         header = file.read(8)
         if len(header) < 8:  # noqa: PLR2004 - a chunk's name and length
-            raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
+            break
         name, length = struct.unpack("<4sI", header)
         at += 8
+        if name == b"fmt ":
+            form = file.read(min(length, 16))
         if name == b"data":
-            break
+            return _wav_sound(form, length, size - at)
         at += length + length % 2
-    there = size - at
-    if length == 0 or length >= _WAV_PLACEHOLDER:
-        return there
-    if length > there:
-        raise NotAudioError(f"cut short: the wav header says {length} bytes of sound, but there are {there}")
-    return int(length)
+    raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
+
+
+def _wav_sound(form: bytes, promised: int, there: int) -> _Info:
+    if len(form) < 16:  # noqa: PLR2004 - the shortest format chunk
+        raise NotAudioError("it starts like wav, but does not say its format")
+    _, channels, rate, byte_rate, _, bits = struct.unpack("<HHIIHH", form)
+    bitrate = channels * bits * rate or byte_rate * 8
+    if not bitrate:
+        raise NotAudioError("it starts like wav, but its format has no bit rate")
+    if promised == 0 or promised >= _WAV_PLACEHOLDER:
+        promised = there
+    if promised > there:
+        raise NotAudioError(f"cut short: the wav header says {promised} bytes of sound, but there are {there}")
+    return _Info(promised * 8 / bitrate, bitrate, rate, channels)
 
 
 def _check_xing(file: IO[bytes], frame_at: int, size: int) -> None:
@@ -174,9 +195,8 @@ def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
     from mutagen.mp3 import MP3
     from mutagen.mp4 import MP4
     from mutagen.oggvorbis import OggVorbis
-    from mutagen.wave import WAVE
 
-    reader: Any = {"mp3": MP3, "wav": WAVE, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
+    reader: Any = {"mp3": MP3, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
     try:
         info = reader(file).info
     except (mutagen.MutagenError, ValueError, ZeroDivisionError, IndexError, EOFError, OverflowError) as exc:

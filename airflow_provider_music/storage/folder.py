@@ -69,7 +69,8 @@ class Folder:
             path = url.removeprefix("file://").removeprefix("local://")
             url = "file://" + str(Path(path).expanduser().absolute())
         self.url = url.rstrip("/")
-        self._path = ObjectStoragePath(self.url)
+        with self._storage():
+            self._path = ObjectStoragePath(self.url)
 
     def __repr__(self) -> str:
         return f"Folder({self.url!r})"
@@ -85,8 +86,13 @@ class Folder:
     @property
     def fs(self) -> Any:
         """The fsspec file system behind the URL."""
-        try:
+        with self._storage():
             return self._path.fs
+
+    @contextlib.contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
         except (ValueError, ImportError) as exc:
             raise OutputError(
                 f"No storage for {self.url}: {exc}. Install the provider of its scheme, or use another output_dir."

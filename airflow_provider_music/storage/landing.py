@@ -227,7 +227,10 @@ class _Window(io.RawIOBase):
         room = _HEAD_BYTES - len(self._head)
         if room > 0:
             self._head += chunk[:room]
-        self._tail += chunk[-_TAIL_BYTES:]
+        if len(chunk) >= _TAIL_BYTES:
+            self._tail[:] = chunk[-_TAIL_BYTES:]
+        else:
+            self._tail += chunk
         if len(self._tail) > 2 * _TAIL_BYTES:
             del self._tail[:-_TAIL_BYTES]
         self.size += len(chunk)

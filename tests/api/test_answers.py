@@ -45,7 +45,11 @@ PROBLEM = {
     "timestamp": "2026-08-30T00:00:00Z",
     "error": {"name": "SomeException", "message": "{}"},
 }
-ENVELOPES = {"documented": DOCUMENTED, "problem": PROBLEM, "problem, short": {"title": "No", "status": 1, "message": "{}"}}
+ENVELOPES = {
+    "documented": DOCUMENTED,
+    "problem": PROBLEM,
+    "problem, short": {"title": "No", "status": 1, "message": "{}"},
+}
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 
 
@@ -135,12 +139,16 @@ def test_a_gateways_page_says_nothing_about_the_song(status, content):
     assert f"HTTP {status} with {len(content)} bytes" in str(error)
 
 
-@pytest.mark.parametrize("content", [HTML, b"", b"{", b"[1]", b"null", b"1", b"NaN", b'"ok"', b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [HTML, b"", b"{", b"[1]", b"null", b"1", b"NaN", b'"ok"', b"\xff\xfe", b"[" * 100_000]
+)
 def test_a_good_status_with_no_json_object_is_an_unknown_outcome(content):
     assert type(refusal(200, content=content)) is exceptions.UnknownOutcomeError
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, exceptions.AuthenticationError), (429, exceptions.RateLimitedError)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, exceptions.AuthenticationError), (429, exceptions.RateLimitedError)]
+)
 def test_a_gateway_may_refuse_too(status, kind):
     assert type(refusal(status, content=HTML, headers={"content-type": "text/html"})) is kind
 
@@ -204,7 +212,9 @@ def test_a_base_resp_that_is_not_zero_is_a_failure_by_its_code(kind, code, spelt
     assert str(error) == f"{WHAT}: the API answered base_resp {code}: why"
 
 
-@pytest.mark.parametrize("base", [None, {}, [], "0", 0, {"status_msg": "success"}, {"status_code": 0}, {"status_code": "0"}])
+@pytest.mark.parametrize(
+    "base", [None, {}, [], "0", 0, {"status_msg": "success"}, {"status_code": 0}, {"status_code": "0"}]
+)
 def test_no_base_resp_and_zero_are_good(base):
     check_base_resp({"base_resp": base}, WHAT)
     check_base_resp({}, WHAT)
@@ -233,7 +243,15 @@ def test_retry_after_may_be_a_date(spelt):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "soon", "inf", "nan", "-inf", "Mon, 99 Nov 2026 00:00:00 GMT", "Mon, 23 Nov 2026 00:00:00 +99999999999999999999"],
+    [
+        "",
+        "soon",
+        "inf",
+        "nan",
+        "-inf",
+        "Mon, 99 Nov 2026 00:00:00 GMT",
+        "Mon, 23 Nov 2026 00:00:00 +99999999999999999999",
+    ],
 )
 def test_a_retry_after_that_says_nothing_is_none(value):
     assert retry_after(response(429, headers={"retry-after": value})) is None

@@ -316,7 +316,9 @@ async def test_the_connections_own_bundle_goes_before_the_environments(
     assert response.status_code == 200
 
 
-async def test_openssls_own_variable_goes_before_that_of_requests(ca_file, serve, settings_for, answer, tls, tmp_path, monkeypatch):
+async def test_openssls_own_variable_goes_before_that_of_requests(
+    ca_file, serve, settings_for, answer, tls, tmp_path, monkeypatch
+):
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     monkeypatch.setenv("SSL_CERT_FILE", ca_file)
@@ -326,9 +328,7 @@ async def test_openssls_own_variable_goes_before_that_of_requests(ca_file, serve
 
 
 @every_client
-async def test_a_name_that_the_certificate_does_not_hold_is_refused(
-    kind, serve, settings_for, answer, ca, ca_file
-):
+async def test_a_name_that_the_certificate_does_not_hold_is_refused(kind, serve, settings_for, answer, ca, ca_file):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("other.example.org").configure_cert(context)
     server = serve(answer(), context)

@@ -32,11 +32,13 @@ class Mortality:
     """Counts the points of a life, and ends it at one of them.
 
     :param at: which point is the last; None lives on.
+    :param on: or the first point of that name is the last.
     :param kill: end the whole process with SIGKILL, instead of raising from here on.
     """
 
     at: int | None = None
     kill: bool = False
+    on: str | None = None
     points: list[str] = field(default_factory=list)
     dead: bool = False
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -44,7 +46,7 @@ class Mortality:
     def point(self, name: str) -> None:
         if self.dead:
             raise Died(name)
-        if self.at == len(self.points):
+        if self.at == len(self.points) or self.on == name:
             if self.kill:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.dead = True

@@ -113,6 +113,15 @@ class FakeApi:
 ANSWERS = st.sampled_from(["ok", "refused", "busy", "broken", "error", "lost", "lost-error", "gateway"])
 
 
+DEATHS = st.sampled_from(
+    [
+        f"{when} folder.create({fact}.json)"
+        for fact in ("intent", "accepted", "completed", "failed", "delivered")
+        for when in ("before", "after")
+    ]
+)
+
+
 class Promises(RuleBasedStateMachine):
     """One task instance, its API, and an Airflow that does to it whatever it likes."""
 
@@ -209,16 +218,28 @@ class Promises(RuleBasedStateMachine):
             self.step()
 
     @rule(at=st.integers(0, 70))
-    def a_process_dies(self, at):
+    def a_process_dies_somewhere(self, at):
+        self.live_until_death(Mortality(at))
+
+    @rule(on=DEATHS)
+    def a_process_dies_at_a_bad_moment(self, on):
+        self.live_until_death(Mortality(on=on))
+
+    def live_until_death(self, life):
         if self.phase not in ("execute", "trigger", "resume"):
             return
         before = self.phase
-        self.life = Mortality(at)
+        self.life = life
         try:
             self.step()
         except Died:
             if before != "trigger":
                 self.phase, self.try_number = "execute", self.try_number + 1
+
+    @rule()
+    def airflow_goes_on_to_the_end(self):
+        for _ in range(4):
+            self.airflow_goes_on()
 
     @rule()
     def a_second_copy_of_the_trigger_runs(self):
@@ -234,7 +255,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule()
     def a_person_clears(self):
-        if self.phase != "execute":
+        if self.phase in ("failed", "success", "trigger"):
             self.clears += 1
             self.max_tries = self.try_number + 2
             self.phase, self.try_number = "execute", self.try_number + 1
@@ -266,7 +287,7 @@ class SynchronousPromises(Promises):
 
 
 LIMITS = settings(
-    max_examples=60, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=200, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 TestQueued = Promises.TestCase
 TestQueued.settings = LIMITS
