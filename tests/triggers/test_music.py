@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_music.hooks.clients import close_clients
+from airflow_provider_music.operators.music import GenerateMusicOperator
+from airflow_provider_music.triggers import music
+from airflow_provider_music.triggers.music import MusicGenerationTrigger
+from airflow_provider_music.waiting import clock
+
+
+@pytest.fixture
+def deferred(music_sandbox, airflow, output_dir):
+    """The trigger that a music-01 task hands to the triggerer."""
+    music_sandbox.settings(any_reference=True)
+    task = GenerateMusicOperator(
+        task_id="song",
+        lyrics="##we row##",
+        refer_voice="vocal-2025082518145625-6XW9wCOF",
+        output_dir=str(output_dir),
+        timeout=60,
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(airflow.context(task))
+    trigger = caught.value.trigger
+    return lambda: type(trigger)(**trigger.serialize()[1])
+
+
+async def fire(trigger):
+    return [event.payload async for event in trigger.run()]
+
+
+def test_what_airflow_keeps_makes_the_same_trigger_again(deferred):
+    path, kwargs = deferred().serialize()
+
+    assert path == "airflow_provider_music.triggers.music.MusicGenerationTrigger"
+    assert json.loads(json.dumps(kwargs)) == kwargs
+    assert MusicGenerationTrigger(**kwargs).serialize() == (path, kwargs)
+
+
+def test_arguments_of_a_newer_order_are_left_out(deferred):
+    _, kwargs = deferred().serialize()
+    kwargs["order"]["from_the_future"] = 1
+    kwargs["deadline"] = kwargs["order"]["deadline"] = 0.0
+
+    assert asyncio.run(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] in ("completed", "failed", "unknown")
+
+
+def test_of_two_copies_at_once_one_sends_and_both_tell_the_same(deferred, music_sandbox):
+    music_sandbox.settings(delay=0.5)
+
+    async def both():
+        try:
+            return await asyncio.gather(fire(deferred()), fire(deferred()))
+        finally:
+            await close_clients()
+
+    one, other = asyncio.run(both())
+
+    assert one == other
+    assert one[0]["status"] == "completed"
+    assert music_sandbox.posts("generate") == 1
+
+
+def test_a_cancelled_copy_lets_its_open_post_end_and_the_song_lands(deferred, music_sandbox):
+    music_sandbox.settings(delay=1.0)
+
+    async def moved():
+        first = asyncio.create_task(fire(deferred()))
+        while not music_sandbox.posts("generate"):
+            await asyncio.sleep(0.05)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        try:
+            return await fire(deferred())
+        finally:
+            await close_clients()
+
+    assert asyncio.run(moved())[0]["status"] == "completed"
+    assert music_sandbox.posts("generate") == 1
+
+
+def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(deferred, music_sandbox):
+    music_sandbox.settings(delay=2.0)
+
+    async def stopped():
+        task = asyncio.create_task(fire(deferred()))
+        while not music_sandbox.posts("generate"):
+            await asyncio.sleep(0.05)
+        task.cancel()
+
+    asyncio.run(stopped())
+    before = clock.now()
+    event = asyncio.run(fire(deferred()))[0]
+
+    assert event["status"] == "unknown"
+    assert clock.now() - before < 30
+    assert music_sandbox.posts("generate") == 1
+
+
+def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music_sandbox):
+    monkeypatch.setattr(music, "HOLD_BACK_SECONDS", 5.0)
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    asyncio.run(fire(deferred()))
+
+    assert 3 < waited[-1] <= 5
+
+
+def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_sent(
+    deferred, monkeypatch, music_sandbox, output_dir
+):
+    trigger = deferred()
+    monkeypatch.delenv("AIRFLOW_CONN_MUSIC_DEFAULT")
+    event = asyncio.run(fire(trigger))[0]
+
+    assert event["status"] == "error"
+    assert event["error"] == "CredentialsError"
+    assert "triggerer" in event["message"]
+    assert music_sandbox.posts() == 0
+    assert not list(output_dir.rglob("*.json"))
