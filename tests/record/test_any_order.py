@@ -179,7 +179,7 @@ class Promises(RuleBasedStateMachine):
     async def fire(self) -> dict[str, Any]:
         cls, kwargs = self.trigger
         try:
-            return [event.payload async for event in cls(**kwargs).run()][0]
+            return (await anext(aiter(cls(**kwargs).run()))).payload
         finally:
             await close_clients()
 

@@ -85,6 +85,8 @@ def _only_2() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
+        # Two would schedule the same task on SQLite, which has no row locks, and count two tries.
+        "AIRFLOW__SCHEDULER__SCHEDULE_AFTER_TASK_EXECUTION": "False",
         "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__WEBSERVER__EXPOSE_CONFIG": "False",
         "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
