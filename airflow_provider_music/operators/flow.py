@@ -20,7 +20,6 @@ from airflow_provider_music.exceptions import (
     named,
 )
 from airflow_provider_music.hooks.clients import settings_of, sync_client_of
-from airflow_provider_music.operators.generate import seconds_of
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.song import SongIdentity, SongRecord
 from airflow_provider_music.storage.folder import default_output_dir
@@ -218,8 +217,8 @@ class SongFlow:
             asked_format=asked_format(prepared),
             sample_rate_hz=prepared.sample_rate_hz,
             usual_seconds=prepared.usual_seconds,
-            deadline=clock.now() + seconds_of(task.timeout),
-            poll_interval=seconds_of(task.poll_interval) if task.poll_interval is not None else None,
+            deadline=clock.now() + clock.seconds_of(task.timeout),
+            poll_interval=clock.seconds_of(task.poll_interval) if task.poll_interval is not None else None,
             until_accepted=not task.wait_for_completion and prepared.lane == "queued",
             resubmission=decision.resubmission,
             **self._stamp,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.waiting.clock import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,8 +149,3 @@ class GenerateMusicOperator(BaseOperator):
             "Killed. The API cannot cancel: a song that it accepted is still made and billed. Its record stays; "
             "clearing this task goes on with it."
         )
-
-
-def seconds_of(value: timedelta | float) -> float:
-    """Return a duration in seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -87,7 +87,6 @@ class SensedSong:
 
     def trigger(self) -> MusicGenerationTrigger:
         """Make the wait for the triggerer."""
-        from airflow_provider_music.operators.generate import seconds_of
         from airflow_provider_music.triggers.music import MusicGenerationTrigger
 
         sensor, spec = self._sensor, find(str(self._model)) if self._model else None
@@ -96,7 +95,7 @@ class SensedSong:
             conn_id=sensor.conn_id,
             generation_id=self._id,
             usual_seconds=spec.usual_seconds if spec else _USUAL_SECONDS,
-            poll_interval=seconds_of(interval) if interval is not None else None,
+            poll_interval=clock.seconds_of(interval) if interval is not None else None,
             deadline=clock.now() + float(sensor.timeout),
             asked_at=clock.now(),
         )

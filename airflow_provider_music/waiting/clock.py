@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 def now() -> float:
@@ -25,3 +29,8 @@ async def sleep_until(deadline: float, seconds: float) -> bool:
         return False
     await sleep(min(seconds, left))
     return True
+
+
+def seconds_of(value: timedelta | float) -> float:
+    """Return a duration in seconds."""
+    return float(value) if isinstance(value, int | float) else value.total_seconds()
