@@ -35,12 +35,12 @@ lint: $(NEWEST)/.made ## ruff, ruff format and mypy
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "not cluster" $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m cluster $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m cluster --timeout 600 $(ARGS) tests/cluster
 
 envs: $(ENVS) ## the two environments, without running anything
 

@@ -82,7 +82,9 @@ def test_it_imports_nothing():
     assert done.stdout.split() == ["airflow_provider_music", "airflow_provider_music.get_provider_info"]
 
 
-@pytest.mark.parametrize("module", [name for key in MODULE_KEYS for part in INFO[key] for name in part["python-modules"]])
+@pytest.mark.parametrize(
+    "module", [name for key in MODULE_KEYS for part in INFO[key] for name in part["python-modules"]]
+)
 def test_every_module_that_it_names_can_be_imported(module):
     assert importlib.import_module(module)
 

@@ -31,7 +31,10 @@ HEAVY = (
     *("aiohttp", "httpx_aiohttp", "httpx", "httpcore", "anyio", "mutagen", "pydantic", "lameenc", "starlette"),
     *("fsspec", "upath", "sqlalchemy", "uvicorn", "flask_appbuilder", "airflow.triggers"),
 )
-OURS = ("api.models", "api.schema", "api.client", "api.transports", "hooks.clients", "sandbox", "triggers", "waiting")
+OURS = (
+    *("api.models", "api.schema", "api.client", "api.transports", "hooks.clients", "record", "sandbox", "storage"),
+    *("operators.flow", "sensors.flow", "triggers", "waiting.ask", "waiting.order", "waiting.pursue"),
+)
 
 
 def loaded_by(*modules):

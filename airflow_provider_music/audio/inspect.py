@@ -84,7 +84,7 @@ def inspect_audio(file: IO[bytes]) -> AudioFacts:
     found = sniff(head)
     if found is None:
         raise NotAudioError(f"not audio: {describe_head(head)}")
-    info = _wav_info(file, size) if found == "wav" else _parse(found, file)
+    info: Any = _wav_info(file, size) if found == "wav" else _parse(found, file)
     length = float(getattr(info, "length", 0) or 0)
     bitrate = int(getattr(info, "bitrate", 0) or 0)
     if found == "mp3":

@@ -5,17 +5,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 
 import pytest
+from hypothesis import settings
 
 from airflow_provider_music.api import transports
 from airflow_provider_music.api.settings import MusicSettings
 
+# A machine that is busy is not a bug: no example is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+_TLS = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _ENVIRONMENT = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"),
+    *(*_TLS, "NETRC"),
 )
 
 
@@ -26,8 +33,14 @@ def bare_environment(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    transports.ssl_context.cache_clear()
     yield
+    if any(name in os.environ for name in _TLS):
+        transports.ssl_context.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_context_of_other_tests():
+    """Building a TLS context takes longer than most tests here, so it is done again only where it must."""
     transports.ssl_context.cache_clear()
 
 
@@ -131,8 +144,7 @@ def answer():
 def closed_port():
     """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    return port
+        return taken.getsockname()[1]
 
 
 @pytest.fixture
@@ -144,6 +156,6 @@ def black_hole():
         listener.listen(0)
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
+            filler.settimeout(0.0)
             filler.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]

@@ -200,9 +200,9 @@ async def test_a_paid_post_raises_what_broke_as_it_is(api, settings_for):
 
 async def test_a_synchronous_post_waits_as_long_as_the_connection_says(api, settings_for):
     api.answers[endpoints.SYNCHRONOUS_PATH] = httpx.Response(200, json={})
-    async with asking(settings_for(generation_timeout=77.0, connect_timeout=3.0)) as client:
-        async with client.open_generation({"model": "music-01"}, "id-7"):
-            pass
+    settings = settings_for(generation_timeout=77.0, connect_timeout=3.0)
+    async with asking(settings) as client, client.open_generation({"model": "music-01"}, "id-7"):
+        pass
     (request,) = api.asked
     assert request.extensions["timeout"] == {"connect": 3.0, "read": 77.0, "write": 77.0, "pool": 77.0}
     assert request.headers["x-client-request-id"] == "id-7"

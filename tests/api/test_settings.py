@@ -30,7 +30,7 @@ def problems(**fields):
         read(**fields)
     head, *lines = str(caught.value).splitlines()
     assert head == "Connection 'music_default' cannot be used; nothing was sent:"
-    assert all(line.startswith("  - its ") or line.startswith("  - it has no ") for line in lines)
+    assert all(line.startswith(("  - its ", "  - it has no ")) for line in lines)
     return [line.removeprefix("  - ") for line in lines]
 
 

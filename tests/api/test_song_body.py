@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -18,7 +19,7 @@ def decode(body, *cuts):
     """Audio, text and the rest of a body that comes in pieces, cut at these places."""
     song = SongBody()
     places = [0, *sorted(cuts), len(body)]
-    audio = b"".join(song.feed(body[start:end]) for start, end in zip(places, places[1:], strict=False))
+    audio = b"".join(song.feed(body[start:end]) for start, end in pairwise(places))
     rest = song.finish()
     return audio, song.text, rest
 

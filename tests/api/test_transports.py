@@ -218,6 +218,7 @@ class Tunnel:
 
 @pytest.fixture
 def ca():
+    transports.ssl_context.cache_clear()
     return trustme.CA()
 
 
@@ -226,6 +227,18 @@ def ca_file(ca, tmp_path):
     path = tmp_path / "ca.pem"
     ca.cert_pem.write_to_path(path)
     return str(path)
+
+
+@pytest.fixture
+def ca_folder(ca_file, tmp_path):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl's command to name the files of a CA folder")
+    told = subprocess.run([openssl, "x509", "-hash", "-noout", "-in", ca_file], capture_output=True, check=True)
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    shutil.copy(ca_file, folder / f"{told.stdout.decode().strip()}.0")
+    return folder
 
 
 @pytest.fixture
@@ -289,17 +302,8 @@ async def test_a_ca_bundle_of_the_environment_is_trusted(
     assert response.status_code == 200
 
 
-async def test_a_ca_folder_of_the_environment_is_trusted(
-    serve, settings_for, answer, tls, ca_file, tmp_path, monkeypatch
-):
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl's command to name the files of a CA folder")
-    told = subprocess.run([openssl, "x509", "-hash", "-noout", "-in", ca_file], capture_output=True, check=True)
-    folder = tmp_path / "certs"
-    folder.mkdir()
-    shutil.copy(ca_file, folder / f"{told.stdout.decode().strip()}.0")
-    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+async def test_a_ca_folder_of_the_environment_is_trusted(serve, settings_for, answer, tls, ca_folder, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_DIR", str(ca_folder))
     server = serve(answer(), tls)
     assert (await get("paid", settings_for(server.url), f"{server.url}/v2")).status_code == 200
 
@@ -346,6 +350,7 @@ async def test_verify_false_takes_any_certificate(kind, serve, settings_for, ans
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
 @every_client
 async def test_a_ca_bundle_that_is_none_is_said_in_our_words(kind, content, settings_for, tmp_path, monkeypatch):
+    transports.ssl_context.cache_clear()
     bundle = tmp_path / "bundle.pem"
     if content is not None:
         bundle.write_text(content)
@@ -357,11 +362,12 @@ async def test_a_ca_bundle_that_is_none_is_said_in_our_words(kind, content, sett
 
 
 async def test_a_process_builds_one_tls_context(settings_for, mocker):
+    transports.ssl_context.cache_clear()
     build = mocker.spy(ssl, "create_default_context")
     contexts = {id(transports.ssl_context(settings_for().verify)) for _ in range(3)}
     for number in range(3):
-        for kind in KINDS:
-            client = KINDS[kind](settings_for(f"https://api{number}.example.org"))
+        for make in KINDS.values():
+            client = make(settings_for(f"https://api{number}.example.org"))
             client.close() if isinstance(client, httpx.Client) else await client.aclose()
     assert len(contexts) == 1
     assert build.call_count == 1

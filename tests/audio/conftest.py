@@ -6,6 +6,11 @@ import io
 import wave
 
 import pytest
+from hypothesis import settings
+
+# A machine that is busy is not a bug: no example is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def make_wav(seconds=1.0, rate=16000, channels=1, width=2):

@@ -29,7 +29,7 @@ def answering(status=200, **more):
     return use_transport(transport, transport)
 
 
-def tested(conn_id="music_default"):
+def try_it(conn_id="music_default"):
     good, message = MusicHook(conn_id).test_connection()
     assert isinstance(good, bool)
     assert isinstance(message, str)
@@ -46,7 +46,7 @@ def test_a_hook_looks_nothing_up_before_it_is_used(mocker):
 
 def test_a_good_connection_says_the_balance(music_sandbox):
     music_sandbox.settings(balance=12.5)
-    good, message = tested()
+    good, message = try_it()
     assert good
     assert message.startswith(f"The key works at {music_sandbox.url}; balance ")
     assert message.endswith(" USD")
@@ -56,21 +56,23 @@ def test_a_good_connection_says_the_balance(music_sandbox):
 
 def test_a_wrong_key_is_told_in_the_apis_words(music_sandbox):
     music_sandbox.fault("billing:status=401")
-    good, message = tested()
+    good, message = try_it()
     assert not good
     assert "401" in message
 
 
-@pytest.mark.parametrize("fault", ["status=403", "status=500", "status=502,gateway", "cut-before", "junk=html", "junk=deep"])
+@pytest.mark.parametrize(
+    "fault", ["status=403", "status=500", "status=502,gateway", "cut-before", "junk=html", "junk=deep"]
+)
 def test_an_api_that_does_not_answer_as_it_should_is_no_good_connection(music_sandbox, fault):
     music_sandbox.fault(f"billing:{fault}")
-    good, message = tested()
+    good, message = try_it()
     assert not good
     assert "GET /v2/billing" in message
 
 
 def test_a_missing_connection_is_told():
-    good, message = tested("no_such_connection")
+    good, message = try_it("no_such_connection")
     assert not good
     assert "There is no connection 'no_such_connection'" in message
 
@@ -79,7 +81,7 @@ def test_nobody_there_is_told(connection):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     connection(host=f"http://127.0.0.1:{port}")
-    good, message = tested()
+    good, message = try_it()
     assert not good
     assert "no answer" in message
 
@@ -95,7 +97,7 @@ def test_nobody_there_is_told(connection):
 )
 def test_a_connection_that_cannot_be_used_is_told(connection, fields, told):
     connection(**fields)
-    good, message = tested()
+    good, message = try_it()
     assert not good
     assert told in message
 
@@ -104,7 +106,7 @@ def test_a_connection_that_cannot_be_used_is_told(connection, fields, told):
 def test_a_proxy_that_cannot_be_used_is_told(connection, monkeypatch, name):
     connection(host="https://api.example.org")
     monkeypatch.setenv(name, "gopher://127.0.0.1")
-    good, message = tested()
+    good, message = try_it()
     assert not good
     assert "HTTPS_PROXY" in message
 
@@ -113,7 +115,7 @@ def test_a_proxy_that_cannot_be_used_is_told(connection, monkeypatch, name):
 def test_an_answer_without_a_balance_is_somebody_elses(connection, body):
     connection()
     with answering(json=body):
-        good, message = tested()
+        good, message = try_it()
     assert not good
     assert "is it the AI/ML API?" in message
 

@@ -6,9 +6,14 @@ import io
 import wave
 
 import pytest
+from hypothesis import settings
 
 from airflow_provider_music.sandbox.songs import SongSpec, make
 from airflow_provider_music.storage.folder import Folder
+
+# A machine that is busy is not a bug: no example is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

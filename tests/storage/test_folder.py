@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -109,7 +111,7 @@ def test_a_file_is_replaced_moved_and_removed(folder, left):
 CONTENTS = [f"{number:04d}".encode() * 50_000 for number in range(20)]
 
 
-def race(folder, links=True):
+def race(folder):
     start = threading.Barrier(len(CONTENTS) + 4)
     over = threading.Event()
     seen = set()
@@ -240,7 +242,7 @@ class Raising:
 def test_a_store_that_raises_is_an_os_error_and_never_nothing_there(call, exc, mocker):
     folder = Folder("memory://songs")
     mocker.patch.object(Folder, "fs", Raising(exc))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=str(exc)):
         call(folder)
 
 
@@ -267,9 +269,6 @@ def s3():
 
 @pytest.fixture
 def bucket(s3, monkeypatch):
-    import json
-    import uuid
-
     import boto3
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -314,15 +313,13 @@ def test_a_bucket_takes_a_file_in_blocks(bucket):
 
 def test_a_bucket_that_is_not_there_is_an_error_and_no_empty_record(s3, bucket):
     missing = Folder("s3://my_aws@no-such-bucket/songs")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="bucket"):
         missing.create("fact.json", b"{}")
 
 
 def test_a_bucket_whose_server_is_away_is_an_error(bucket, monkeypatch):
-    import json
-
     extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"total_max_attempts": 1}}}
     given = {"conn_type": "aws", "login": "test", "password": "test", "extra": {"region_name": "us-east-1", **extra}}
     monkeypatch.setenv("AIRFLOW_CONN_AWAY", json.dumps(given))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="127"):
         Folder("s3://away@songs/take-1").read("fact.json")

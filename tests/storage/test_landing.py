@@ -7,6 +7,7 @@ import hashlib
 import io
 import struct
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -262,7 +263,7 @@ def test_the_window_reads_like_the_file_where_it_keeps_it_and_as_zeros_between(d
         patch.setattr(landing_module, "_TAIL_BYTES", tail)
         window = _Window()
         places = [0, *cuts, len(whole)]
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in pairwise(places):
             window.add(whole[start:end])
         assert window.size == len(whole)
         assert len(window._tail) <= 2 * tail + max(map(int.__sub__, places[1:], places), default=0)

@@ -34,12 +34,18 @@ class Session:
         log_dir.mkdir(parents=True, exist_ok=True)
         _ALIVE.append(self)
 
-    def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a command in a session of its own; what it prints goes to `<log_dir>/<name>.log`."""
+    def start(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own; what it prints goes to `<log_dir>/<name>.log`.
+
+        `env` is added to the environment of all; `user` is whose process it becomes, where root starts it.
+        """
         with self.log_path(name).open("ab") as log:
             process = subprocess.Popen(
                 list(command),
-                env=self.env,
+                env=self.env | dict(env or {}),
+                user=user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -73,6 +79,15 @@ class Session:
             time.sleep(0.05)
         return killed
 
+    def wait_gone(self, processes: Sequence[psutil.Process], timeout: float = 60.0) -> None:
+        """Wait until these have ended, whether or not their parents have noticed."""
+        deadline = time.monotonic() + timeout
+        while left := [process for process in processes if _lives(process)]:
+            self._reap()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still there after {timeout:.0f} s: {left}")
+            time.sleep(0.05)
+
     def stop(self, grace: float = 5.0) -> None:
         """End everything: ask politely, wait up to `grace` seconds, then kill what is left."""
         deadline = time.monotonic() + grace
@@ -101,6 +116,13 @@ class Session:
     def _reap(self) -> None:
         for process in self._started.values():
             process.poll()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _command_line(process: psutil.Process) -> str:

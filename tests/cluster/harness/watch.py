@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.rest import Api, ClusterError
+from harness.rest import Api, ClusterError, TaskState
 
 _ENDED = ("success", "failed")
 
@@ -51,10 +51,9 @@ class Watch:
             if task.state and self._seen.get(task.name) != now:
                 self._seen[task.name] = now
                 self._note(Change(time.monotonic() - self._begun, task.name, *now, slots))
-        if tasks and all(task.state in ("deferred", None, "success") for task in tasks):
-            waiting = [task for task in tasks if task.state == "deferred"]
+        if _only_waits(tasks) and tasks == self.api.tasks(self.dag_id, self.run_id):  # true for that moment
             held = slots["running_slots"] + slots["queued_slots"]
-            self.slots_held_while_waiting = max(self.slots_held_while_waiting, held if waiting else 0)
+            self.slots_held_while_waiting = max(self.slots_held_while_waiting, held)
         return run_state
 
     def until_end(self, timeout: float = 300.0) -> str:
@@ -84,3 +83,9 @@ class Watch:
                 seen = "\n".join(map(str, self.changes))
                 raise ClusterError(f"{self.dag_id} {self.run_id} is {state}; it did not {what}. Seen:\n{seen}")
             time.sleep(0.5)
+
+
+def _only_waits(tasks: list[TaskState]) -> bool:
+    """Whether some tasks of the run are deferred, and none is on its way to a worker or on one."""
+    states = {task.state for task in tasks}
+    return "deferred" in states and states <= {"deferred", "success", None}

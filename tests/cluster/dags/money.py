@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Songs in both lanes whose workers and triggerers are killed: connection, folder and words come with the run."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_music.operators.music import GenerateMusicOperator
+
+COMMON: dict[str, Any] = {
+    "task_id": "song",
+    "conn_id": "{{ dag_run.conf['conn_id'] }}",
+    "output_dir": "{{ dag_run.conf['output_dir'] }}",
+    "timeout": timedelta(minutes=5),
+    "retries": 2,
+    "retry_delay": timedelta(seconds=1),
+}
+QUEUED = {"model": "minimax/music-2.6", "poll_interval": 1}
+SYNCHRONOUS = {
+    "model": "music-01",
+    "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+    "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
+}
+PROMPT = {"prompt": "A song of {{ run_id }}, with a long way home", "lyrics": "We row until the end of night"}
+LYRICS = {"lyrics": "##A song of {{ run_id }}##"}
+DAG_OPTIONS: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "schedule": None,
+    "catchup": False,
+    "is_paused_upon_creation": False,
+    "max_active_tasks": 64,
+}
+
+
+@task
+def words() -> list[str]:
+    """As many lines as the run asks for."""
+    from airflow.providers.common.compat.sdk import get_current_context
+
+    return [f"##song number {n}##" for n in range(int(get_current_context()["dag_run"].conf["songs"]))]
+
+
+with DAG("money_queued", **DAG_OPTIONS):
+    GenerateMusicOperator(**COMMON, **QUEUED, **PROMPT)
+
+with DAG("money_queued_impatient", **DAG_OPTIONS):
+    GenerateMusicOperator(**{**COMMON, "timeout": timedelta(seconds=15)}, **QUEUED, **PROMPT)
+
+with DAG("money_synchronous", **DAG_OPTIONS):
+    GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS)
+
+with DAG("money_synchronous_on_worker", **DAG_OPTIONS):
+    GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS, deferrable=False)
+
+with DAG("money_many_queued", **DAG_OPTIONS):
+    GenerateMusicOperator.partial(**COMMON, **QUEUED, lyrics="We row until the end of night").expand(prompt=words())
+
+with DAG("money_many_synchronous", **DAG_OPTIONS):
+    GenerateMusicOperator.partial(**COMMON, **SYNCHRONOUS).expand(lyrics=words())

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Songs on a cluster, each with a sandbox of its own: so its POSTs are counted alone, and its faults hit it alone."""
+
+import hashlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_music.sandbox.server import Sandbox
+from harness import logs
+from harness.cluster import Cluster
+from harness.rest import ClusterError
+from harness.s3 import S3Server
+
+_LOOK_EVERY_S = 0.2
+_PATIENCE_S = 180.0
+_ENDED = ("success", "failed")
+
+
+@dataclass
+class Outcome:
+    """How a scenario ended.
+
+    :param posts: paid POSTs that the sandbox counted.
+    :param songs: audio files that were delivered and are, to the byte, what the sandbox made.
+    :param seconds: from the death to the first request about the song, where something died.
+    :param log: what the last try logged.
+    """
+
+    scenario: str
+    posts: int
+    songs: int
+    state: str
+    tries: int
+    seconds: float | None = None
+    log: str = field(default="", repr=False)
+    result: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        """One row of the table."""
+        seconds = "" if self.seconds is None else f"{self.seconds:.1f}"
+        return f"| {self.scenario} | {self.posts} | {self.songs} | {self.state} | {self.tries} | {seconds} |"
+
+
+class Stage:
+    """A cluster, an S3 server, and the songs that are asked for there."""
+
+    def __init__(self, cluster: Cluster, s3: S3Server) -> None:
+        """Take them; they are somebody else's to stop."""
+        self.cluster = cluster
+        self.s3 = s3
+        self._sandboxes: list[Sandbox] = []
+        self._acts: list[Future[list[Outcome]]] = []
+        #: What ended so far, in the order of its end.
+        self.outcomes: list[Outcome] = []
+
+    def play(self, acts: Mapping[str, Callable[[], list[Outcome]]]) -> dict[str, Future[list[Outcome]]]:
+        """Begin these scenarios, all at once, when those of before have ended; their outcomes are to come."""
+        wait(self._acts)
+        begun: dict[str, Future[list[Outcome]]] = {name: Future() for name in acts}
+        self._acts += begun.values()
+        for name, act in acts.items():
+            threading.Thread(target=self._play, args=(act, begun[name]), name=name, daemon=True).start()
+        return begun
+
+    def _play(self, act: Callable[[], list[Outcome]], outcome: Future[list[Outcome]]) -> None:
+        try:
+            told = act()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            self.outcomes += told
+            outcome.set_result(told)
+
+    def sandbox(self, *faults: str, **settings: Any) -> Sandbox:
+        """Start one more sandbox."""
+        options: dict[str, Any] = {"any_reference": True, "song_seconds": 1.0, "delay": 0.5} | settings
+        sandbox = Sandbox(faults=faults, **options).start()
+        self._sandboxes.append(sandbox)
+        return sandbox
+
+    def prepared(self, dag: str, name: str, *faults: str, s3: bool = False, **settings: Any) -> "Song":
+        """Return a song with a sandbox and a connection of its own, which nobody asked for yet."""
+        song = Song(self, self.sandbox(*faults, **settings), f"money_{dag}", name, f"music_{name}", s3=s3)
+        self.connect(song.conn_id, song.sandbox)
+        return song
+
+    def song(self, dag: str, name: str, *faults: str, s3: bool = False, **settings: Any) -> "Song":
+        """Ask for a song with a sandbox and a connection of its own."""
+        song = self.prepared(dag, name, *faults, s3=s3, **settings)
+        song.start()
+        return song
+
+    def connect(self, conn_id: str, sandbox: Sandbox) -> None:
+        """Add a connection to Airflow's database, for workers and triggerers."""
+        connection = {"connection_id": conn_id, "conn_type": "music", "host": sandbox.url, "password": sandbox.key}
+        self.cluster.api.call("POST", "/connections", json=connection)
+
+    def stop(self) -> None:
+        """End the sandboxes."""
+        for sandbox in self._sandboxes:
+            sandbox.stop()
+
+
+class Song:
+    """One task instance, and all that can be seen of it."""
+
+    def __init__(
+        self, stage: Stage, sandbox: Sandbox, dag_id: str, name: str, conn_id: str, *, s3: bool = False
+    ) -> None:
+        """Name it; `start` asks for it."""
+        self.stage = stage
+        self.sandbox = sandbox
+        self.dag_id = dag_id
+        self.run_id = name
+        self.conn_id = conn_id
+        self._s3 = s3
+
+    def start(self, **conf: Any) -> None:
+        """Start the run."""
+        folder = f"s3://aws_music@{self.stage.s3.bucket}/songs" if self._s3 else str(self.stage.cluster.home / "songs")
+        conf |= {"conn_id": self.conn_id, "output_dir": folder}
+        body = {"dag_run_id": self.run_id, "logical_date": None, "conf": conf}
+        self.stage.cluster.api.call("POST", f"/dags/{self.dag_id}/dagRuns", json=body)
+
+    # ---------------------------------------------------------------- what Airflow knows
+    def row(self) -> tuple[str | None, int, int, str, int | None, int | None]:
+        """State, try number, max tries, task instance id, trigger id, and the triggerer that has it."""
+        (row,) = self.stage.cluster.sql(
+            "SELECT ti.state, ti.try_number, ti.max_tries, ti.id::text, ti.trigger_id, t.triggerer_id "
+            "FROM task_instance ti LEFT JOIN trigger t ON t.id = ti.trigger_id "
+            "WHERE ti.dag_id = %s AND ti.run_id = %s AND ti.task_id = 'song'",
+            self.dag_id,
+            self.run_id,
+        )
+        return row
+
+    @property
+    def task_instance_id(self) -> str:
+        """Id of the present try."""
+        return self.row()[3]
+
+    def until(self, met: Callable[[], Any], what: str, timeout: float = _PATIENCE_S) -> Any:
+        """Wait until something is so, and return it."""
+        deadline = time.monotonic() + timeout
+        while not (found := met()):
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{self.run_id}: not {what} after {timeout:.0f} s; {self.row()[:3]}\n{self.log()}")
+            time.sleep(_LOOK_EVERY_S)
+        return found
+
+    def until_state(self, *states: str) -> str:
+        """Wait for one of these states."""
+        return str(self.until(lambda: (state := self.row()[0]) in states and state, f"in state {states}"))
+
+    def until_asked(self) -> None:
+        """Wait until the sandbox has taken the order."""
+        self.until(self.sandbox.generations, "asked for")
+
+    def until_polled(self) -> int:
+        """Wait until a triggerer polls; returns that triggerer's job id."""
+        self.until(lambda: self.row()[5] and self.row()[0] == "deferred", "deferred")
+        before = self.sandbox.requests("poll")
+        self.until(lambda: self.sandbox.requests("poll") > before, "polled")
+        return int(self.row()[5] or 0)
+
+    def until_open(self) -> int:
+        """Wait until a triggerer has the synchronous POST open; returns that triggerer's job id."""
+        self.until_asked()
+        return int(self.until(lambda: self.row()[5], "deferred"))
+
+    def going_on(self, died: float) -> float:
+        """Wait for the next request about the song; returns the seconds since the death."""
+        time.sleep(0.3)  # what was on its way when the process died
+        before = self._requests()
+        self.until(lambda: self._requests() > before, "going on")
+        return time.monotonic() - died
+
+    def _requests(self) -> int:
+        return sum(self.sandbox.state()["requests"].values())
+
+    def clear(self) -> None:
+        """Clear the task as a person does."""
+        tries = self.row()[1]
+        self.stage.cluster.api.clear(self.dag_id, self.run_id, "song")
+        self.until(lambda: self.row()[1] > tries or self.row()[0] not in _ENDED, "cleared")
+
+    def log(self) -> str:
+        """What the present try logged."""
+        home = self.stage.cluster.home
+        return logs.readable(logs.of_task(home, self.dag_id, self.run_id, "song", try_number=self.row()[1]))
+
+    # ---------------------------------------------------------------- what lies in storage
+    def read(self, take: int, name: str) -> bytes | None:
+        """Read a file of a take."""
+        path = f"songs/{self.dag_id}/{self.run_id}/song/take-{take}/{name}"
+        if self._s3:
+            return self.stage.s3.read(path)
+        file = self.stage.cluster.home / path
+        return file.read_bytes() if file.is_file() else None
+
+    def fact(self, take: int, name: str) -> dict[str, Any] | None:
+        """One fact of the record."""
+        content = self.read(take, f"{name}.json")
+        return None if content is None else dict(json.loads(content))
+
+    def parts(self) -> list[Path]:
+        """Part files of songs that are being landed."""
+        return list((self.stage.cluster.home / "songs" / self.dag_id / self.run_id).rglob(".song.part-*"))
+
+    def delivered(self) -> int:
+        """Count the takes that were handed on and are still, to the byte, songs that the sandbox made."""
+        made = [generation["sha256"] for generation in self.sandbox.generations()]
+        takes = itertools.takewhile(lambda take: self.fact(take, "intent"), itertools.count(1))
+        return sum(self._is_whole(take, made) for take in takes if self.fact(take, "delivered"))
+
+    def _is_whole(self, take: int, made: list[str]) -> bool:
+        completed = self.fact(take, "completed") or {}
+        audio = self.read(take, str(completed.get("audio_uri")).rpartition("/")[2])
+        sha256 = hashlib.sha256(audio or b"").hexdigest()
+        return sha256 in made and sha256 == completed["audio"]["sha256"]
+
+    # ---------------------------------------------------------------- the end
+    def end(self, scenario: str, seconds: float | None = None) -> Outcome:
+        """Wait for the task's end and say how it ended."""
+        state = self.until_state(*_ENDED)
+        tries = self.row()[1]
+        result = self.stage.cluster.api.xcom(self.dag_id, self.run_id, "song") if state == "success" else {}
+        return Outcome(scenario, self.sandbox.posts(), self.delivered(), state, tries, seconds, self.log(), result)
+
+
+class Together:
+    """Several scenarios meet at one event: it happens once, when all are ready for it."""
+
+    def __init__(self, parties: int, event: Callable[[set[int]], float]) -> None:
+        """Take how many meet, and what happens to the triggerers that they name; it returns when they died."""
+        self._event = event
+        self._died = 0.0
+        self._jobs: set[int] = set()
+        self._barrier = threading.Barrier(parties, action=self._happen)
+
+    def meet(self, job_id: int) -> float:
+        """Name the triggerer that has the song, wait for the others and for the event; returns when it was."""
+        self._jobs.add(job_id)
+        self._barrier.wait(_PATIENCE_S)
+        return self._died
+
+    def give_up(self) -> None:
+        """Let the others go: somebody will not come."""
+        self._barrier.abort()
+
+    def _happen(self) -> None:
+        self._died = self._event(self._jobs)

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Many mapped songs that end at once: Airflow itself fails some of their tasks, and their retries pay nothing."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from harness.processes import tail
+from harness.rest import ClusterError
+from harness.songs import Outcome, Stage
+
+_PATIENCE_S = 240.0
+#: What the scheduler says when a trigger fired before it had seen the worker's exit.
+_RACE = "finished with state success, but the task instance's state attribute is"
+
+
+def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outcome]:
+    """Ask for so many songs, each of which takes so many seconds."""
+    song = stage.prepared(f"many_{lane}", f"many-{lane}", delay=delay)
+    cluster, log = stage.cluster, stage.cluster.processes.log_path("scheduler")
+    races = log.read_text(errors="replace").count(_RACE)
+    song.start(songs=songs)
+    deadline = time.monotonic() + _PATIENCE_S
+    while (state := cluster.api.run_state(song.dag_id, song.run_id)) not in ("success", "failed"):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{songs} songs are {state} after {_PATIENCE_S:.0f} s\n{tail(log)}")
+        time.sleep(1)
+    rows = cluster.sql(
+        "SELECT state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s AND task_id = 'song'",
+        song.dag_id,
+        song.run_id,
+    )
+    states = {str(row[0]) for row in rows}
+    outcome = Outcome(
+        f"{songs} mapped songs that end at once, {lane}",
+        song.sandbox.posts(),
+        _delivered(cluster.home / "songs" / song.dag_id / song.run_id / "song", song.sandbox.generations()),
+        "/".join(sorted(states)),
+        max(row[1] for row in rows),
+    )
+    outcome.result = {
+        "tasks": len(rows),
+        "failed by Airflow": log.read_text(errors="replace").count(_RACE) - races,
+        "tried again": sum(row[1] > 1 for row in rows),
+    }
+    outcome.scenario += f" ({outcome.result['failed by Airflow']} failed by Airflow itself, tried again)"
+    return [outcome]
+
+
+def _delivered(folder: Path, made: list[dict[str, object]]) -> int:
+    """Count the takes that were handed on and are, to the byte, songs that the sandbox made."""
+    known = {generation["sha256"] for generation in made}
+    count = 0
+    for fact in folder.glob("*/take-*/delivered.json"):
+        completed = json.loads(fact.with_name("completed.json").read_text())
+        audio = fact.with_name(completed["audio_uri"].rpartition("/")[2]).read_bytes()
+        count += hashlib.sha256(audio).hexdigest() in known
+    return count
