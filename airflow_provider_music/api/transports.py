@@ -17,94 +17,45 @@ Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and CA bundles (``SSL_CERT_FILE``, ``SSL
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
-import logging
 import os
 import platform
 import ssl
-import urllib.request
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from airflow_provider_music import __version__
+from airflow_provider_music.api.aiohttp_transport import aiohttp_transport
+from airflow_provider_music.api.override import current, overridden, use_transport
+from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from airflow_provider_music.api.settings import MusicSettings
 
 USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
-_POLL_CONNECTIONS = 100
-
-
-_quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("airflow_provider_music_quiet", default=False)
-
-
-class _Quiet(logging.Filter):
-    """Drops httpx's own lines about this package's requests: they show whole URLs, and signed URLs are secrets."""
-
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the signature of logging
-        return not _quiet.get()
-
-
-for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
-    logging.getLogger(_name).addFilter(_Quiet())
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep httpx and httpcore from logging what is requested inside the block."""
-    token = _quiet.set(True)
-    try:
-        yield
-    finally:
-        _quiet.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class _Override:
-    sync: httpx.BaseTransport | None = None
-    asynchronous: httpx.AsyncBaseTransport | None = None
-
-
-_override = _Override()
-
-
-@contextlib.contextmanager
-def use_transport(
-    sync: httpx.BaseTransport | None = None, asynchronous: httpx.AsyncBaseTransport | None = None
-) -> Iterator[None]:
-    """Send everything through another transport, such as ``httpx.MockTransport``; for tests of DAGs.
-
-    Clients made inside the block use it; the hook keeps no client across its borders.
-    """
-    global _override  # noqa: PLW0603 - one process, one switch, restored on the way out
-    before = _override
-    _override = _Override(
-        _Unread(sync) if sync is not None else None,
-        _AsyncUnread(asynchronous) if asynchronous is not None else None,
-    )
-    try:
-        yield
-    finally:
-        _override = before
-
-
-def overridden() -> object | None:
-    """Identity of the transport in force, for caches; None is the network."""
-    return None if _override == _Override() else _override
+__all__ = [
+    "USER_AGENT",
+    "download_client",
+    "overridden",
+    "paid_client",
+    "poll_client",
+    "quiet",
+    "ssl_context",
+    "sync_client",
+    "use_transport",
+]
 
 
 def sync_client(settings: MusicSettings) -> httpx.Client:
     """Client for quick calls on a worker."""
     with _proxies_of_environment():
-        return httpx.Client(**_common(settings), transport=_override.sync, limits=httpx.Limits(keepalive_expiry=30.0))
+        return httpx.Client(**_common(settings), transport=current().sync, limits=httpx.Limits(keepalive_expiry=30.0))
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
@@ -112,7 +63,7 @@ def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
     with _proxies_of_environment():
         return httpx.AsyncClient(
             **_common(settings),
-            transport=_override.asynchronous,
+            transport=current().asynchronous,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
 
@@ -120,7 +71,10 @@ def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
 def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for free calls in an event loop: httpx's interface over aiohttp's connections."""
     with _proxies_of_environment():
-        return httpx.AsyncClient(**_common(settings), transport=_override.asynchronous or _aiohttp_transport(settings))
+        return httpx.AsyncClient(
+            **_common(settings),
+            transport=current().asynchronous or aiohttp_transport(settings.base_url, ssl_context(settings.verify)),
+        )
 
 
 def download_client(settings: MusicSettings) -> httpx.Client:
@@ -131,7 +85,7 @@ def download_client(settings: MusicSettings) -> httpx.Client:
             timeout=_timeout(settings),
             verify=ssl_context(settings.verify),
             follow_redirects=False,
-            transport=_override.sync,
+            transport=current().sync,
         )
 
 
@@ -161,80 +115,6 @@ def _common(settings: MusicSettings) -> dict[str, Any]:
 
 def _timeout(settings: MusicSettings) -> httpx.Timeout:
     return httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout)
-
-
-def _aiohttp_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-
-    context = ssl_context(settings.verify)
-    proxy = _env_proxy(settings.base_url)
-    if proxy is not None and proxy.url.scheme not in ("http", "https"):
-        # aiohttp knows no SOCKS.
-        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(ssl=context, limit=_POLL_CONNECTIONS, keepalive_timeout=75)
-        # Not trust_env: that reads ~/.netrc at every request, and refuses the request where it knows the host.
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=2**14)
-
-    return _Mapped(AiohttpTransport(verify=context, client=session, proxy=proxy))
-
-
-def _env_proxy(base_url: str) -> httpx.Proxy | None:
-    """Proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for this URL."""
-    url = httpx.URL(base_url)
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    named = urllib.request.getproxies()
-    found = named.get(url.scheme) or named.get("all")
-    if not found:
-        return None
-    return httpx.Proxy(found if "://" in found else f"http://{found}")
-
-
-class _Mapped(httpx.AsyncBaseTransport):
-    """Makes httpx's errors of those of aiohttp that its transport passes on as they are (a broken status line)."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with _mapped():
-            response = await self._transport.handle_async_request(request)
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_MappedStream(cast("httpx.AsyncByteStream", response.stream)),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-class _MappedStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _mapped():
-            async for chunk in self._stream:
-                yield chunk
-
-    async def aclose(self) -> None:
-        with _mapped():
-            await self._stream.aclose()
-
-
-@contextlib.contextmanager
-def _mapped() -> Iterator[None]:
-    try:
-        yield
-    except httpx.HTTPError:
-        raise
-    except Exception as exc:
-        raise httpx.NetworkError(f"{type(exc).__name__}: {exc}") from exc
 
 
 @functools.lru_cache(maxsize=8)
@@ -268,38 +148,6 @@ def _context_from(path: str) -> ssl.SSLContext:
     if os.path.isdir(path):  # noqa: PTH112 - one call, no Path needed
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
-
-
-class _Unread(httpx.BaseTransport):
-    """Hands out what another transport answers as a stream that nobody has read; a mock's is read already."""
-
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self._transport = transport
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return _unread(self._transport.handle_request(request))
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _AsyncUnread(httpx.AsyncBaseTransport):
-    """The same for event loops."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return _unread(await self._transport.handle_async_request(request))
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-def _unread(response: httpx.Response) -> httpx.Response:
-    if not response.is_stream_consumed:
-        return response
-    return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(response.content))
 
 
 class _BearerAuth(httpx.Auth):

@@ -19,6 +19,7 @@ from airflow_provider_music.waiting.pace import backoff
 from airflow_provider_music.waiting.synchronous import make_song
 
 if TYPE_CHECKING:
+    from airflow_provider_music.api.client import AsyncMusicClient
     from airflow_provider_music.record.song import Fact, SongRecord
     from airflow_provider_music.waiting.order import Order
 
@@ -51,12 +52,12 @@ class Asker:
         :raises CredentialsError: the connection cannot be used here; nothing was sent.
         """
         # First of all, so that a missing key leaves no claim behind.
-        await async_client_of(self._order.conn_id)
+        client = await async_client_of(self._order.conn_id)
         request_id = _new_request_id(self._order)
         if not await self._claim(request_id):
             log.info("Request %d is somebody else's; waiting for its outcome", self._order.n)
             return
-        post = asyncio.create_task(self._post(request_id))
+        post = asyncio.create_task(self._post(client, request_id))
         _open_posts.add(post)
         post.add_done_callback(_open_posts.discard)
         await asyncio.shield(post)
@@ -82,19 +83,18 @@ class Asker:
                 "Give an output_dir that workers and triggerer can write."
             ) from exc
 
-    async def _post(self, request_id: str) -> None:
+    async def _post(self, client: AsyncMusicClient, request_id: str) -> None:
         async with self._lease.held():
             log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
             try:
-                await self._send(request_id)
+                await self._send(client, request_id)
             except BaseException as exc:
                 await self._broke(exc)
                 if not isinstance(exc, Exception):
                     raise
 
-    async def _send(self, request_id: str) -> None:
+    async def _send(self, client: AsyncMusicClient, request_id: str) -> None:
         order = self._order
-        client = await async_client_of(order.conn_id)
         if order.lane == "synchronous":
             completed = await make_song(client, order, request_id, self._record.take_folder(order.n))
             await self._write("completed", **completed)

@@ -201,3 +201,76 @@ def test_another_triggerer_takes_over(one_killed):
 def test_many_songs_that_end_at_once_are_paid_once_each(many, lane):
     (end,) = many[lane].result()
     assert (end.posts, end.songs, end.state) == (_SONGS, _SONGS, "success")
+
+
+@pytest.mark.parametrize("where", ["killed after POST", "killed while landing", "killed while landing in S3"])
+def test_a_queued_song_outlives_its_worker(calm, where):
+    (end,) = calm[where].result()
+    _assert_paid_once(end, tries=2)
+
+
+def test_a_claim_whose_request_never_arrived_is_told_as_unknown_and_a_clear_asks_anew(calm):
+    lost, cleared = calm["killed after claim"].result()
+    _assert_said_aloud(lost, posts=0)
+    assert (cleared.posts, cleared.songs, cleared.state) == (1, 1, "success")
+
+
+def test_a_song_in_mid_post_is_lost_with_its_worker_and_the_task_says_so(calm):
+    lost, cleared = calm["killed on worker"].result()
+    _assert_said_aloud(lost)
+    assert lost.tries == 2
+    assert (cleared.posts, cleared.songs, cleared.state) == (2, 1, "success")
+
+
+def test_a_moved_trigger_does_not_post_again(calm):
+    (end,) = calm["row moved"].result()
+    _assert_paid_once(end, tries=1)
+
+
+@pytest.mark.parametrize("lane", _LANES)
+def test_a_song_that_was_marked_failed_is_delivered_by_a_clear_without_a_second_post(calm, lane):
+    given_up, cleared = calm[f"marked failed {lane}"].result()
+    assert (given_up.posts, given_up.songs, given_up.state) == (1, 0, "failed")
+    _assert_paid_once(cleared)
+
+
+@pytest.mark.parametrize("lane", _LANES)
+def test_a_clear_after_success_makes_a_second_take_and_keeps_the_first(calm, lane):
+    first, second = calm[f"cleared {lane}"].result()
+    _assert_paid_once(first)
+    assert (second.posts, second.songs, second.state) == (2, 2, "success")
+    assert second.result["submissions"] == 1
+
+
+def test_a_song_outlives_a_minute_without_the_api(calm):
+    (end,) = calm["away in mid-wait"].result()
+    _assert_paid_once(end, tries=1)
+
+
+@pytest.mark.parametrize("lane", _LANES)
+def test_requests_that_never_left_are_not_counted(calm, lane):
+    (end,) = calm[f"away at first {lane}"].result()
+    _assert_paid_once(end, tries=1)
+
+
+@pytest.mark.parametrize("lane", _LANES)
+def test_songs_are_delivered_to_s3(calm, lane):
+    (end,) = calm[f"S3 {lane}"].result()
+    _assert_paid_once(end)
+    assert end.result["audio_uri"].startswith("s3://aws_music@music/songs/")
+
+
+@pytest.mark.parametrize("lane", _LANES)
+def test_a_connection_that_the_triggerer_lacks_is_named_and_nothing_is_lost(calm, lane):
+    missing, added = calm[f"no connection {lane}"].result()
+    assert (missing.posts, missing.state) == (1 if lane == "queued" else 0, "failed")
+    assert f"There is no connection 'workers_only_{lane}'" in missing.log
+    _assert_paid_once(added)
+
+
+def test_a_triggerer_that_is_stopped_politely_leaves_word_at_once(stopped):
+    (waited,) = stopped["wait"].result()
+    _assert_paid_once(waited, tries=1)
+    lost, cleared = stopped["POST"].result()
+    _assert_said_aloud(lost)
+    assert (cleared.posts, cleared.songs, cleared.state) == (2, 1, "success")
