@@ -14,7 +14,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster lint envs pins clean
+.PHONY: help demo up test unit test-cluster test-money lint envs pins clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -25,7 +25,9 @@ demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, gene
 up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
 
-test: lint unit test-cluster ## checks, unit tests and real-Airflow tests, on both Airflows
+test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows
+	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
+	@$(MAKE) --no-print-directory test-cluster
 
 lint: $(NEWEST)/.made ## ruff, ruff format and mypy
 	$(NEWEST)/bin/ruff check $(SOURCES)
@@ -40,7 +42,11 @@ unit-%: .venv-airflow-%/.made
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m cluster --timeout 600 $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money" --timeout 600 $(ARGS) tests/cluster
+
+# Not in `make test`: it takes about as long as all the rest.
+test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Postgres, and count what is paid
+	$(NEWEST)/bin/python -m pytest -m money --timeout 900 $(ARGS) tests/cluster
 
 envs: $(ENVS) ## the two environments, without running anything
 

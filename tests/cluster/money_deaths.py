@@ -14,8 +14,9 @@ def in_mid_wait(stage: Stage, together: Together, how: str, *, s3: bool = False)
     """A queued song is waited for; the next triggerer goes on with it."""
     where = ", S3" if s3 else ""
     song = stage.song("queued", f"wait-{how}{where}".replace(" ", "-").replace(",", ""), _UNFINISHED, s3=s3)
-    died = together.meet(song.until_polled())
-    seconds = song.going_on(died)
+    holder = song.until_polled()
+    died = together.meet(holder)
+    seconds = song.going_on(died, holder)
     song.sandbox.clear_faults()
     return [song.end(f"{how} in mid-wait, queued{where}", seconds)]
 
@@ -32,7 +33,7 @@ def in_mid_post(stage: Stage, together: Together, how: str, *, landing: bool = F
     if landing:
         song.until(song.parts, "landing")
     died = together.meet(holder)
-    seconds = song.going_on(died)
+    seconds = song.going_on(died, holder)
     lost = song.end(f"{how} {when}, synchronous", seconds)
     song.clear()
     return [lost, song.end("... and cleared")]

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 from harness.settings import IS_3
 
+from airflow_provider_music.sandbox.server import Sandbox
+
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.money,
     pytest.mark.skipif(not IS_3, reason="the processes are those of Airflow 3"),
 ]
 if IS_3:
@@ -27,8 +30,6 @@ if IS_3:
     from harness.processes import leave_nothing_behind
     from harness.s3 import S3Server
     from harness.songs import Stage, Together
-
-from airflow_provider_music.sandbox.server import Sandbox
 
 _HEAD = "| scenario | POSTs | songs | task state | tries | s from the death to the song going on |"
 _LANES = ("queued", "synchronous")

@@ -8,11 +8,11 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.triggers import music
 from airflow_provider_music.triggers.music import MusicGenerationTrigger
 from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting.inline import run_here
 
 
 @pytest.fixture
@@ -49,19 +49,16 @@ def test_arguments_of_a_newer_order_are_left_out(deferred):
     kwargs["order"]["from_the_future"] = 1
     kwargs["deadline"] = kwargs["order"]["deadline"] = 0.0
 
-    assert asyncio.run(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] in ("completed", "failed", "unknown")
+    assert run_here(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] in ("completed", "failed", "unknown")
 
 
 def test_of_two_copies_at_once_one_sends_and_both_tell_the_same(deferred, music_sandbox):
     music_sandbox.settings(delay=0.5)
 
     async def both():
-        try:
-            return await asyncio.gather(fire(deferred()), fire(deferred()))
-        finally:
-            await close_clients()
+        return await asyncio.gather(fire(deferred()), fire(deferred()))
 
-    one, other = asyncio.run(both())
+    one, other = run_here(both())
 
     assert one == other
     assert one[0]["status"] == "completed"
@@ -78,12 +75,9 @@ def test_a_cancelled_copy_lets_its_open_post_end_and_the_song_lands(deferred, mu
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        try:
-            return await fire(deferred())
-        finally:
-            await close_clients()
+        return await fire(deferred())
 
-    assert asyncio.run(moved())[0]["status"] == "completed"
+    assert run_here(moved())[0]["status"] == "completed"
     assert music_sandbox.posts("generate") == 1
 
 
@@ -96,9 +90,9 @@ def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(def
             await asyncio.sleep(0.05)
         task.cancel()
 
-    asyncio.run(stopped())
+    run_here(stopped())
     before = clock.now()
-    event = asyncio.run(fire(deferred()))[0]
+    event = run_here(fire(deferred()))[0]
 
     assert event["status"] == "unknown"
     assert clock.now() - before < 30
@@ -113,7 +107,7 @@ def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music
         waited.append(seconds)
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    asyncio.run(fire(deferred()))
+    run_here(fire(deferred()))
 
     assert 3 < waited[-1] <= 5
 
@@ -123,7 +117,7 @@ def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_se
 ):
     trigger = deferred()
     monkeypatch.delenv("AIRFLOW_CONN_MUSIC_DEFAULT")
-    event = asyncio.run(fire(trigger))[0]
+    event = run_here(fire(trigger))[0]
 
     assert event["status"] == "error"
     assert event["error"] == "CredentialsError"

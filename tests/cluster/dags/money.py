@@ -27,7 +27,6 @@ PROMPT = {"prompt": "A song of {{ run_id }}, with a long way home", "lyrics": "W
 LYRICS = {"lyrics": "##A song of {{ run_id }}##"}
 DAG_OPTIONS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
-    "schedule": None,
     "catchup": False,
     "is_paused_upon_creation": False,
     "max_active_tasks": 64,
@@ -42,20 +41,20 @@ def words() -> list[str]:
     return [f"##song number {n}##" for n in range(int(get_current_context()["dag_run"].conf["songs"]))]
 
 
-with DAG("money_queued", **DAG_OPTIONS):
+with DAG("money_queued", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **QUEUED, **PROMPT)
 
-with DAG("money_queued_impatient", **DAG_OPTIONS):
+with DAG("money_queued_impatient", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**{**COMMON, "timeout": timedelta(seconds=15)}, **QUEUED, **PROMPT)
 
-with DAG("money_synchronous", **DAG_OPTIONS):
+with DAG("money_synchronous", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS)
 
-with DAG("money_synchronous_on_worker", **DAG_OPTIONS):
+with DAG("money_synchronous_on_worker", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS, deferrable=False)
 
-with DAG("money_many_queued", **DAG_OPTIONS):
+with DAG("money_many_queued", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator.partial(**COMMON, **QUEUED, lyrics="We row until the end of night").expand(prompt=words())
 
-with DAG("money_many_synchronous", **DAG_OPTIONS):
+with DAG("money_many_synchronous", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator.partial(**COMMON, **SYNCHRONOUS).expand(lyrics=words())

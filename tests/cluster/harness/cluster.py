@@ -69,12 +69,7 @@ class Cluster(Standalone):
             self._start("dag-processor")
             self.start_triggerer("triggerer-1")
             self.start_triggerer("triggerer-2")
-            deadline = time.monotonic() + timeout
-            while missing := self._missing():
-                if time.monotonic() > deadline:
-                    logs = "\n".join(tail(self.processes.log_path(name)) for name in ("api-server", "scheduler"))
-                    raise ClusterError(f"not healthy: {missing}\n{logs}")
-                time.sleep(0.5)
+            self._wait_until_healthy(timeout)
         except BaseException:
             self.stop()
             raise
@@ -130,6 +125,14 @@ class Cluster(Standalone):
         died = time.monotonic()
         self.processes.wait_gone(found)
         return died
+
+    def _wait_until_healthy(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while missing := self._missing():
+            if time.monotonic() > deadline:
+                logs = "\n".join(tail(self.processes.log_path(name)) for name in ("api-server", "scheduler"))
+                raise ClusterError(f"not healthy: {missing}\n{logs}")
+            time.sleep(0.5)
 
     def _end(self, number: signal.Signals, names: tuple[str, ...], *, children: bool) -> float:
         chosen = [self.triggerers.pop(name).process for name in names]

@@ -73,7 +73,7 @@ class Stage:
     def _play(self, act: Callable[[], list[Outcome]], outcome: Future[list[Outcome]]) -> None:
         try:
             told = act()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the outcome raises it
             outcome.set_exception(error)
         else:
             self.outcomes += told
@@ -142,6 +142,11 @@ class Song:
         )
         return row
 
+    def run_state(self) -> str:
+        """State of the run."""
+        where = "WHERE dag_id = %s AND run_id = %s"
+        return str(self.stage.cluster.sql(f"SELECT state FROM dag_run {where}", self.dag_id, self.run_id)[0][0])
+
     @property
     def task_instance_id(self) -> str:
         """Id of the present try."""
@@ -176,19 +181,24 @@ class Song:
         self.until_asked()
         return int(self.until(lambda: self.row()[5], "deferred"))
 
-    def going_on(self, died: float) -> float:
-        """Wait for the next request about the song; returns the seconds since the death."""
-        time.sleep(0.3)  # what was on its way when the process died
+    def going_on(self, died: float, holder: int | None = None) -> float:
+        """Wait for the next request about the song, from another triggerer than `holder`; the seconds since."""
+        if holder is None:
+            time.sleep(0.3)  # what was on its way when the process died
+        else:
+            self.until(lambda: self.row()[5] != holder, "taken over")
         before = self._requests()
-        self.until(lambda: self._requests() > before, "going on")
+        self.until(lambda: self._requests() > before or (holder and self.row()[0] != "deferred"), "going on")
         return time.monotonic() - died
 
     def _requests(self) -> int:
         return sum(self.sandbox.state()["requests"].values())
 
     def clear(self) -> None:
-        """Clear the task as a person does."""
+        """Clear the task as a person does, who sees its run as ended."""
         tries = self.row()[1]
+        # Before that, the scheduler may still be about to end the run, and would leave the task in it cleared for ever.
+        self.until(lambda: self.run_state() in _ENDED, "an ended run")
         self.stage.cluster.api.clear(self.dag_id, self.run_id, "song")
         self.until(lambda: self.row()[1] > tries or self.row()[0] not in _ENDED, "cleared")
 
