@@ -113,6 +113,8 @@ class Asker:
         """Write down what a broken request means for the bill; a lost answer has no fact, it is looked for."""
         outcome = outcome_of(exc)
         told = f"{type(exc).__name__}: {exc}"
+        if isinstance(exc, asyncio.CancelledError):
+            told = "the process that held the POST open was stopped"
         if outcome in ("never_left", "not_accepted"):
             log.warning("Not accepted, nothing is owed: %s", told)
             error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"

@@ -61,11 +61,17 @@ class Stage:
         #: What ended so far, in the order of its end.
         self.outcomes: list[Outcome] = []
 
-    def play(self, acts: Mapping[str, Callable[[], list[Outcome]]]) -> dict[str, Future[list[Outcome]]]:
-        """Begin these scenarios, all at once, when those of before have ended; their outcomes are to come."""
-        wait(self._acts)
+    def play(
+        self, acts: Mapping[str, Callable[[], list[Outcome]]], *, alongside: bool = False
+    ) -> dict[str, Future[list[Outcome]]]:
+        """Begin these scenarios, all at once, and return their outcomes to come.
+
+        They begin when those of before have ended; unless they go alongside: then nobody waits for anybody.
+        """
+        if not alongside:
+            wait(self._acts)
         begun: dict[str, Future[list[Outcome]]] = {name: Future() for name in acts}
-        self._acts += begun.values()
+        self._acts += [] if alongside else begun.values()
         for name, act in acts.items():
             threading.Thread(target=self._play, args=(act, begun[name]), name=name, daemon=True).start()
         return begun
