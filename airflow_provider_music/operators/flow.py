@@ -159,9 +159,10 @@ class SongFlow:
         take = record.read(n)
         if take is None:
             return MusicError(f"The record in {record.take_folder(n).url} vanished; nothing is sent.")
-        reason = str(take["unknown"].get("reason") or "") if "unknown" in take else ""
+        fact = take["unknown"] if "unknown" in take else {}
+        billed = "It is billed" if fact.get("billed") else "It may have been billed"
         head = (
-            f"The answer to request {n} for {take['intent'].get('model')} is lost: {reason}. It may have been billed, "
+            f"The answer to request {n} for {take['intent'].get('model')} is lost: {fact.get('reason')}. {billed}, "
             f"under X-Client-Request-Id {take['intent'].get('client_request_id')} (see GET /v2/logs). "
         )
         if self._task.on_unknown == "resubmit":

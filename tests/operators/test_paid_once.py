@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lost answers, zombies, broken stores: what the server was asked, counted."""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_music.exceptions import ChangedRequestError, OutputError, RecordError, UnknownOutcomeError
+from airflow_provider_music.operators.music import GenerateMusicOperator
+from airflow_provider_music.storage.folder import Folder
+
+LANES = {
+    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea", "poll_interval": 0.05},
+    "synchronous": {
+        "model": "music-01",
+        "lyrics": "##we row until the end of night##",
+        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+        "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
+    },
+}
+ROUTES = {"queued": "submit", "synchronous": "generate"}
+
+
+@pytest.fixture
+def song(output_dir, music_sandbox):
+    music_sandbox.settings(any_reference=True)
+
+    def make(lane, **more):
+        return GenerateMusicOperator(task_id="song", **{"output_dir": str(output_dir), **LANES[lane], **more})
+
+    return make
+
+
+def test_a_lost_answer_is_found_though_its_row_comes_long_after_the_song(song, music_sandbox, airflow, quick_clock):
+    music_sandbox.settings(delay=0.5, log_lag=0.5, logs_per_minute=100_000)
+    music_sandbox.fault("submit:cut-after")
+
+    result = airflow.run(song("queued", timeout=100_000))
+
+    assert result["generation_id"] == music_sandbox.generations()[0]["id"]
+    assert result["submissions"] == 1
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_a_log_that_refuses_for_a_while_is_asked_again(song, music_sandbox, airflow, quick_clock):
+    music_sandbox.fault("submit:cut-after", "logs:status=500,times=2", "logs:rate-limit=1,times=2", "logs:junk")
+
+    assert airflow.run(song("queued"))["status"] == "completed"
+    assert music_sandbox.posts("submit") == 1
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_row_that_says_failed_is_not_billed_and_a_retry_asks_again(lane, song, music_sandbox, airflow):
+    music_sandbox.fault(f"{ROUTES[lane]}:cut-after,failed")
+    with pytest.raises(Exception, match="not billed"):
+        airflow.run(song(lane))
+    airflow.retry()
+
+    result = airflow.run(song(lane))
+    assert result["submissions"] == 2
+    assert [generation["billed"] for generation in music_sandbox.generations()] == [False, True]
+
+
+def test_a_zombie_worker_and_its_retry_make_one_post_between_them(song, music_sandbox, airflow):
+    music_sandbox.fault("submit:late=1")
+    start = threading.Barrier(2)
+
+    def attempt(number):
+        fake = type(airflow)(try_number=number)
+        start.wait()
+        return fake.run(song("queued"))
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(attempt, (1, 2))
+
+    assert one["generation_id"] == other["generation_id"]
+    assert one["audio"] == other["audio"]
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_many_attempts_at_once_make_one_post(song, music_sandbox, airflow):
+    music_sandbox.settings(delay=0.2)
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda n: type(airflow)(try_number=n).run(song("synchronous")), range(1, 9)))
+
+    assert len({result["audio"]["sha256"] for result in results}) == 1
+    assert music_sandbox.posts("generate") == 1
+
+
+def test_another_connection_is_another_account_and_never_re_attaches(song, music_sandbox, airflow, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", music_sandbox.connection_json())
+    music_sandbox.settings(delay=30)
+    with pytest.raises(TaskDeferred):
+        song("queued").execute(airflow.context(song("queued")))
+    airflow.retry()
+    with pytest.raises(ChangedRequestError, match="connection"):
+        airflow.run(song("queued", conn_id="other"))
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_runs_of_a_backfill_have_a_song_each(song, music_sandbox, airflow):
+    for day in range(1, 4):
+        airflow.run_id = f"backfill__2026-11-0{day}T00:00:00+00:00"
+        assert airflow.run(song("queued"))["submissions"] == 1
+    assert music_sandbox.posts("submit") == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"schema": 1, "fa', b'{"schema": 99, "fact": "intent"}'])
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_damaged_record_is_told_and_nothing_is_sent(lane, damage, song, music_sandbox, airflow, output_dir):
+    airflow.run(song(lane))
+    (intent,) = output_dir.rglob("intent.json")
+    intent.write_bytes(damage)
+    airflow.retry()
+    with pytest.raises(RecordError, match="Nothing is sent"):
+        airflow.run(song(lane))
+    assert music_sandbox.posts() == 1
+
+
+def test_a_store_that_is_down_is_told_and_nothing_is_sent(song, music_sandbox, airflow, monkeypatch):
+    def down(*_):
+        raise OSError(errno.EIO, "the store is away")
+
+    monkeypatch.setattr(Folder, "read", down)
+    with pytest.raises(RecordError, match="the store is away"):
+        airflow.run(song("queued"))
+    assert music_sandbox.posts() == 0
+
+
+def test_a_full_disk_fails_the_landing_and_a_retry_lands_the_same_song(song, music_sandbox, airflow, monkeypatch):
+    full = [True]
+    open_new = Folder.open_new
+
+    def opened(folder, name, **kwargs):
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return open_new(folder, name, **kwargs)
+
+    monkeypatch.setattr(Folder, "open_new", opened)
+    with pytest.raises(OutputError, match="without paying again"):
+        airflow.run(song("queued"))
+    full[0] = False
+    airflow.retry()
+
+    assert airflow.run(song("queued"))["status"] == "completed"
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_a_full_disk_under_a_synchronous_song_names_the_loss(song, music_sandbox, airflow, monkeypatch, output_dir):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Folder, "open_new", full)
+    with pytest.raises(UnknownOutcomeError, match="No space left on device"):
+        airflow.run(song("synchronous"))
+    airflow.retry()
+    with pytest.raises(UnknownOutcomeError):
+        airflow.run(song("synchronous"))
+    assert music_sandbox.posts("generate") == 1
+    assert json.loads(next(output_dir.rglob("unknown.json")).read_text())["billed"] is True
+
+
+def test_a_store_that_fails_for_a_moment_does_not_lose_an_id_that_was_paid_for(
+    song, music_sandbox, airflow, monkeypatch, quick_clock
+):
+    failures = [3]
+    create = Folder.create
+
+    def created(folder, name, content):
+        if name == "accepted.json" and failures[0]:
+            failures[0] -= 1
+            raise OSError(errno.EIO, "the store is away")
+        return create(folder, name, content)
+
+    monkeypatch.setattr(Folder, "create", created)
+
+    assert airflow.run(song("queued"))["status"] == "completed"
+    assert failures == [0]
+    assert music_sandbox.posts("submit") == 1
+    assert music_sandbox.requests("logs") == 0
