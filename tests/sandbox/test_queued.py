@@ -50,12 +50,12 @@ def test_every_queued_model_ends_in_a_song_that_plays(api, body):
 
 
 def test_a_song_goes_from_queued_to_generating_to_completed(start):
-    api = start(delay=0.6)
-    number = api.submit().json()["id"]
-    seen = []
-    while not seen or seen[-1] != "completed":
-        status = api.poll(number).json()["status"]
-        seen += [status] if status not in seen[-1:] else []
+    api = start(delay=2.0)
+    accepted = api.submit().json()
+    seen = [accepted["status"]]
+    while seen[-1] != "completed":
+        status = api.poll(accepted["id"]).json()["status"]
+        seen += [status] if status != seen[-1] else []
     assert seen == ["queued", "generating", "completed"]
 
 
