@@ -159,7 +159,7 @@ class SongFlow:
         take = record.read(n)
         if take is None:
             return MusicError(f"The record in {record.take_folder(n).url} vanished; nothing is sent.")
-        fact = take["unknown"] if "unknown" in take else {}
+        fact = take.facts.get("unknown", {})
         billed = "It is billed" if fact.get("billed") else "It may have been billed"
         head = (
             f"The answer to request {n} for {take['intent'].get('model')} is lost: {fact.get('reason')}. {billed}, "
