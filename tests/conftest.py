@@ -43,6 +43,17 @@ def output_dir(tmp_path):
     return tmp_path / "songs"
 
 
+def let_this_thread_execute() -> None:
+    """Airflow 2.11 keeps who may call execute() in a place of the main thread only."""
+    try:
+        from airflow.models.baseoperator import ExecutorSafeguard
+    except ImportError:
+        return
+    sentinel = getattr(ExecutorSafeguard, "_sentinel", None)
+    if sentinel is not None and not hasattr(sentinel, "callers"):
+        sentinel.callers = {}
+
+
 @dataclass
 class FakeAirflow:
     """Runs a task's tries as Airflow does: execute, defer, run the trigger, resume on a fresh context."""
@@ -66,7 +77,8 @@ class FakeAirflow:
         return {"ti": ti, "task_instance": ti, "run_id": self.run_id}
 
     def run(self, task: Any) -> Any:
-        """One try, from execute to its end."""
+        """One try, from execute to its end; in any thread."""
+        let_this_thread_execute()
         try:
             return task.execute(self.context(task))
         except TaskDeferred as deferred:

@@ -82,13 +82,10 @@ def in_s3(stage: Stage, lane: str) -> list[Outcome]:
 
 def row_moved(stage: Stage) -> list[Outcome]:
     song = stage.song("synchronous", "row-moved", delay=12.0)
-    holder = song.until_open()
-    (other,) = (each.job_id for each in stage.cluster.triggerers.values() if each.job_id != holder)
-    trigger_id = song.row()[4]
-    stage.cluster.sql("UPDATE trigger SET triggerer_id = %s WHERE id = %s", other, trigger_id)
-    outcome = song.end("row moved between two live triggerers in mid-POST, synchronous")
-    assert song.row()[1] == 1
-    return [outcome]
+    song.until_open()
+    (other,) = (each.job_id for each in stage.cluster.triggerers.values() if each.job_id != song.holder)
+    song.move_to(other)
+    return [song.end("row moved between two live triggerers in mid-POST, synchronous")]
 
 
 def marked_failed(stage: Stage, lane: str) -> list[Outcome]:

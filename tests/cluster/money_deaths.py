@@ -14,9 +14,8 @@ def in_mid_wait(stage: Stage, together: Together, how: str, *, s3: bool = False)
     """A queued song is waited for; the next triggerer goes on with it."""
     where = ", S3" if s3 else ""
     song = stage.song("queued", f"wait-{how}{where}".replace(" ", "-").replace(",", ""), _UNFINISHED, s3=s3)
-    holder = song.until_polled()
-    died = together.meet(holder)
-    seconds = song.going_on(died, holder)
+    song.until_polled()
+    seconds = together.meet(song)
     song.sandbox.clear_faults()
     return [song.end(f"{how} in mid-wait, queued{where}", seconds)]
 
@@ -29,11 +28,10 @@ def in_mid_post(stage: Stage, together: Together, how: str, *, landing: bool = F
         song = stage.song("synchronous", name, "generate:slow=200000", song_bytes=2_000_000)
     else:
         song = stage.song("synchronous", name, "generate:late=600")
-    holder = song.until_open()
+    song.until_open()
     if landing:
         song.until(song.parts, "landing")
-    died = together.meet(holder)
-    seconds = song.going_on(died, holder)
+    seconds = together.meet(song)
     lost = song.end(f"{how} {when}, synchronous", seconds)
     song.clear()
     return [lost, song.end("... and cleared")]

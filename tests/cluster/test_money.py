@@ -95,9 +95,9 @@ def calm(stage, workers_only):
     return stage.play({name: functools.partial(act, stage) for name, act in acts.items()})
 
 
-def _deaths(stage, event, acts):
+def _deaths(stage, death, acts, **options):
     """Begin scenarios that meet at one death of triggerers."""
-    together = Together(len(acts), event)
+    together = Together(len(acts), death, **options)
 
     def play(act):
         try:
@@ -128,8 +128,8 @@ def both_killed(stage):
 
 @pytest.fixture(scope="module")
 def one_killed(stage):
-    def kill(jobs):
-        died = stage.cluster.kill_triggerers(*stage.cluster.names_of(jobs))
+    def kill(holders):
+        died = stage.cluster.kill_triggerers(*stage.cluster.names_of(holders))
         stage.cluster.start_triggerers_soon("triggerer-5")
         return died
 
@@ -139,8 +139,8 @@ def one_killed(stage):
 
 @pytest.fixture(scope="module")
 def stopped(stage):
-    def stop(jobs):
-        died = stage.cluster.stop_triggerers(*stage.cluster.names_of(jobs))
+    def stop(holders):
+        died = stage.cluster.stop_triggerers(*stage.cluster.names_of(holders))
         stage.cluster.start_triggerers_soon("triggerer-6")
         return died
 
@@ -149,7 +149,7 @@ def stopped(stage):
         "wait": functools.partial(money_deaths.in_mid_wait, how=how),
         "POST": functools.partial(money_deaths.in_mid_post, how=how),
     }
-    return _deaths(stage, stop, acts)
+    return _deaths(stage, stop, acts, of_one=True)
 
 
 @pytest.fixture(scope="module")

@@ -175,24 +175,35 @@ class Song:
         """Wait until the sandbox has taken the order."""
         self.until(self.sandbox.generations, "asked for")
 
-    def until_polled(self) -> int:
-        """Wait until a triggerer polls; returns that triggerer's job id."""
+    def until_polled(self) -> None:
+        """Wait until a triggerer polls."""
         self.until(lambda: self.row()[5] and self.row()[0] == "deferred", "deferred")
         before = self.sandbox.requests("poll")
         self.until(lambda: self.sandbox.requests("poll") > before, "polled")
-        return int(self.row()[5] or 0)
 
-    def until_open(self) -> int:
-        """Wait until a triggerer has the synchronous POST open; returns that triggerer's job id."""
+    def until_open(self) -> None:
+        """Wait until a triggerer has the synchronous POST open."""
         self.until_asked()
-        return int(self.until(lambda: self.row()[5], "deferred"))
+        self.until(lambda: self.row()[5], "deferred")
+
+    @property
+    def holder(self) -> int | None:
+        """Job id of the triggerer that has the song, if one has."""
+        return self.row()[5]
+
+    def move_to(self, holder: int | None) -> None:
+        """Give the song to another live triggerer, as Airflow does when it believes the present one dead."""
+        if self.holder != holder:
+            self.stage.cluster.sql("UPDATE trigger SET triggerer_id = %s WHERE id = %s", holder, self.row()[4])
+            logs_of_run = self.stage.cluster.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+            self.until(lambda: any(logs_of_run.rglob(f"*.log.trigger.{holder}.log")), "begun there")
 
     def going_on(self, died: float, holder: int | None = None) -> float:
         """Wait for the next request about the song, from another triggerer than `holder`; the seconds since."""
         if holder is None:
             time.sleep(0.3)  # what was on its way when the process died
         else:
-            self.until(lambda: self.row()[5] != holder, "taken over")
+            self.until(lambda: self.holder != holder, "taken over")
         before = self._requests()
         self.until(lambda: self._requests() > before or (holder and self.row()[0] != "deferred"), "going on")
         return time.monotonic() - died
@@ -253,24 +264,34 @@ class Song:
 
 
 class Together:
-    """Several scenarios meet at one event: it happens once, when all are ready for it."""
+    """Several scenarios meet at one death of triggerers: it comes once, when the songs of all are ready for it."""
 
-    def __init__(self, parties: int, event: Callable[[set[int]], float]) -> None:
-        """Take how many meet, and what happens to the triggerers that they name; it returns when they died."""
-        self._event = event
+    def __init__(self, parties: int, death: Callable[[set[int]], float], *, of_one: bool = False) -> None:
+        """Take how many meet, and what happens to the triggerers of their songs; it returns when they died.
+
+        With `of_one`, the triggerer that has an open POST gets the other songs too.
+        """
+        self._death = death
+        self._of_one = of_one
         self._died = 0.0
-        self._jobs: set[int] = set()
+        self._songs: list[Song] = []
+        self._holders: dict[str, int] = {}
         self._barrier = threading.Barrier(parties, action=self._happen)
 
-    def meet(self, job_id: int) -> float:
-        """Name the triggerer that has the song, wait for the others and for the event; returns when it was."""
-        self._jobs.add(job_id)
+    def meet(self, song: Song) -> float:
+        """Wait for the others, for the death, and for the song to go on; returns how long that took."""
+        self._songs.append(song)
         self._barrier.wait(_PATIENCE_S)
-        return self._died
+        return song.going_on(self._died, self._holders[song.run_id])
 
     def give_up(self) -> None:
         """Let the others go: somebody will not come."""
         self._barrier.abort()
 
     def _happen(self) -> None:
-        self._died = self._event(self._jobs)
+        if self._of_one:
+            (holder,) = (song.holder for song in self._songs if "synchronous" in song.dag_id)
+            for song in self._songs:
+                song.move_to(holder)
+        self._holders = {song.run_id: int(song.holder or 0) for song in self._songs}
+        self._died = self._death(set(self._holders.values()))
