@@ -78,7 +78,7 @@ class SongFlow:
                 "making it and bills it. A retry or a clear goes on waiting for the same song; it is not asked "
                 f"for again. Record: {record.take_folder(n).url}"
             )
-        raise named(event.get("error"), str(event.get("message") or f"The wait ended with {status!r}."))
+        raise self._broken_wait(record, n, event)
 
     def _follow(self, record: SongRecord, decision: Decision) -> dict[str, Any]:
         n = decision.n
@@ -154,6 +154,16 @@ class SongFlow:
             fact.get("error", "GenerationFailedError"),
             f"Request {n} failed and is not billed; a retry asks again. {reason}. Record: {record.take_folder(n).url}",
         )
+
+    def _broken_wait(self, record: SongRecord, n: int, event: dict[str, Any]) -> MusicError:
+        message = str(event.get("message") or f"The wait ended with {event['status']!r}.")
+        take = record.read(n)
+        if take is not None and take.generation_id is not None:
+            message += (
+                f" Generation {take.generation_id} is accepted and billed all the same: mend this and clear the task, "
+                "which goes on with that song."
+            )
+        return named(event.get("error"), message)
 
     def _unknown(self, record: SongRecord, n: int) -> MusicError:
         take = record.read(n)

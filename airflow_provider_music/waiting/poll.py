@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 #: "completed" without a file may be a moment's gap; after so many polls it is an answer.
 _POLLS_WITHOUT_FILE = 5
+_LONGEST_AFTER_FAILURE = 15.0
 
 
 async def poll_until_done(
@@ -54,7 +55,8 @@ async def poll_until_done(
 
 def _delay(pace: Pace, asked_at: float, failures: int) -> float:
     usual = pace.delay(clock.now() - asked_at)
-    return max(usual, backoff(failures)) if failures else usual
+    # An outage of a minute should cost the song seconds, so failures slow the polls less than a late song does.
+    return max(usual, backoff(failures, longest=_LONGEST_AFTER_FAILURE)) if failures else usual
 
 
 async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures: int) -> Generation | None:

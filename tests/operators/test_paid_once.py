@@ -12,7 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_music.exceptions import ChangedRequestError, OutputError, RecordError, UnknownOutcomeError
+from airflow_provider_music.exceptions import (
+    ChangedRequestError,
+    CredentialsError,
+    OutputError,
+    RecordError,
+    UnknownOutcomeError,
+)
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.storage.folder import Folder
 
@@ -185,3 +191,21 @@ def test_a_store_that_fails_for_a_moment_does_not_lose_an_id_that_was_paid_for(
     assert failures == [0]
     assert music_sandbox.posts("submit") == 1
     assert music_sandbox.requests("logs") == 0
+
+
+def test_a_connection_that_the_triggerer_lost_is_told_with_the_song_that_is_under_way(
+    song, music_sandbox, airflow, monkeypatch
+):
+    music_sandbox.settings(delay=0.3)
+    task = song("queued")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(airflow.context(task))
+    connection = music_sandbox.connection_json()
+    monkeypatch.delenv("AIRFLOW_CONN_MUSIC_DEFAULT")
+    with pytest.raises(CredentialsError, match=r"no connection(.|\n)*accepted and billed all the same"):
+        airflow.resume(task, deferred.value)
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", connection)
+    airflow.clear()
+
+    assert airflow.run(song("queued"))["submissions"] == 1
+    assert music_sandbox.posts("submit") == 1

@@ -10,7 +10,9 @@
 ``standalone``      ``airflow standalone``: the three above put together
 ``logs``            what tasks logged, and how to read it
 ``sandbox``         the music API on loopback as a process, and a reference track to send to it
+``postgres``        an embedded Postgres on loopback
+``s3``              moto's S3 server on loopback
+``cluster``         Airflow 3 on Postgres, two triggerers, each component alone to be killed
+``songs``           one song on such a cluster, its sandbox, what it cost and how it ended
 ==================  ==============================================================
-
-A larger cluster (Postgres, two triggerers) belongs beside ``standalone``, on the same modules under it.
 """
