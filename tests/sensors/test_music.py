@@ -33,6 +33,24 @@ def accepted(music_sandbox, airflow, output_dir):
 
 
 @pytest.fixture
+def ask(airflow, output_dir):
+    """Ask for a song without waiting for it."""
+
+    def accept():
+        return airflow.run(
+            GenerateMusicOperator(
+                task_id="ask",
+                model="stable-audio",
+                prompt="rain",
+                wait_for_completion=False,
+                output_dir=str(output_dir),
+            )
+        )
+
+    return accept
+
+
+@pytest.fixture
 def sensor(output_dir):
     def make(generation, **more):
         settings = {"task_id": "wait", "poll_interval": 0.05, "output_dir": str(output_dir)}
@@ -64,17 +82,9 @@ def test_a_bare_id_that_anyone_asked_for_will_do(accepted, sensor, airflow, musi
     assert music_sandbox.posts("submit") == 1
 
 
-def test_a_song_that_takes_its_time_is_waited_for_in_the_triggerer(music_sandbox, sensor, airflow, output_dir):
+def test_a_song_that_takes_its_time_is_waited_for_in_the_triggerer(music_sandbox, sensor, airflow, ask):
     music_sandbox.settings(delay=0.5)
-    later = airflow.run(
-        GenerateMusicOperator(
-            task_id="ask",
-            model="stable-audio",
-            prompt="rain",
-            wait_for_completion=False,
-            output_dir=str(output_dir),
-        )
-    )
+    later = ask()
     result = airflow.run(sensor(later))
 
     assert result["status"] == "completed"
@@ -130,34 +140,16 @@ def test_an_id_that_the_api_does_not_know_is_said_at_once(music_sandbox, sensor,
         airflow.run(sensor("no-such-generation"))
 
 
-def test_a_failed_generation_is_said_with_the_apis_reason(music_sandbox, sensor, airflow, output_dir):
+def test_a_failed_generation_is_said_with_the_apis_reason(music_sandbox, sensor, airflow, ask):
     music_sandbox.fault("submit:error")
-    asked = airflow.run(
-        GenerateMusicOperator(
-            task_id="ask",
-            model="stable-audio",
-            prompt="rain",
-            wait_for_completion=False,
-            output_dir=str(output_dir),
-        )
-    )
+    asked = ask()
     with pytest.raises(GenerationFailedError, match="the API says error"):
         airflow.run(sensor(asked))
 
 
-def test_a_missed_deadline_is_airflows_sensor_timeout_so_that_soft_fail_skips(
-    music_sandbox, sensor, airflow, output_dir
-):
+def test_a_missed_deadline_is_airflows_sensor_timeout_so_that_soft_fail_skips(music_sandbox, sensor, airflow, ask):
     music_sandbox.settings(delay=30)
-    asked = airflow.run(
-        GenerateMusicOperator(
-            task_id="ask",
-            model="stable-audio",
-            prompt="rain",
-            wait_for_completion=False,
-            output_dir=str(output_dir),
-        )
-    )
+    asked = ask()
     with pytest.raises(AirflowSensorTimeout, match="goes on making it"):
         airflow.run(sensor(asked, timeout=0.2))
 
