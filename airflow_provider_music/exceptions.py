@@ -21,6 +21,8 @@
         ├── GenerationFailedError          retry can help: the API says that the generation failed; not billed
         ├── GenerationTimeoutError         retry can help: the deadline passed; the song is still being made and paid
         │   └── GenerationSensorTimeout    the same from the sensor, as Airflow's sensors say it (ends the task)
+        ├── PartialBatchError              retry can help: songs of a batch are missing; those that are there are kept
+        │   └── HopelessBatchError         ends the task: another try would bring none of the missing songs
         ├── AudioError                     retry can help: what came is not the audio asked for; it is landed again
         └── RecordError                    retry can help: the record cannot be read or written; nothing was sent
             └── ChangedRequestError        ends the task: the request changed while its song is under way
@@ -144,6 +146,14 @@ class GenerationTimeoutError(MusicError):
 
 class GenerationSensorTimeout(GenerationTimeoutError, AirflowSensorTimeout):  # noqa: N818 - Airflow's own name
     """The sensor's deadline passed. Airflow does not retry a sensor's timeout."""
+
+
+class PartialBatchError(MusicError):
+    """Songs of a batch are missing. What is in storage or under way is not asked for again."""
+
+
+class HopelessBatchError(PartialBatchError, AirflowFailException):
+    """Songs of a batch are missing, and another try would bring none of them."""
 
 
 class AudioError(MusicError):

@@ -23,6 +23,21 @@ CONNECTION_FIELDS = {
         "description": "Bytes; a larger song is refused while it comes.",
         "schema": {"type": ["integer", "null"], "default": 1073741824, "minimum": 1},
     },
+    "max_body_seconds": {
+        "label": "Longest download",
+        "description": "Seconds for the whole of one download, and for the body of a synchronous generation's answer.",
+        "schema": {"type": ["number", "null"], "default": 1800, "minimum": 1, "maximum": 86400},
+    },
+    "max_open_generations": {
+        "label": "Open generations",
+        "description": "Synchronous generations (music-01) that one triggerer keeps open at once.",
+        "schema": {"type": ["integer", "null"], "default": 256, "minimum": 1, "maximum": 10000},
+    },
+    "max_polls_per_second": {
+        "label": "Polls per second",
+        "description": "Polls that one triggerer sends in a second, for all its waits.",
+        "schema": {"type": ["number", "null"], "default": 200, "minimum": 0.1, "maximum": 10000},
+    },
     "verify": {
         "label": "Verify TLS",
         "description": "true, false, or the path of a CA bundle on workers and triggerer.",

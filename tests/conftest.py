@@ -28,7 +28,7 @@ pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 @pytest.fixture(autouse=True)
 def no_hold_back(monkeypatch):
     """The trigger's first seconds are for a real scheduler."""
-    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.start.HOLD_BACK_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.aimlapi.com"
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
+_BOUNDS = {
+    "connect_timeout": (0.1, 300),
+    "read_timeout": (0.1, 3600),
+    "generation_timeout": (1, 7200),
+    "max_audio_bytes": (1, 2**40),
+    "max_body_seconds": (1, 86400),
+    "max_open_generations": (1, 10_000),
+    "max_polls_per_second": (0.1, 10_000),
+}
+_WHOLE = ("max_audio_bytes", "max_open_generations")
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,10 @@ class MusicSettings:
     :param generation_timeout: for the answer of a synchronous generation, whose POST stays open.
     :param verify: False turns certificate checks off; a path names a CA bundle.
     :param max_audio_bytes: a larger song is refused while it comes.
+    :param max_body_seconds: for the whole of one download, and for the body of a synchronous generation's answer.
+    :param max_open_generations: synchronous generations open at once, in one triggerer.
+    :param max_polls_per_second: in one triggerer.
+    :param allow_http: whether plain HTTP may go to a machine that is not this one.
     """
 
     conn_id: str
@@ -43,6 +57,10 @@ class MusicSettings:
     generation_timeout: float = 900.0
     verify: bool | str = True
     max_audio_bytes: int = 2**30
+    max_body_seconds: float = 1800.0
+    max_open_generations: int = 256
+    max_polls_per_second: float = 200.0
+    allow_http: bool = False
 
     @classmethod
     def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
@@ -59,16 +77,10 @@ class MusicSettings:
         elif not key.isascii() or not key.isprintable() or " " in key:
             # Also because the HTTP library quotes a header it refuses, and the key would be in a log.
             problems.append("its API key (password) has white space or characters no key has: copy it again")
-        base_url = _base_url(conn, extra, problems)
-        values = {
-            name: _number(extra, name, default, bounds, problems)
-            for name, default, bounds in (
-                ("connect_timeout", cls.connect_timeout, (0.1, 300)),
-                ("read_timeout", cls.read_timeout, (0.1, 3600)),
-                ("generation_timeout", cls.generation_timeout, (1, 7200)),
-                ("max_audio_bytes", cls.max_audio_bytes, (1, 2**40)),
-            )
-        }
+        allow_http = _allow_http(extra.get("allow_http"), problems)
+        base_url = _base_url(conn, allow_http, problems)
+        numbers: dict[str, Any] = {name: _number(extra, name, getattr(cls, name), problems) for name in _BOUNDS}
+        numbers |= {name: int(numbers[name]) for name in _WHOLE}
         verify = _verify(extra.get("verify"), problems)
         if problems:
             listed = "\n".join(f"  - {problem}" for problem in problems)
@@ -77,11 +89,9 @@ class MusicSettings:
             conn_id=conn_id,
             base_url=base_url,
             api_key=key,
-            connect_timeout=values["connect_timeout"],
-            read_timeout=values["read_timeout"],
-            generation_timeout=values["generation_timeout"],
             verify=verify,
-            max_audio_bytes=int(values["max_audio_bytes"]),
+            allow_http=allow_http,
+            **numbers,
         )
 
     @property
@@ -114,8 +124,7 @@ def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _base_url(conn: Any, extra: Mapping[str, Any], problems: list[str]) -> str:
-    allow_http = _allow_http(extra.get("allow_http"), problems)
+def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa: FBT001 - as it is named in the extra
     host = (conn.host or "").strip()
     if not host:
         return DEFAULT_BASE_URL
@@ -176,9 +185,7 @@ def _redacted(host: str) -> str:
     return host.rsplit("@", 1)[-1]
 
 
-def _number(
-    extra: Mapping[str, Any], name: str, default: float, bounds: tuple[float, float], problems: list[str]
-) -> float:
+def _number(extra: Mapping[str, Any], name: str, default: float, problems: list[str]) -> float:
     value = extra.get(name)
     if value is None or value == "":
         return default
@@ -186,9 +193,11 @@ def _number(
         number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
-    low, high = bounds
-    if not low <= number <= high:
-        problems.append(f"its extra {name} is {value!r:.60}: give a number from {low:g} to {high:g}")
+    low, high = _BOUNDS[name]
+    whole = name in _WHOLE
+    if not low <= number <= high or (whole and not number.is_integer()):
+        kind = "whole number" if whole else "number"
+        problems.append(f"its extra {name} is {value!r:.60}: give a {kind} from {low:g} to {high:g}")
         return default
     return number
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.waiting.clock import seconds_of
+from airflow_provider_music.operators.checks import check_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,12 +124,7 @@ class GenerateMusicOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.on_unknown = on_unknown
         self.deferrable = deferrable
-        if on_unknown not in ("fail", "resubmit"):
-            raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
-        if seconds_of(timeout) <= 0:
-            raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
-        if poll_interval is not None and seconds_of(poll_interval) <= 0:
-            raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
+        check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, go on from what the record says, and wait."""

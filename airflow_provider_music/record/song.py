@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of one task's songs: small JSON facts beside the audio, each written once.
 
-    <output_dir>/<dag>/<run>/<task>[/<map index>]/take-<n>/
+    <output_dir>/<dag>/<run>/<task>[/<map index>][/song-<index in its batch>]/take-<n>/
         intent.json      before the POST; whoever creates it owns the POST
         accepted.json    the API gave an id
         completed.json   the audio is in place and verified
@@ -17,6 +17,7 @@ Nothing is ever rewritten, so what exists says where the song stands, and any pr
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,12 +45,17 @@ class SongIdentity:
     task_id: str
     map_index: int = -1
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"{self.dag_id} / {self.run_id} / {self.task_id}{mapped}"
+
     def folder(self, output_dir: str) -> Folder:
-        """Where this task instance's takes lie."""
-        folder = Folder(output_dir)
-        for part in (self.dag_id, self.run_id, self.task_id):
-            folder /= safe_name(part)
-        return folder if self.map_index < 0 else folder / str(self.map_index)
+        """Where this task instance's takes lie, or the songs of its batch."""
+        parts = [safe_name(part) for part in (self.dag_id, self.run_id, self.task_id)]
+        mapped = [str(self.map_index)] if self.map_index >= 0 else []
+        return Folder(output_dir) / "/".join([*parts, *mapped])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,12 @@ class SongRecord:
     """
 
     def __init__(self, folder: Folder | str) -> None:
-        self.folder = Folder(folder) if isinstance(folder, str) else folder
+        self._given = folder
+
+    @functools.cached_property
+    def folder(self) -> Folder:
+        """Where its takes lie; made at the first use, since a wait makes its record in an event loop."""
+        return Folder(self._given) if isinstance(self._given, str) else self._given
 
     def take_folder(self, n: int) -> Folder:
         """Where take n lies: its facts and its audio."""

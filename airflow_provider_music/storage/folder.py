@@ -126,6 +126,15 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def is_empty(self) -> bool:
+        """Whether nothing lies in here, so that nothing has to be looked for."""
+        self.fs.invalidate_cache()
+        try:
+            with store_errors():
+                return not self.fs.ls(self._path.path, detail=False)
+        except FileNotFoundError:
+            return True
+
     def create(self, name: str, content: bytes) -> bool:
         """Create a file that does not exist yet, whole or not at all; False where it was there already.
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_music.triggers.start import hold_back, loaded
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-
-#: The scheduler may fail a deferred task whose trigger fires before it has seen the worker's exit.
-HOLD_BACK_SECONDS = 5.0
 
 
 class MusicGenerationTrigger(BaseTrigger):
@@ -69,22 +68,19 @@ class MusicGenerationTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
-        from airflow_provider_music.waiting import clock
-
         event = await self.outcome()
-        early = self.asked_at + HOLD_BACK_SECONDS - clock.now()
-        if 0 < early <= HOLD_BACK_SECONDS:
-            await clock.sleep(early)
+        await hold_back(self.asked_at)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def outcome(self) -> dict[str, Any]:
         """Wait and return the event's content; also used on a worker that waits itself."""
-        from airflow_provider_music.waiting.order import Order
-        from airflow_provider_music.waiting.pursue import pursue, watch
-
+        pursue = await loaded("airflow_provider_music.waiting.pursue")
+        event: dict[str, Any]
         if self.order is not None:
-            return await pursue(Order.from_dict(self.order))
-        return await watch(
+            order = await loaded("airflow_provider_music.waiting.order")
+            event = await pursue.pursue(order.Order.from_dict(self.order))
+            return event
+        event = await pursue.watch(
             self.conn_id,
             str(self.generation_id),
             usual_seconds=self.usual_seconds,
@@ -92,3 +88,4 @@ class MusicGenerationTrigger(BaseTrigger):
             deadline=self.deadline,
             asked_at=self.asked_at,
         )
+        return event

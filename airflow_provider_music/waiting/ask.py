@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.api.outcome import outcome_of
 from airflow_provider_music.exceptions import OutputError, RecordError
 from airflow_provider_music.hooks.clients import async_client_of
-from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting import clock, limits
 from airflow_provider_music.waiting.lease import Lease
 from airflow_provider_music.waiting.pace import backoff
 from airflow_provider_music.waiting.synchronous import make_song
@@ -43,24 +43,49 @@ class Asker:
         self._record = record
         self._lease = Lease(record.take_folder(order.n))
 
-    async def ask(self) -> None:
+    async def ask(self) -> bool:
         """Send the POST if nobody else did; afterwards the record says how it ended.
 
         A cancelled caller does not stop an open POST.
 
+        :return: False where the deadline came before the POST could leave; nothing was claimed.
         :raises OutputError: the record cannot be written, so nothing was sent.
         :raises CredentialsError: the connection cannot be used here; nothing was sent.
         """
         # First of all, so that a missing key leaves no claim behind.
         client = await async_client_of(self._order.conn_id)
+        places = limits.open_generations(client.settings) if self._order.lane == "synchronous" else None
+        if not await self._place(places):
+            return False
+        try:
+            post = await self._claimed_post(client)
+        except BaseException:
+            _release(places)
+            raise
+        # Not when this caller ends: cancelled, it leaves the POST open.
+        post.add_done_callback(lambda _: _release(places))
+        await asyncio.shield(post)
+        return True
+
+    async def _place(self, places: asyncio.Semaphore | None) -> bool:
+        """Wait for a place among the open generations; False where the deadline comes first."""
+        deadline = self._order.deadline
+        if places is None:
+            return clock.now() < deadline
+        if places.locked():
+            log.info("Request %d waits for its turn: max_open_generations are under way", self._order.n)
+        return await limits.place_before(deadline, places)
+
+    async def _claimed_post(self, client: AsyncMusicClient) -> asyncio.Task[None]:
+        """Claim the request and start its POST; where somebody else has it, there is nothing to start."""
         request_id = _new_request_id(self._order)
         if not await self._claim(request_id):
             log.info("Request %d is somebody else's; waiting for its outcome", self._order.n)
-            return
+            return asyncio.create_task(asyncio.sleep(0))
         post = asyncio.create_task(self._post(client, request_id))
         _open_posts.add(post)
         post.add_done_callback(_open_posts.discard)
-        await asyncio.shield(post)
+        return post
 
     async def _claim(self, request_id: str) -> bool:
         order = self._order
@@ -144,6 +169,11 @@ class Asker:
 
     def _write_now(self, fact: Fact, **values: Any) -> None:
         self._record.write(self._order.n, fact, **self._order.stamp, **values)
+
+
+def _release(places: asyncio.Semaphore | None) -> None:
+    if places is not None:
+        places.release()
 
 
 def _new_request_id(order: Order) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError, OutputError
-from airflow_provider_music.hooks.clients import sync_client_of
 from airflow_provider_music.storage.download import LinkExpiredError, download
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_music.api.answers import Generation
+    from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.record.song import SongRecord, Take
     from airflow_provider_music.storage.folder import Folder
     from airflow_provider_music.storage.landing import AskedAudio
@@ -38,7 +38,7 @@ NO_USAGE = {"credits_used": None, "usd_spent": None}
 
 
 def fetch(
-    conn_id: str,
+    client: MusicClient,
     generation_id: str,
     folder: Folder,
     asked: AskedAudio,
@@ -51,7 +51,6 @@ def fetch(
     :raises GenerationFailedError: the API has changed its mind about the generation.
     :raises AudioError: there is no file, or it is not the audio asked for.
     """
-    client = sync_client_of(conn_id)
     before = before or {}
     for last_try in (False, True):
         found = client.call(endpoints.poll(generation_id))

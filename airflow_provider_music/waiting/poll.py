@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError, AuthenticationError
 from airflow_provider_music.hooks.clients import async_client_of, look_up_again
-from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting import clock, limits
 from airflow_provider_music.waiting.pace import backoff
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def _delay(pace: Pace, asked_at: float, failures: int) -> float:
 async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures: int) -> Generation | None:
     try:
         client = await async_client_of(conn_id)
+        await limits.polls(client.settings).turn()
         return await client.call(endpoints.poll(generation_id))
     except (ApiError, ApiUnreachableError) as exc:
         log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)
@@ -69,5 +70,7 @@ async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures:
             look_up_again(conn_id)
         wait = getattr(exc, "retry_after", None)
         if wait:
+            # Told to one wait, meant for the account: the others need not be told one by one.
+            limits.polls(client.settings).pause(wait)
             await clock.sleep_until(deadline, wait)
         return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_music.api.answers import number_or_none
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.record.song import SongRecord
-from airflow_provider_music.waiting import clock
+from airflow_provider_music.waiting import clock, limits
 from airflow_provider_music.waiting.ask import Asker
 from airflow_provider_music.waiting.find import Finder
 from airflow_provider_music.waiting.pace import Pace, backoff
@@ -87,7 +87,8 @@ class Pursuit:
         while True:
             take = await self._read()
             if take is None:
-                await Asker(self._order, self._record).ask()
+                if not await Asker(self._order, self._record).ask():
+                    return "timeout", {}
             elif "delivered" in take or "completed" in take:
                 return "completed", {}
             elif "failed" in take:
@@ -143,7 +144,8 @@ class Pursuit:
         return "ready", {"generation_id": generation_id}
 
     async def _read(self) -> Take | None:
-        return await asyncio.to_thread(self._record.read, self._order.n)
+        async with limits.starts():
+            return await asyncio.to_thread(self._record.read, self._order.n)
 
     async def _write(self, fact: Fact, **values: Any) -> None:
         order = self._order

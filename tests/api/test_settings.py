@@ -13,6 +13,16 @@ from airflow_provider_music.api.settings import MusicSettings, is_loopback
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
 
+WHOLE = ["max_audio_bytes", "max_open_generations"]
+NUMBERS = [
+    "connect_timeout",
+    "read_timeout",
+    "generation_timeout",
+    "max_body_seconds",
+    "max_polls_per_second",
+    *WHOLE,
+]
+
 
 def conn(**fields):
     extra = fields.pop("extra", None)
@@ -72,7 +82,7 @@ def test_the_form_shows_the_defaults_and_bounds_that_are_used():
 def test_a_connection_may_be_a_uri(uri, base_url, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", uri)
     settings = MusicSettings.from_connection(BaseHook.get_connection("music_default"), "music_default")
-    assert settings == MusicSettings("music_default", base_url, "sk-1")
+    assert settings == MusicSettings("music_default", base_url, "sk-1", allow_http="allow_http" in uri)
 
 
 @pytest.mark.parametrize("wrap", [lambda extra: extra, json.dumps])
@@ -182,12 +192,21 @@ def test_no_extra_is_no_problem(extra):
 
 
 @pytest.mark.parametrize("value", [0, -1, "soon", [], {}, True, False, "nan", "inf", "-inf", 1e300, 10**400])
-@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout", "generation_timeout", "max_audio_bytes"])
+@pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_out_of_its_bounds_is_named_with_them(name, value):
     (problem,) = problems(extra={name: value})
     assert f"its extra {name} is {value!r:.60}" in problem
-    assert "give a number from " in problem
+    assert f"give a {'whole ' if name in WHOLE else ''}number from " in problem
     assert len(problem) < 200
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("value", [2.5, "2.5"])
+def test_what_is_counted_is_no_fraction(name, value):
+    (problem,) = problems(extra={name: value})
+    assert "give a whole number from 1 to " in problem
+    assert getattr(read(extra={name: "2"}), name) == 2
+    assert isinstance(getattr(read(extra={name: 3.0}), name), int)
 
 
 @pytest.mark.parametrize("name", [*CONNECTION_FIELDS])

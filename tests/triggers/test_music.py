@@ -100,7 +100,7 @@ def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(def
 
 
 def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music_sandbox):
-    monkeypatch.setattr(music, "HOLD_BACK_SECONDS", 5.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.start.HOLD_BACK_SECONDS", 5.0)
     waited = []
 
     async def sleep(seconds):

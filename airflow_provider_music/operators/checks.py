@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments that are wrong in the DAG file already, said when it is parsed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_music.waiting.clock import seconds_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+def check_waiting(*, on_unknown: str, timeout: timedelta | float, poll_interval: timedelta | float | None) -> None:
+    """Check what operators say about waiting.
+
+    :raises ValueError: names the argument, its value and the fix.
+    """
+    if on_unknown not in ("fail", "resubmit"):
+        raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
+    if seconds_of(timeout) <= 0:
+        raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
+    if poll_interval is not None and seconds_of(poll_interval) <= 0:
+        raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
