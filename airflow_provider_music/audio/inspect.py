@@ -7,7 +7,10 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import asdict, dataclass
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AudioFormat = Literal["mp3", "wav", "pcm", "flac", "ogg", "m4a"]
 
@@ -20,6 +23,7 @@ _FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
 #: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
 _WAV_PLACEHOLDER = 0x7FFFF000
 _MAX_WAV_CHUNKS = 1000
+_ID3_HEAD_BYTES, _ID3_HAS_FOOTER = 10, 0x10
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
 _TEXT_BYTES = frozenset((9, 10, 13, *range(32, 127)))
 
@@ -84,7 +88,7 @@ def inspect_audio(file: IO[bytes]) -> AudioFacts:
     found = sniff(head)
     if found is None:
         raise NotAudioError(f"not audio: {describe_head(head)}")
-    info: Any = _wav_info(file, size) if found == "wav" else _parse(found, file)
+    info: Any = _wav_info(file, size) if found == "wav" else _mp3_info(file) if found == "mp3" else _parse(found, file)
     length = float(getattr(info, "length", 0) or 0)
     bitrate = int(getattr(info, "bitrate", 0) or 0)
     if found == "mp3":
@@ -188,17 +192,34 @@ def _check_xing(file: IO[bytes], frame_at: int, size: int) -> None:
         raise NotAudioError(f"cut short: the mp3 header says {promised} bytes of sound, but there are {there}")
 
 
-def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
+def _mp3_info(file: IO[bytes]) -> Any:
+    """Read an MP3's first frames. Its ID3 tag is stepped over: a picture in it may be larger than the song."""
     # Imported here: mutagen is needed where a track is read, not where a DAG is parsed.
-    import mutagen
+    from mutagen.mp3 import MPEGInfo
+
+    read: Any = MPEGInfo
+    head = file.read(_ID3_HEAD_BYTES)
+    start = 0
+    if head[:3] == b"ID3" and len(head) == _ID3_HEAD_BYTES:
+        length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        start = len(head) + length + (len(head) if head[5] & _ID3_HAS_FOOTER else 0)
+    return _read("mp3", lambda: read(file, start))
+
+
+def _parse(found: AudioFormat, file: IO[bytes]) -> Any:
     from mutagen.flac import FLAC
-    from mutagen.mp3 import MP3
     from mutagen.mp4 import MP4
     from mutagen.oggvorbis import OggVorbis
 
-    reader: Any = {"mp3": MP3, "flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
+    reader: Any = {"flac": FLAC, "ogg": OggVorbis, "m4a": MP4}[found]
+    return _read(found, lambda: reader(file).info)
+
+
+def _read(found: AudioFormat, read: Callable[[], Any]) -> Any:
+    import mutagen
+
     try:
-        info = reader(file).info
+        info = read()
     except (mutagen.MutagenError, ValueError, ZeroDivisionError, IndexError, EOFError, OverflowError) as exc:
         raise NotAudioError(f"it starts like {found}, but cannot be read as {found}: {exc}") from exc
     if info is None or getattr(info, "sketchy", False):

@@ -88,8 +88,9 @@ async def async_client_of(conn_id: str) -> AsyncMusicClient:
         if known and known[0].settings == settings and known[2] is overridden():
             shared.clients[conn_id] = (known[0], keep_until, known[2])
             return known[0]
+        # In a thread too: aiohttp's import and the TLS context would block the loop for some tenths of a second.
         # The old client is not closed: a wait may be in the middle of a call. It goes with its last user.
-        client = AsyncMusicClient(settings)
+        client = await asyncio.to_thread(AsyncMusicClient, settings)
         shared.clients[conn_id] = (client, keep_until, overridden())
         return client
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOCAL = ("", "file", "local")
+_READ_AHEAD_BYTES = 2**18
 
 
 def default_output_dir() -> str:
@@ -149,10 +150,13 @@ class Folder:
             return False
         return True
 
-    def replace(self, name: str, content: bytes) -> None:
-        """Write a file whether it exists or not; a reader sees the old content or the new."""
+    def replace(self, name: str, content: bytes, *, durable: bool = True) -> None:
+        """Write a file whether it exists or not; a reader sees the old content or the new.
+
+        :param durable: wait until a disk holds it; what matters for seconds only need not.
+        """
         if self.is_local:
-            temporary = self._write_temporary(name, content)
+            temporary = self._write_temporary(name, content, durable=durable)
             try:
                 temporary.replace(self.key(name))
             finally:
@@ -162,14 +166,17 @@ class Folder:
             self.fs.pipe_file(self.key(name), content)
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file for reading."""
-        return cast("IO[bytes]", self.fs.open(self.key(name), "rb"))
+        """Open a file for reading, little at a time: some file systems would fetch tens of megabytes ahead."""
+        if self.is_local:
+            return Path(self.key(name)).open("rb")
+        with store_errors():
+            return cast("IO[bytes]", self.fs.open(self.key(name), "rb", block_size=_READ_AHEAD_BYTES))
 
     def open_new(self, name: str, *, block_size: int) -> IO[bytes]:
-        """Open a file for writing, in blocks of about that many bytes."""
+        """Open a file for writing; an object store takes it in blocks of about that many bytes."""
         if self.is_local:
             self.make()
-            return Path(self.key(name)).open("wb", buffering=block_size)
+            return Path(self.key(name)).open("wb")
         with store_errors():
             return cast("IO[bytes]", self.fs.open(self.key(name), "wb", block_size=block_size))
 
@@ -221,14 +228,15 @@ class Folder:
             raise
         return True
 
-    def _write_temporary(self, name: str, content: bytes) -> Path:
+    def _write_temporary(self, name: str, content: bytes, *, durable: bool = True) -> Path:
         self.make()
         temporary = Path(self.key(f".{name}.{uuid.uuid4().hex}"))
         try:
             with temporary.open("xb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError:
             temporary.unlink(missing_ok=True)
             raise

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 import uuid
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Self, cast, get_args
+from typing import IO, TYPE_CHECKING, Any, Self, get_args
 
 from airflow_provider_music.audio.inspect import (
     AudioFacts,
@@ -25,14 +24,15 @@ from airflow_provider_music.exceptions import AudioError, OutputError
 from airflow_provider_music.storage.folder import store_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_music.storage.folder import Folder
 
 #: What one upload block of an object store holds; S3 takes no part below 5 MiB.
 _BLOCK_BYTES = 5 * 2**20
-_LOCAL_BUFFER_BYTES = 2**18
-#: Headers stand at the start and late tags at the end; what lies between is never needed to tell the facts.
-_HEAD_BYTES = 2**18
-_TAIL_BYTES = 2**16
+_READ_BYTES = 2**18
+#: A text of that size in place of samples would be no error message.
+_TEXT_BYTES = 2**18
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 
@@ -84,19 +84,15 @@ class Landing:
         self._max_bytes = max_bytes
         self._part = f".song.part-{uuid.uuid4().hex}"
         self._file: IO[bytes] | None = None
+        self._leaves_part = False
         self._sha256 = hashlib.sha256()
-        self._window = _Window()
+        self.size = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.abandon()
-
-    @property
-    def size(self) -> int:
-        """Bytes taken so far."""
-        return self._window.size
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes.
@@ -111,14 +107,14 @@ class Landing:
             )
         try:
             if self._file is None:
-                block = _LOCAL_BUFFER_BYTES if self._folder.is_local else _BLOCK_BYTES
-                self._file = self._folder.open_new(self._part, block_size=block)
+                self._leaves_part = True
+                self._file = self._folder.open_new(self._part, block_size=_BLOCK_BYTES)
             with store_errors():
                 self._file.write(chunk)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
         self._sha256.update(chunk)
-        self._window.add(chunk)
+        self.size += len(chunk)
 
     def finish(self, *, expected_bytes: int | None = None, channels: int | None = None) -> LandedAudio:
         """Verify what came, give it its final name and say what it is.
@@ -130,57 +126,63 @@ class Landing:
         """
         if expected_bytes is not None and expected_bytes != self.size:
             raise AudioError(f"The song is cut short: {self.size} of {expected_bytes} bytes came.")
-        facts = self._verify(channels)
-        name = f"song.{facts.format}"
+        if self._file is None:
+            raise AudioError("The song is empty: 0 bytes came.")
         try:
-            if self._file is None:
-                raise AudioError("The song is empty: 0 bytes came.")
-            with store_errors():
-                self._file.flush()
-                if self._folder.is_local:
-                    os.fsync(self._file.fileno())
-                self._file.close()
+            self._close(self._file)
+            # Read back from where it lies: what is verified is what is kept, and nothing of it is held in memory.
+            with self._folder.open(self._part) as file, store_errors():
+                facts = self._verify(file, channels)
+            name = f"song.{facts.format}"
             self._folder.move(self._part, name)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
-        self._file = None
+        self._leaves_part = False
         return LandedAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts)
 
     def abandon(self) -> None:
         """Remove the part file, if there is one; what already has its final name stays."""
-        if self._file is None:
+        if not self._leaves_part:
             return
-        file, self._file = self._file, None
+        self._leaves_part = False
         # A full disk or a lost store says it again at close; the part file still has to go.
         with contextlib.suppress(OSError), store_errors():
-            file.close()
+            if self._file is not None:
+                self._file.close()
         with contextlib.suppress(OSError):
             self._folder.remove(self._part)
 
-    def _verify(self, channels: int | None) -> AudioFacts:
-        head = self._window.head(64)
-        if self._asked.format == "pcm" and self._may_be_raw(head):
-            if describe_head(head) != "its first bytes are of no audio format" and self.size < _HEAD_BYTES:
+    def _close(self, file: IO[bytes]) -> None:
+        with store_errors():
+            file.flush()
+            if self._folder.is_local:
+                os.fsync(file.fileno())
+            file.close()
+
+    def _verify(self, file: IO[bytes], channels: int | None) -> AudioFacts:
+        head = file.read(64)
+        if self._asked.format == "pcm" and self._may_be_raw(head, file):
+            if describe_head(head) != "its first bytes are of no audio format" and self.size < _TEXT_BYTES:
                 raise AudioError(f"Raw PCM was asked for, but {describe_head(head)}.")
             return self._checked(lambda: raw_pcm_facts(self.size, self._asked.sample_rate_hz, channels))
-        facts = self._checked(lambda: inspect_audio(cast("IO[bytes]", self._window)))
+        facts = self._checked(lambda: inspect_audio(file))
         if self._asked.format not in (None, facts.format):
             raise AudioError(f"{self._asked.format} was asked for, but the API sent {facts.format}.")
         return facts
 
-    def _may_be_raw(self, head: bytes) -> bool:
+    def _may_be_raw(self, head: bytes, file: IO[bytes]) -> bool:
         if sniff(head) not in (None, "mp3"):
             return False
         try:
             # Samples can look like the two bytes that start an MP3 frame; a row of frames is an MP3.
-            inspect_audio(cast("IO[bytes]", self._window))
+            inspect_audio(file)
         except NotAudioError:
             return not head.startswith(b"ID3")
         return False
 
-    def _checked(self, read: Any) -> AudioFacts:
+    def _checked(self, read: Callable[[], AudioFacts]) -> AudioFacts:
         try:
-            return cast("AudioFacts", read())
+            return read()
         except NotAudioError as exc:
             raise AudioError(f"What came is no song: {exc}.") from exc
 
@@ -197,80 +199,16 @@ def landed_in(folder: Folder, asked: AskedAudio) -> LandedAudio | None:
         name = f"song.{audio_format}"
         if folder.size(name) is None:
             continue
-        sha256, window = hashlib.sha256(), _Window()
         with folder.open(name) as file:
-            while chunk := file.read(_LOCAL_BUFFER_BYTES):
+            sha256 = hashlib.sha256()
+            while chunk := file.read(_READ_BYTES):
                 sha256.update(chunk)
-                window.add(chunk)
-        if audio_format == "pcm":
-            facts = raw_pcm_facts(window.size, asked.sample_rate_hz, None)
-        else:
-            facts = inspect_audio(cast("IO[bytes]", window))
+            if audio_format == "pcm":
+                facts = raw_pcm_facts(file.tell(), asked.sample_rate_hz, None)
+            else:
+                facts = inspect_audio(file)
         return LandedAudio(folder.url_of(name), sha256.hexdigest(), facts)
     return None
-
-
-class _Window(io.RawIOBase):
-    """The start and the end of a stream that went by, readable like the whole file.
-
-    What lies between reads as zeros, so a song of any size is checked in a few hundred KiB of memory.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._at = 0
-        self.size = 0
-
-    def add(self, chunk: bytes) -> None:
-        room = _HEAD_BYTES - len(self._head)
-        if room > 0:
-            self._head += chunk[:room]
-        if len(chunk) >= _TAIL_BYTES:
-            self._tail[:] = chunk[-_TAIL_BYTES:]
-        else:
-            self._tail += chunk
-        if len(self._tail) > 2 * _TAIL_BYTES:
-            del self._tail[:-_TAIL_BYTES]
-        self.size += len(chunk)
-
-    def head(self, count: int) -> bytes:
-        return bytes(self._head[:count])
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise OSError("seek before the start")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, count: int | None = -1) -> bytes:
-        end = self.size if count is None or count < 0 else min(self.size, self._at + count)
-        start, self._at = self._at, max(self._at, end)
-        parts = []
-        tail_from = self.size - len(self._tail)
-        while start < end:
-            if start < len(self._head):
-                stop = min(end, len(self._head))
-                parts.append(bytes(self._head[start:stop]))
-            elif start < tail_from:
-                stop = min(end, tail_from)
-                parts.append(bytes(stop - start))
-            else:
-                stop = end
-                parts.append(bytes(self._tail[start - tail_from : stop - tail_from]))
-            start = stop
-        return b"".join(parts)
 
 
 def readable(count: int) -> str:

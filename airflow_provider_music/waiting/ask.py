@@ -17,6 +17,7 @@ from airflow_provider_music.waiting import clock, limits
 from airflow_provider_music.waiting.lease import Lease
 from airflow_provider_music.waiting.pace import backoff
 from airflow_provider_music.waiting.synchronous import make_song
+from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import AsyncMusicClient
@@ -101,7 +102,7 @@ class Asker:
             "sample_rate_hz": order.sample_rate_hz,
         }
         try:
-            return await asyncio.to_thread(lambda: self._record.write(order.n, "intent", **intent))
+            return await in_thread(lambda: self._record.write(order.n, "intent", **intent))
         except RecordError as exc:
             raise OutputError(
                 f"The output folder cannot be written, so nothing was sent: {exc}. "
@@ -158,7 +159,7 @@ class Asker:
         failures = 0
         while True:
             try:
-                return await asyncio.to_thread(lambda: self._write_now(fact, **values))
+                return await in_thread(lambda: self._write_now(fact, **values))
             except RecordError as exc:
                 failures += 1
                 wait = backoff(failures)

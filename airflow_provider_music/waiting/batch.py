@@ -20,6 +20,7 @@ from airflow_provider_music.storage.folder import Folder
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.order import Order
 from airflow_provider_music.waiting.pursue import pursue
+from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,7 @@ async def pursue_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) ->
     :param max_in_flight: songs asked for and not done at any time.
     :param fail_fast: ask for no further song once one ended without; those under way are paid and waited for.
     """
-    orders = await asyncio.to_thread(read_plan, plan_url)
+    orders = await in_thread(read_plan, plan_url)
     progress = _Progress(len(orders))
     waiting = iter(orders)
     async with asyncio.TaskGroup() as group:

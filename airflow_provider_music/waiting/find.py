@@ -8,7 +8,6 @@ missing row means "not yet", never "not sent".
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from airflow_provider_music.storage.landing import AskedAudio, landed_in
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.lease import LeaseWatch
 from airflow_provider_music.waiting.pace import backoff
+from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,11 +56,11 @@ class Finder:
         """Return the take once a new fact says where it stands, or None at the deadline."""
         looks = 0
         while True:
-            now = await asyncio.to_thread(self._record.read, self._order.n)
+            now = await in_thread(self._record.read, self._order.n)
             take = now or take
             if len(take.facts) > 1:
                 return take
-            if await asyncio.to_thread(self._lease.owner_lives):
+            if await in_thread(self._lease.owner_lives):
                 delay = _WATCH_SECONDS
             else:
                 looks += 1
@@ -103,7 +103,7 @@ class Finder:
         order = self._order
         folder = self._record.take_folder(order.n)
         asked = AskedAudio(order.asked_format, order.sample_rate_hz)
-        landed = await asyncio.to_thread(landed_in, folder, asked)
+        landed = await in_thread(landed_in, folder, asked)
         if landed is None:
             return False
         log.info("The song of request %d is in storage, though nobody said so: %s", order.n, landed.url)
@@ -127,7 +127,7 @@ class Finder:
 
     async def _write(self, fact: str, **values: object) -> None:
         stamp = self._order.stamp
-        await asyncio.to_thread(lambda: self._record.write(self._order.n, fact, **stamp, **values))  # type: ignore[arg-type]
+        await in_thread(lambda: self._record.write(self._order.n, fact, **stamp, **values))  # type: ignore[arg-type]
 
     async def _row(self, intent: Mapping[str, object]) -> LogRow | None:
         request_id = str(intent["client_request_id"])

@@ -19,6 +19,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_music.waiting.threads import in_thread
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -70,7 +72,7 @@ class Lease:
                 await self._write("open")
 
     async def _write(self, state: State) -> None:
-        await asyncio.to_thread(self._replace, state)
+        await in_thread(self._replace, state)
 
     def _replace(self, state: State) -> None:
         self._beat += 1
@@ -84,7 +86,7 @@ class Lease:
             "beat": self._beat,
             "why": self.why,
         }
-        self._folder.replace(_NAME, json.dumps(body).encode())
+        self._folder.replace(_NAME, json.dumps(body).encode(), durable=False)
 
 
 class LeaseWatch:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Waits that read their record at once; a thousand that start together would block the loop for a second.
 _STARTS_AT_ONCE = 4
-#: Songs of the synchronous lane whose bytes are taken at once; the others' wait in their sockets.
+#: Songs of the synchronous lane whose bytes are taken at once; the others' bytes wait in their sockets.
 _BODIES_AT_ONCE = 8
 #: Polls that may follow each other at once after a quiet while.
 _BURST = 10

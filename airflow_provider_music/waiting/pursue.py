@@ -7,7 +7,6 @@ Every copy of a wait reads the same record, so a restarted or doubled triggerer 
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 from datetime import datetime
@@ -21,6 +20,7 @@ from airflow_provider_music.waiting.ask import Asker
 from airflow_provider_music.waiting.find import Finder
 from airflow_provider_music.waiting.pace import Pace, backoff
 from airflow_provider_music.waiting.poll import poll_until_done
+from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,11 +145,11 @@ class Pursuit:
 
     async def _read(self) -> Take | None:
         async with limits.starts():
-            return await asyncio.to_thread(self._record.read, self._order.n)
+            return await in_thread(self._record.read, self._order.n)
 
     async def _write(self, fact: Fact, **values: Any) -> None:
         order = self._order
-        await asyncio.to_thread(lambda: self._record.write(order.n, fact, **order.stamp, **values))
+        await in_thread(lambda: self._record.write(order.n, fact, **order.stamp, **values))
 
 
 def written_at(fact: Mapping[str, Any]) -> float:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,11 @@ from airflow_provider_music.api.song_body import SongBody
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.storage.download import download
 from airflow_provider_music.storage.landing import AskedAudio, Landing
+from airflow_provider_music.waiting import limits
+from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     import httpx
 
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 #: Written to storage at once, from a thread: few thread hops, little memory.
 _WRITE_BYTES = 2**18
+_READ_BYTES = 2**16
+#: Taken of one song before the next one has its turn.
+_TURN_BYTES = 2**22
 _COMPLETE = 2
 
 
@@ -47,12 +51,12 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
     landing = Landing(folder, asked, max_bytes=client.settings.max_audio_bytes)
     try:
         async with client.open_generation(order.body, request_id) as response:
-            await _stream(response, body, landing)
+            await _stream(response, body, landing, yielding=folder.is_local)
         answer = body.finish()
         check_base_resp(answer, f"POST for {order.model}")
         landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
     finally:
-        await asyncio.to_thread(landing.abandon)
+        await in_thread(landing.abandon)
     usage = usage_of(answer).or_else(usage_of_headers(response))
     return {
         "generation_id": text_or_none(response.headers.get("x-inference-id")),
@@ -64,15 +68,35 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
     }
 
 
-async def _stream(response: httpx.Response, body: SongBody, landing: Landing) -> None:
-    pending = bytearray()
-    async for chunk in response.aiter_bytes(2**16):
+async def _stream(response: httpx.Response, body: SongBody, landing: Landing, *, yielding: bool) -> None:
+    """Take the song from the network into storage, a few songs at once.
+
+    :param yielding: let another song go on after every few megabytes, so that no sender waits so long for its
+        next byte to be taken that a gateway cuts the line. Not where the store keeps a block of the song in memory.
+    """
+    chunks = aiter(response.aiter_bytes(_READ_BYTES))
+    more = True
+    while more:
+        async with limits.bodies():
+            more = await _some(chunks, body, landing, _TURN_BYTES if yielding else None)
+
+
+async def _some(chunks: AsyncIterator[bytes], body: SongBody, landing: Landing, limit: int | None) -> bool:
+    """Take about ``limit`` bytes; False at the end."""
+    taken, pending = 0, bytearray()
+    more = False
+    async for chunk in chunks:
+        taken += len(chunk)
         pending += body.feed(chunk)
         if len(pending) >= _WRITE_BYTES:
             piece, pending = bytes(pending), bytearray()
-            await asyncio.to_thread(landing.write, piece)
+            await in_thread(landing.write, piece)
+        if limit is not None and taken >= limit:
+            more = True
+            break
     if pending:
-        await asyncio.to_thread(landing.write, bytes(pending))
+        await in_thread(landing.write, bytes(pending))
+    return more
 
 
 async def _land(
@@ -88,7 +112,7 @@ async def _land(
     info = info if isinstance(info, dict) else {}
     channels = number_or_none(info.get("music_channel"))
     if body.text is not None:
-        return await asyncio.to_thread(download, client.settings, body.text, folder, asked, channels=_count(channels))
+        return await in_thread(download, client.settings, body.text, folder, asked, channels=_count(channels))
     data = answer.get("data")
     status = number_or_none(data.get("status")) if isinstance(data, dict) else None
     size = number_or_none(info.get("audio_size") or info.get("music_size"))
@@ -96,7 +120,7 @@ async def _land(
         raise AudioError(f"The API sent a part of the song (data.status {status:g}, {landing.size} bytes).")
     if landing.size == 0:
         raise AudioError("The API answered without audio.")
-    return await asyncio.to_thread(landing.finish, channels=_count(channels))
+    return await in_thread(landing.finish, channels=_count(channels))
 
 
 def _count(value: float | None) -> int | None:

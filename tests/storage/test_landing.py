@@ -7,17 +7,13 @@ import hashlib
 import io
 import struct
 import tracemalloc
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from airflow_provider_music.exceptions import AudioError, OutputError
-from airflow_provider_music.storage import landing as landing_module
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.landing import AskedAudio, Landing, _Window, readable
+from airflow_provider_music.storage.landing import AskedAudio, Landing, readable
 
 FREE = AskedAudio()
 PCM = AskedAudio("pcm", 16000)
@@ -249,54 +245,40 @@ def test_a_store_that_breaks_for_good_hides_nothing_of_what_broke_first(folder, 
         raise RuntimeError("first")
 
 
-# The window
+def id3(size):
+    """An ID3v2.4 tag of that many bytes of padding."""
+    digits = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x04\x00\x00" + digits + bytes(size)
 
 
-@given(st.data())
-@settings(max_examples=200)
-def test_the_window_reads_like_the_file_where_it_keeps_it_and_as_zeros_between(data):
-    whole = data.draw(st.binary(max_size=120))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
-    head, tail = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 30))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landing_module, "_HEAD_BYTES", head)
-        patch.setattr(landing_module, "_TAIL_BYTES", tail)
-        window = _Window()
-        places = [0, *cuts, len(whole)]
-        for start, end in pairwise(places):
-            window.add(whole[start:end])
-        assert window.size == len(whole)
-        assert len(window._tail) <= 2 * tail + max(map(int.__sub__, places[1:], places), default=0)
-        plain = io.BytesIO(whole)
-        for _ in range(data.draw(st.integers(1, 6))):
-            whence = data.draw(st.sampled_from([io.SEEK_SET, io.SEEK_CUR, io.SEEK_END]))
-            offset = data.draw(st.integers(0 if whence == io.SEEK_SET else -20, 150))
-            base = {io.SEEK_SET: 0, io.SEEK_CUR: plain.tell(), io.SEEK_END: len(whole)}[whence]
-            offset = max(offset, -base)
-            assert window.seek(offset, whence) == plain.seek(offset, whence)
-            at, count = plain.tell(), data.draw(st.integers(-1, 60))
-            expected, found = plain.read(count), window.read(count)
-            assert len(found) == len(expected)
-            assert window.tell() == plain.tell()
-            for place, (one, other) in enumerate(zip(found, expected, strict=True), at):
-                assert one == other or (one == 0 and head <= place < len(whole) - tail), place
+def test_a_large_tag_in_front_of_the_song_is_stepped_over(folder, mp3):
+    landed = land(folder, id3(3 * 2**20) + mp3)
+    assert landed.facts.format == "mp3"
+    assert landed.facts.duration_ms == land(folder, mp3).facts.duration_ms
 
 
-@pytest.mark.parametrize("pieces", [(1000, 5), (70_000, 70_000), (300_000, 100, 65_536), (65_535, 65_537, 400_000)])
-def test_the_end_of_the_window_is_the_end_of_the_file_whatever_the_pieces(pieces):
-    window, whole = _Window(), b""
-    for number, size in enumerate(pieces, 1):
-        piece = bytes([number]) * size
-        window.add(piece)
-        whole += piece
-    window.seek(-min(len(whole), 65_536), io.SEEK_END)
-    assert window.read() == whole[-65_536:]
+def test_a_tag_that_promises_more_than_came_is_no_song(folder, left):
+    tag = id3(2**28 - 1)[:10]
+    tracemalloc.start()
+    try:
+        refused(AudioError, folder, tag + bytes(2**16))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left() == []
+    assert peak < 4 * 2**20
 
 
-def test_the_window_does_not_seek_before_the_start():
-    with pytest.raises(OSError, match="before the start"):
-        _Window().seek(-1)
-    assert _Window().read() == b""
+def test_what_is_verified_is_what_the_store_kept(folder, wav, left, mocker):
+    opened = Folder.open
+
+    def cut(self, name):
+        file = opened(self, name)
+        return io.BytesIO(file.read()[:-1000])
+
+    mocker.patch.object(Folder, "open", cut)
+    assert "cut short" in refused(AudioError, folder, wav)
+    assert left() == []
 
 
 def test_a_song_of_any_size_takes_little_memory(folder):
