@@ -24,6 +24,7 @@
         ├── PartialBatchError              retry can help: songs of a batch are missing; those that are there are kept
         │   └── HopelessBatchError         ends the task: another try would bring none of the missing songs
         ├── AudioError                     retry can help: what came is not the audio asked for; it is landed again
+        │   └── AudioHostError             retry can help: the song lies on a host that is not to be fetched from
         └── RecordError                    retry can help: the record cannot be read or written; nothing was sent
             └── ChangedRequestError        ends the task: the request changed while its song is under way
 
@@ -158,6 +159,10 @@ class HopelessBatchError(PartialBatchError, AirflowFailException):
 
 class AudioError(MusicError):
     """The bytes that came are not the audio that was asked for; nothing was left under the final name."""
+
+
+class AudioHostError(AudioError):
+    """The song's URL leads where this connection may not fetch from. A retry asks for the URL again, not the song."""
 
 
 class RecordError(MusicError):

@@ -23,6 +23,12 @@ CONNECTION_FIELDS = {
         "description": "Bytes; a larger song is refused while it comes.",
         "schema": {"type": ["integer", "null"], "default": 1073741824, "minimum": 1},
     },
+    "audio_hosts": {
+        "label": "Hosts of songs",
+        "description": "Fetch songs from these hosts only: cdn.example.org, .example.net (all below it). "
+        "Empty: any public host.",
+        "schema": {"type": ["string", "null"], "default": ""},
+    },
     "max_body_seconds": {
         "label": "Longest download",
         "description": "Seconds for the whole of one download, and for the body of a synchronous generation's answer.",
@@ -45,7 +51,7 @@ CONNECTION_FIELDS = {
     },
     "allow_http": {
         "label": "Allow plain HTTP",
-        "description": "Send the key unencrypted to a base URL that is not on this machine.",
+        "description": "Send the key unencrypted to a base URL that is not on this machine; fetch songs over HTTP.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
 }
@@ -86,7 +92,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
         "triggers": [
             {
                 "integration-name": "AI/ML API music",
-                "python-modules": ["airflow_provider_music.triggers.music"],
+                "python-modules": ["airflow_provider_music.triggers.music", "airflow_provider_music.triggers.batch"],
             }
         ],
         "connection-types": [

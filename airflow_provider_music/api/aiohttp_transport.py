@@ -59,12 +59,8 @@ class _Mapped(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with _mapped():
             response = await self._transport.handle_async_request(request)
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_MappedStream(cast("httpx.AsyncByteStream", response.stream)),
-            extensions=response.extensions,
-        )
+        response.stream = _MappedStream(cast("httpx.AsyncByteStream", response.stream))
+        return response
 
     async def aclose(self) -> None:
         await self._transport.aclose()

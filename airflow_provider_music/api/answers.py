@@ -29,7 +29,7 @@ from airflow_provider_music.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
+    from airflow_provider_music.api.whole import Reply
 
 _DONE = ("completed", "complete", "succeeded", "success")
 _FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
@@ -90,7 +90,7 @@ class Generation:
         return self.status in _FAILED
 
 
-def json_of(response: httpx.Response) -> Any:
+def json_of(response: Reply) -> Any:
     """Return the body as JSON, or None if it is none."""
     try:
         return json.loads(response.content)
@@ -98,7 +98,7 @@ def json_of(response: httpx.Response) -> Any:
         return None
 
 
-def check(response: httpx.Response, what: str) -> dict[str, Any]:
+def check(response: Reply, what: str) -> dict[str, Any]:
     """Return the JSON object of a good answer.
 
     :param what: the call in words, for messages: "POST /v2/generate/audio for minimax/music-2.6".
@@ -130,7 +130,7 @@ def check(response: httpx.Response, what: str) -> dict[str, Any]:
     raise UnknownOutcomeError(f"{what}: {_odd(status, body, response)}")
 
 
-def generation_of(body: Mapping[str, Any], response: httpx.Response, what: str) -> Generation:
+def generation_of(body: Mapping[str, Any], response: Reply, what: str) -> Generation:
     """Parse the answer of a submit or a poll.
 
     :raises UnknownOutcomeError: there is no usable id.
@@ -171,7 +171,7 @@ def usage_of(body: Mapping[str, Any]) -> Usage:
     return _usage(usage.get("credits_used"), usage.get("usd_spent"))
 
 
-def usage_of_headers(response: httpx.Response) -> Usage:
+def usage_of_headers(response: Reply) -> Usage:
     """Read ``x-aimlapi-credits-used`` and ``x-aimlapi-usd-spent``."""
     headers = response.headers
     return _usage(headers.get("x-aimlapi-credits-used"), headers.get("x-aimlapi-usd-spent"))
@@ -193,7 +193,7 @@ def text_or_none(value: Any) -> str | None:
     return value[:200] if isinstance(value, str) and value.isprintable() and value else None
 
 
-def retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: Reply) -> float | None:
     """Seconds that ``Retry-After`` asks to wait, from its number or its date; None without one."""
     raw = response.headers.get("retry-after")
     if raw is None:
@@ -228,11 +228,11 @@ def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None =
     )
 
 
-def _check_base_resp(body: Mapping[str, Any], what: str, response: httpx.Response) -> None:
+def _check_base_resp(body: Mapping[str, Any], what: str, response: Reply) -> None:
     check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
 
 
-def _refusal(status: int, body: Any, what: str, response: httpx.Response) -> ApiError:
+def _refusal(status: int, body: Any, what: str, response: Reply) -> ApiError:
     said = _message(body) if _is_envelope(body) else _odd(status, body, response)
     request_id = _request_id(body, response)
     if status == 401:  # noqa: PLR2004
@@ -286,13 +286,13 @@ def _error_text(error: Any) -> str:
     return str(error or "no message")
 
 
-def _request_id(body: Any, response: httpx.Response) -> str | None:
+def _request_id(body: Any, response: Reply) -> str | None:
     own = body.get("requestId") if isinstance(body, dict) else None
     headers = response.headers
     return text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))
 
 
-def _odd(status: int, body: Any, response: httpx.Response) -> str:
+def _odd(status: int, body: Any, response: Reply) -> str:
     kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
     return f"HTTP {status} with {len(response.content)} bytes ({one_line(kind)}) that are not the API's own answer"
 

@@ -25,7 +25,7 @@ from airflow_provider_music.exceptions import UnknownOutcomeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import httpx
+    from airflow_provider_music.api.whole import Reply
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Call(Generic[T]):
     what: str
     method: str
     path: str
-    read: Callable[[httpx.Response, str], T]
+    read: Callable[[Reply, str], T]
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -149,12 +149,12 @@ def deprecations() -> Call[tuple[Deprecation, ...]]:
     return Call("GET /v1/models/deprecations", "GET", "/v1/models/deprecations", _deprecations)
 
 
-def _balance(response: httpx.Response, what: str) -> Balance:
+def _balance(response: Reply, what: str) -> Balance:
     body = check(response, what)
     return Balance(number_or_none(body.get("current_balance")), str(body.get("currency") or "USD")[:10])
 
 
-def _upload(response: httpx.Response, what: str) -> Upload:
+def _upload(response: Reply, what: str) -> Upload:
     body = check(response, what)
     return Upload(
         id_or_none(body.get("voice_id")),
@@ -163,11 +163,11 @@ def _upload(response: httpx.Response, what: str) -> Upload:
     )
 
 
-def _generation(response: httpx.Response, what: str) -> Generation:
+def _generation(response: Reply, what: str) -> Generation:
     return generation_of(check(response, what), response, what)
 
 
-def _log_page(response: httpx.Response, what: str) -> LogPage:
+def _log_page(response: Reply, what: str) -> LogPage:
     body = check(response, what)
     rows = body.get("data")
     if not isinstance(rows, list):
@@ -193,7 +193,7 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
     )
 
 
-def _deprecations(response: httpx.Response, what: str) -> tuple[Deprecation, ...]:
+def _deprecations(response: Reply, what: str) -> tuple[Deprecation, ...]:
     bare = json_of(response)
     body = {"data": bare} if response.is_success and isinstance(bare, list) else check(response, what)
     lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]

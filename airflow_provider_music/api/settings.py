@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ _BOUNDS = {
     "max_open_generations": (1, 10_000),
     "max_polls_per_second": (0.1, 10_000),
 }
+#: A host name or address, or a dot (or *.) and what the hosts below have in common.
+_HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _WHOLE = ("max_audio_bytes", "max_open_generations")
 
 
@@ -47,6 +50,7 @@ class MusicSettings:
     :param max_open_generations: synchronous generations open at once, in one triggerer.
     :param max_polls_per_second: in one triggerer.
     :param allow_http: whether plain HTTP may go to a machine that is not this one.
+    :param audio_hosts: where songs may be fetched from; ``.example.org`` means all hosts below it, nothing any host.
     """
 
     conn_id: str
@@ -61,6 +65,7 @@ class MusicSettings:
     max_open_generations: int = 256
     max_polls_per_second: float = 200.0
     allow_http: bool = False
+    audio_hosts: tuple[str, ...] = ()
 
     @classmethod
     def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
@@ -82,6 +87,7 @@ class MusicSettings:
         numbers: dict[str, Any] = {name: _number(extra, name, getattr(cls, name), problems) for name in _BOUNDS}
         numbers |= {name: int(numbers[name]) for name in _WHOLE}
         verify = _verify(extra.get("verify"), problems)
+        audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
         if problems:
             listed = "\n".join(f"  - {problem}" for problem in problems)
             raise CredentialsError(f"Connection {conn_id!r} cannot be used; nothing was sent:\n{listed}")
@@ -91,6 +97,7 @@ class MusicSettings:
             api_key=key,
             verify=verify,
             allow_http=allow_http,
+            audio_hosts=audio_hosts,
             **numbers,
         )
 
@@ -209,6 +216,17 @@ def _allow_http(value: Any, problems: list[str]) -> bool:
     if known is None:
         problems.append(f"its extra allow_http is {value!r:.60}: give true or false")
     return bool(known)
+
+
+def _audio_hosts(value: Any, problems: list[str]) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else [] if value is None else value
+    named = [entry.strip() for entry in given if isinstance(entry, str)] if isinstance(given, list) else []
+    if not isinstance(given, list) or len(named) != len(given) or not all(_HOSTS.fullmatch(n) for n in named if n):
+        problems.append(
+            f"its extra audio_hosts is {value!r:.200}: give host names without scheme, port or path, as a list or "
+            'with commas, such as "cdn.example.org, .example.net"; empty means any public host'
+        )
+    return tuple(entry.lower() for entry in named if entry)
 
 
 def _boolean(value: Any) -> bool | None:

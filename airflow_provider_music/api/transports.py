@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam between this package and the network: httpx clients, each for what it may be used for.
 
-Three kinds, because what may be repeated and what is paid want different connections:
+Four kinds, because what may be repeated, what is paid and what anyone may have named want different connections:
 
-* quick: checks, uploads and downloads on a worker; httpx's own transport, connections kept alive.
+* quick: checks and uploads on a worker; httpx's own transport, connections kept alive.
+* downloads: from hosts that the API names; only to checked addresses, within a bound on the whole time.
 * polls: many short free calls in the triggerer, over aiohttp's connections: plain httpx takes several
   times the CPU per poll. Never for a paid POST: httpx-aiohttp reports a lost answer as a failed connect.
 * paid: httpx's own transport, a fresh connection each time: a kept-alive one that the server has just
@@ -21,13 +22,14 @@ import functools
 import os
 import platform
 import ssl
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from airflow_provider_music import __version__
 from airflow_provider_music.api.aiohttp_transport import aiohttp_transport
+from airflow_provider_music.api.checked_transport import checked_transport, proxied_transports
 from airflow_provider_music.api.override import current, overridden, use_transport
 from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.exceptions import CredentialsError
@@ -78,14 +80,16 @@ def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
 
 
 def download_client(settings: MusicSettings) -> httpx.Client:
-    """Client for the audio's host, which never sees the API's key."""
+    """Client for the audio's host, which never sees the API's key; its ``max_body_seconds`` run from now on."""
+    context = ssl_context(settings.verify)
+    override = current().sync
     with _proxies_of_environment():
         return httpx.Client(
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             timeout=_timeout(settings),
-            verify=ssl_context(settings.verify),
             follow_redirects=False,
-            transport=current().sync,
+            transport=override or checked_transport(settings, context),
+            mounts=None if override else proxied_transports(settings, context),
         )
 
 
@@ -109,7 +113,7 @@ def _common(settings: MusicSettings) -> dict[str, Any]:
         "verify": ssl_context(settings.verify),
         # A redirect could carry the key to another host, and a POST to another meaning.
         "follow_redirects": False,
-        "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
+        "cookies": _NoCookies(),
     }
 
 
@@ -148,6 +152,16 @@ def _context_from(path: str) -> ssl.SSLContext:
     if os.path.isdir(path):  # noqa: PTH112 - one call, no Path needed
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
+
+
+class _NoCookies(CookieJar):
+    """Keeps none and sends none; not by a policy, which would still read every answer's headers for them."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        pass
+
+    def add_cookie_header(self, request: Any) -> None:
+        pass
 
 
 class _BearerAuth(httpx.Auth):

@@ -61,17 +61,24 @@ def store_errors() -> Iterator[None]:
 class Folder:
     """A folder, named by its URL.
 
+    ``is_local`` says whether this is a plain folder of this machine, or mounted on it.
+
     :param url: any ``ObjectStoragePath`` URL, or an absolute or ``~`` local path.
     :raises OutputError: no storage is installed or configured for this URL.
     """
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme in _LOCAL or "://" not in url:
+        self.is_local = urlsplit(url).scheme in _LOCAL or "://" not in url
+        if self.is_local:
+            # A folder needs no file system behind its URL, which takes longer to make than most facts to read.
             path = url.removeprefix("file://").removeprefix("local://")
-            url = "file://" + str(Path(path).expanduser().absolute())
+            self._root = str(Path(path).expanduser().absolute()).rstrip("/")
+            self.url = f"file://{self._root}"
+            return
         self.url = url.rstrip("/")
         with self._storage():
             self._path = ObjectStoragePath(self.url)
+            self._root = self._path.path
 
     def __repr__(self) -> str:
         return f"Folder({self.url!r})"
@@ -80,15 +87,10 @@ class Folder:
         return Folder(f"{self.url}/{name}")
 
     @property
-    def is_local(self) -> bool:
-        """Whether this is a plain folder of this machine (or mounted on it)."""
-        return self.url.startswith("file://")
-
-    @property
     def fs(self) -> Any:
         """The fsspec file system behind the URL."""
         with self._storage():
-            return self._path.fs
+            return self._path.fs if not self.is_local else ObjectStoragePath(self.url).fs
 
     @contextlib.contextmanager
     def _storage(self) -> Iterator[None]:
@@ -105,7 +107,7 @@ class Folder:
 
     def key(self, name: str) -> str:
         """Path of a file in this folder as its file system spells it."""
-        return f"{self._path.path}/{name}"
+        return f"{self._root}/{name}"
 
     def read(self, name: str) -> bytes | None:
         """Content of a file, or None where there is none.
@@ -113,6 +115,8 @@ class Folder:
         :raises OSError: the store did not answer; that is never taken for "nothing there".
         """
         try:
+            if self.is_local:
+                return Path(self.key(name)).read_bytes()
             with store_errors():
                 return cast("bytes", self.fs.cat_file(self.key(name)))
         except FileNotFoundError:
@@ -120,8 +124,10 @@ class Folder:
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is none."""
-        self.fs.invalidate_cache()
         try:
+            if self.is_local:
+                return Path(self.key(name)).stat().st_size
+            self.fs.invalidate_cache()
             with store_errors():
                 return int(self.fs.info(self.key(name))["size"])
         except FileNotFoundError:
@@ -129,10 +135,12 @@ class Folder:
 
     def is_empty(self) -> bool:
         """Whether nothing lies in here, so that nothing has to be looked for."""
-        self.fs.invalidate_cache()
         try:
+            if self.is_local:
+                return not os.listdir(self._root or "/")  # noqa: PTH208 - one call, no Path needed
+            self.fs.invalidate_cache()
             with store_errors():
-                return not self.fs.ls(self._path.path, detail=False)
+                return not self.fs.ls(self._root, detail=False)
         except FileNotFoundError:
             return True
 
@@ -190,13 +198,16 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is no error."""
+        if self.is_local:
+            Path(self.key(name)).unlink(missing_ok=True)
+            return
         with contextlib.suppress(FileNotFoundError), store_errors():
             self.fs.rm_file(self.key(name))
 
     def make(self) -> None:
         """Make the folder where folders exist; a bucket needs none, and must not be made by accident."""
         if self.is_local:
-            Path(self._path.path).mkdir(parents=True, exist_ok=True)
+            Path(self._root).mkdir(parents=True, exist_ok=True)
 
     def _create_local(self, name: str, content: bytes) -> bool:
         temporary = self._write_temporary(name, content)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ async def loaded(name: str) -> Any:
         async with _loading.setdefault(loop, asyncio.Lock()):
             if name not in _loaded:
                 _loaded[name] = await asyncio.to_thread(importlib.import_module, name)
+                # What stands now is Airflow's and ours for the life of the process. Looked through at every full
+                # collection, its 150,000 objects and more stop the loop for 0.2 s as soon as some hundred waits begin.
+                gc.freeze()
     return _loaded[name]
 
 

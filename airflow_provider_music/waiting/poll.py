@@ -15,6 +15,7 @@ from airflow_provider_music.waiting.pace import backoff
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.answers import Generation
+    from airflow_provider_music.api.client import Repeated
     from airflow_provider_music.waiting.pace import Pace
 
 log = logging.getLogger(__name__)
@@ -34,16 +35,15 @@ async def poll_until_done(
     :raises CredentialsError: the connection cannot be used where this runs.
     """
     failures = without_file = 0
-    status = ""
+    poll = _Poll(conn_id, generation_id, deadline)
     while await clock.sleep_until(deadline, _delay(pace, asked_at, failures)):
-        found = await _one_poll(conn_id, generation_id, deadline, failures)
+        found = await poll.ask(failures)
         if found is None:
             failures += 1
             continue
         failures = 0
-        if found.status != status:
-            status = found.status
-            log.info("Generation %s is %s after %.0f s", generation_id, status, clock.now() - asked_at)
+        # Not at INFO: with a thousand waits in one loop a line costs as much as a poll, and the worker says the rest.
+        log.debug("Generation %s is %s after %.0f s", generation_id, found.status, clock.now() - asked_at)
         if found.failed:
             return found
         if found.done:
@@ -59,18 +59,31 @@ def _delay(pace: Pace, asked_at: float, failures: int) -> float:
     return max(usual, backoff(failures, longest=_LONGEST_AFTER_FAILURE)) if failures else usual
 
 
-async def _one_poll(conn_id: str, generation_id: str, deadline: float, failures: int) -> Generation | None:
-    try:
-        client = await async_client_of(conn_id)
-        await limits.polls(client.settings).turn()
-        return await client.call(endpoints.poll(generation_id))
-    except (ApiError, ApiUnreachableError) as exc:
-        log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)
-        if isinstance(exc, AuthenticationError):
-            look_up_again(conn_id)
-        wait = getattr(exc, "retry_after", None)
-        if wait:
-            # Told to one wait, meant for the account: the others need not be told one by one.
-            limits.polls(client.settings).pause(wait)
-            await clock.sleep_until(deadline, wait)
-        return None
+class _Poll:
+    """The polls of one wait."""
+
+    def __init__(self, conn_id: str, generation_id: str, deadline: float) -> None:
+        self._conn_id = conn_id
+        self._call = endpoints.poll(generation_id)
+        self._deadline = deadline
+        self._repeated: Repeated[Generation] | None = None
+
+    async def ask(self, failures: int) -> Generation | None:
+        """Ask once, or return None where there was no usable answer."""
+        client = None
+        try:
+            client = await async_client_of(self._conn_id)
+            if self._repeated is None or self._repeated.client is not client:
+                self._repeated = client.repeated(self._call)
+            await limits.polls(client.settings).turn()
+            return await self._repeated.send()
+        except (ApiError, ApiUnreachableError) as exc:
+            log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)
+            if isinstance(exc, AuthenticationError):
+                look_up_again(self._conn_id)
+            wait = getattr(exc, "retry_after", None)
+            if wait and client is not None:
+                # Told to one wait, meant for the account: the others need not be told one by one.
+                limits.polls(client.settings).pause(wait)
+                await clock.sleep_until(self._deadline, wait)
+            return None

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from airflow_provider_music import exceptions
-from airflow_provider_music.api import client as client_module
-from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.client import MAX_ANSWER_BYTES, AsyncMusicClient, MusicClient
+from airflow_provider_music.api import endpoints, whole
+from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
 from airflow_provider_music.api.song_body import SongBody
 from airflow_provider_music.api.transports import use_transport
+from airflow_provider_music.api.whole import MAX_ANSWER_BYTES
 from airflow_provider_music.sandbox.songs import SongSpec, make
 
 BODY = {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"}
@@ -297,7 +297,7 @@ class Hours:
 @either_client
 async def test_a_slow_drip_ends(lane, serve, settings_for, monkeypatch, answer):
     hours = Hours()
-    monkeypatch.setattr(client_module, "time", hours)
+    monkeypatch.setattr(whole, "time", hours)
     server = serve(answer(json.dumps(BILLING).encode()))
     with pytest.raises(exceptions.ApiUnreachableError, match="too slowly"):
         await free_call(lane, settings_for(server.url), endpoints.billing())

@@ -49,12 +49,14 @@ def test_a_key_is_all_that_a_connection_needs():
     assert settings == MusicSettings("music_default", "https://api.aimlapi.com", "sk-1")
     assert (settings.connect_timeout, settings.read_timeout, settings.generation_timeout) == (10.0, 60.0, 900.0)
     assert (settings.verify, settings.max_audio_bytes, settings.is_loopback) == (True, 2**30, False)
+    assert (settings.allow_http, settings.audio_hosts, settings.max_body_seconds) == (False, (), 1800.0)
+    assert (settings.max_open_generations, settings.max_polls_per_second) == (256, 200.0)
 
 
 def test_the_form_shows_the_defaults_and_bounds_that_are_used():
     for name, spec in CONNECTION_FIELDS.items():
         schema = spec["schema"]
-        if name in ("verify", "allow_http"):
+        if "minimum" not in schema:
             continue
         assert getattr(read(), name) == schema["default"]
         assert getattr(read(extra={name: schema["minimum"]}), name) == schema["minimum"]
@@ -235,10 +237,67 @@ def test_a_ca_bundle_that_is_not_there_is_said(value):
     assert "give true, false, or the path of a CA bundle that exists" in problem
 
 
+@pytest.mark.parametrize(("value", "allowed"), [(True, True), ("yes", True), (False, False), ("0", False)])
+def test_allow_http_is_kept_for_the_songs_too(value, allowed):
+    assert read(extra={"allow_http": value}).allow_http is allowed
+
+
 def test_allow_http_is_yes_or_no():
     expected = ["its extra allow_http is 'perhaps': give true or false"]
     assert problems(extra={"allow_http": "perhaps"}) == expected
     assert problems(host="https://api.example.org", extra={"allow_http": "perhaps"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ("cdn.example.org", ("cdn.example.org",)),
+        (" CDN.example.org , .example.net,", ("cdn.example.org", ".example.net")),
+        (["cdn.example.org", "*.example.net"], ("cdn.example.org", "*.example.net")),
+        ("music_sandbox,localhost", ("music_sandbox", "localhost")),
+        ("10.0.0.5, ::1, [2001:db8::1]", ("10.0.0.5", "::1", "[2001:db8::1]")),
+        ("xn--bcher-kva.de.", ("xn--bcher-kva.de.",)),
+        ([], ()),
+        ([""], ()),
+        (" , ", ()),
+    ],
+)
+def test_the_hosts_of_songs_are_a_list_or_text_with_commas(given, hosts):
+    assert read(extra={"audio_hosts": given}).audio_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://cdn.example.org",
+        "cdn.example.org/songs",
+        "cdn.example.org:443",
+        "user@cdn.example.org",
+        "cdn example.org",
+        "a..b",
+        "*",
+        ".",
+        "*.",
+        "a.*.b",
+        "**.b",
+        "b\u00fccher.de",
+        "cdn.example.org\n.evil.example",
+        ["cdn.example.org", 5],
+        ["a,b"],
+        [None],
+        5,
+        True,
+        {"cdn.example.org": True},
+    ],
+)
+def test_what_is_no_host_of_songs_is_said(given):
+    (problem,) = problems(extra={"audio_hosts": given})
+    assert problem.startswith("its extra audio_hosts is ")
+    assert "give host names without scheme, port or path" in problem
+
+
+def test_a_long_list_of_hosts_is_quickly_refused():
+    assert problems(extra={"audio_hosts": "a." * 50_000 + "!"})
 
 
 def test_all_problems_come_in_one_message():

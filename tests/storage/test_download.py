@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import logging
+import socket
 import zlib
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from airflow_provider_music.api.settings import MusicSettings
 from airflow_provider_music.api.transports import use_transport
-from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, OutputError
+from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, AudioHostError, OutputError
 from airflow_provider_music.storage.download import LinkExpiredError, download
 from airflow_provider_music.storage.landing import AskedAudio
 
@@ -31,6 +33,17 @@ class Stream(httpx.SyncByteStream):
             if isinstance(piece, Exception):
                 raise piece
             yield piece
+
+
+@pytest.fixture(autouse=True)
+def no_names(monkeypatch):
+    """Nobody's name service is asked; every name is a public host's."""
+    real = socket.getaddrinfo
+
+    def look_up(host, *args, **kwargs):
+        return real("1.1.1.1" if host.endswith(".example.org") else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.fixture
@@ -143,6 +156,64 @@ def test_http_is_fetched_only_for_an_api_behind_http(fetch, mp3):
     assert fetch(httpx.Response(200, content=mp3), url="https://cdn.example.org/song", settings=HTTP)
 
 
+def test_http_is_fetched_where_the_connection_allows_it(fetch, mp3):
+    allowed = dataclasses.replace(HTTPS, allow_http=True)
+    assert fetch(redirect("http://cdn.example.org/b"), httpx.Response(200, content=mp3), settings=allowed)
+
+
+INSIDE = [
+    "127.0.0.1",
+    "[::1]",
+    "localhost",
+    "169.254.169.254",
+    "10.0.0.1",
+    "[fd00::1]",
+    "0.0.0.0",
+    "127.1",
+    "2130706433",
+]
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_no_url_leads_to_a_machine_inside(fetch, host, left):
+    with pytest.raises(AudioHostError) as caught:
+        fetch(url=f"https://{host}/secret-path?Signature=hush")
+    assert "secret-path" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert fetch.asked == []
+    assert left() == []
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_no_redirect_leads_to_a_machine_inside(fetch, host, left):
+    with pytest.raises(AudioHostError) as caught:
+        fetch(redirect(f"https://{host}/secret-path?Signature=hush"), httpx.Response(200, content=b"inside"))
+    assert "secret-path" not in str(caught.value)
+    assert len(fetch.asked) == 1
+    assert left() == []
+
+
+def test_hosts_that_are_named_are_the_only_ones_and_every_hop_counts(fetch, mp3):
+    named = dataclasses.replace(HTTPS, audio_hosts=("cdn.example.org", ".store.example.org"))
+    fetch(redirect("https://eu.store.example.org/b"), httpx.Response(200, content=mp3), settings=named)
+    with pytest.raises(AudioHostError, match=r"lies on evil\.example, which is not among the connection's audio_hosts"):
+        fetch(redirect("https://evil.example/b"), settings=named)
+    with pytest.raises(AudioHostError):
+        fetch(url="https://store.example.org/", settings=named)
+    assert [request.url.host for request in fetch.asked] == [
+        "cdn.example.org",
+        "eu.store.example.org",
+        "cdn.example.org",
+    ]
+
+
+def test_a_host_that_is_refused_leaves_nothing_in_the_way_of_a_retry(fetch, mp3, left):
+    with pytest.raises(AudioHostError):
+        fetch(redirect("https://10.0.0.1/b"))
+    fetch(httpx.Response(200, content=mp3))
+    assert left() == ["song.mp3"]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_link_that_has_expired_is_said_as_such(fetch, status, left):
     with pytest.raises(LinkExpiredError, match=f"cdn.example.org answered {status} for the song: the link has expired"):
@@ -150,7 +221,7 @@ def test_a_link_that_has_expired_is_said_as_such(fetch, status, left):
     assert left() == []
 
 
-@pytest.mark.parametrize("status", [201, 204, 206, 400, 416, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [201, 204, 206, 300, 302, 304, 305, 400, 416, 429, 500, 502, 503])
 def test_any_other_answer_is_no_song(fetch, status, left):
     with pytest.raises(ApiUnreachableError, match=f"answered {status}") as caught:
         fetch(httpx.Response(status, content=b"a"))
@@ -222,12 +293,41 @@ def test_a_song_whose_compression_is_broken_is_not_kept(fetch, encoding, body, l
     assert left() == []
 
 
+@pytest.mark.parametrize("tail", [b"x", gzip.compress(b"more"), bytes(2**20)])
+def test_what_follows_the_end_of_a_compressed_song_is_not_kept(fetch, wav, left, tail):
+    response = httpx.Response(200, stream=Stream(gzip.compress(wav), tail), headers={"content-encoding": "gzip"})
+    with pytest.raises(ApiUnreachableError, match="DecodingError"):
+        fetch(response, asked=AskedAudio("wav"))
+    assert left() == []
+
+
 def test_a_gzip_bomb_is_refused_piece_by_piece(fetch, left):
     small = MusicSettings("music_default", "https://api.example.org", "sk-secret", max_audio_bytes=2**20)
     bomb = gzip.compress(bytes(2**26))
     with pytest.raises(AudioError, match="max_audio_bytes"):
         fetch(httpx.Response(200, stream=Stream(bomb), headers={"content-encoding": "gzip"}), settings=small)
     assert left() == []
+
+
+def test_a_song_that_takes_too_long_is_given_up_and_a_retry_fetches_it(fetch, mp3, left, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("airflow_provider_music.storage.download.time.monotonic", lambda: now[0])
+
+    class Drip(httpx.SyncByteStream):
+        def __iter__(self):
+            for at in range(0, len(mp3), 1000):
+                now[0] += 500.0
+                yield mp3[at : at + 1000]
+
+    with pytest.raises(ApiUnreachableError) as caught:
+        fetch(httpx.Response(200, stream=Drip()))
+    assert str(caught.value) == (
+        "The song did not come whole from cdn.example.org within the 1800 s that the connection's max_body_seconds "
+        "allows. It is paid for; a retry fetches it again. Raise max_body_seconds where the line is that slow."
+    )
+    assert left() == []
+    fetch(httpx.Response(200, stream=Drip()), settings=dataclasses.replace(HTTPS, max_body_seconds=86400.0))
+    assert left() == ["song.mp3"]
 
 
 def test_a_store_that_is_full_is_not_blamed_on_the_host(fetch, mp3, mocker):

@@ -9,7 +9,6 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_music.operators.music import GenerateMusicOperator
-from airflow_provider_music.triggers import music
 from airflow_provider_music.triggers.music import MusicGenerationTrigger
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.inline import run_here

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a song's own tags say of where it came from, and what they are found to say.
+
+The tags hold the manifest but for what they cannot know or should not tell: the file's own hash, which they
+are a part of, and who asked, since songs are given away.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_music.provenance.errors import NotTaggableError
+from airflow_provider_music.provenance.id3 import MAX_TAG_BYTES, Tag
+from airflow_provider_music.provenance.mp3_file import Mp3File
+from airflow_provider_music.provenance.wav_file import WavFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.provenance.splice import Edit, Span
+
+#: The whole manifest, as JSON.
+MANIFEST_TAG = "provenance.manifest"
+SOURCE_TAG = "digitalSourceType"
+_NOT_IN_TAGS = ("file", "asked_by")
+
+
+class TaggedFile(Protocol):
+    """Where in a file its sound lies, and the ID3 tag that it has."""
+
+    @property
+    def sound(self) -> Span:
+        """The frames or samples."""
+
+    @property
+    def tag(self) -> Span | None:
+        """The tag that is there."""
+
+    def edits(self, tag: bytes, comment: str, software: str) -> list[Edit]:
+        """Return what puts another tag in."""
+
+
+def stretches_of(file: IO[bytes], audio_format: str) -> TaggedFile:
+    """Find a file's sound and tag.
+
+    :raises NotTaggableError: files of this format, or this file, cannot take tags; says why.
+    """
+    if audio_format == "mp3":
+        return Mp3File.read(file)
+    if audio_format == "wav":
+        return WavFile.read(file)
+    raise NotTaggableError("raw PCM holds no tags" if audio_format == "pcm" else f"{audio_format} files get no tags")
+
+
+def tag_in(file: IO[bytes], stretches: TaggedFile) -> Tag:
+    """Read the tag of a file; one that has none gets an empty one.
+
+    :raises NotTaggableError: the tag cannot be made longer without a change to what it says.
+    """
+    if stretches.tag is None:
+        return Tag()
+    start, end = stretches.tag
+    if end - start > MAX_TAG_BYTES:
+        raise NotTaggableError(f"its ID3 tag is longer than {MAX_TAG_BYTES} bytes")
+    file.seek(start)
+    return Tag.parse(file.read(end - start))
+
+
+def texts_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a manifest by their names."""
+    told = {name: value for name, value in manifest.items() if name not in _NOT_IN_TAGS}
+    as_sent, times = manifest.get("as_sent") or {}, manifest.get("times") or {}
+    found = {
+        SOURCE_TAG: manifest.get("digitalSourceType"),
+        "provenance.model": manifest.get("model"),
+        "provenance.generation_id": manifest.get("generation_id"),
+        "provenance.request_fingerprint": manifest.get("request_fingerprint"),
+        "provenance.sha256_as_sent": as_sent.get("sha256"),
+        "provenance.airflow": _task(manifest.get("airflow") or {}),
+        "provenance.completed": times.get("completed"),
+        "provenance.software": software_of(manifest),
+        MANIFEST_TAG: json.dumps(told, sort_keys=True, separators=(",", ":")),
+    }
+    return {name: _plain(str(value)) for name, value in found.items() if value}
+
+
+def comment_of(manifest: Mapping[str, Any]) -> str:
+    """Return the comment that players show."""
+    generation = manifest.get("generation_id")
+    return _plain(
+        f"Made by a generative model ({manifest.get('model') or 'unnamed'}"
+        f"{f', generation {generation}' if generation else ''}). Digital source type: trainedAlgorithmicMedia."
+    )
+
+
+def software_of(manifest: Mapping[str, Any]) -> str:
+    """Return the name and version of what wrote the manifest."""
+    software = manifest.get("software") or {}
+    return _plain(f"{software.get('name')} {software.get('version')}")
+
+
+def _task(task: Mapping[str, Any]) -> str:
+    indexes = "".join(f"[{task[name]}]" for name in ("map_index", "song_index") if task.get(name) is not None)
+    names = " / ".join(str(task.get(name)) for name in ("dag_id", "run_id", "task_id"))
+    return f"{names}{indexes} / take {task.get('take')}"
+
+
+def _plain(text: str) -> str:
+    """Without what ends a text in a tag, or cannot be in one."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

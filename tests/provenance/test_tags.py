@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_music.provenance.errors import NotTaggableError
+from airflow_provider_music.provenance.id3 import MAX_TAG_BYTES, Tag
+from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE, manifest_of
+from airflow_provider_music.provenance.tags import (
+    MANIFEST_TAG,
+    comment_of,
+    software_of,
+    stretches_of,
+    tag_in,
+    texts_of,
+)
+
+
+@pytest.fixture
+def manifest(hand):
+    return manifest_of(hand.take_of(b"sound"), {**hand.ORIGIN, "song_index": 4, "asked_by": "ana"})
+
+
+def test_the_tags_say_in_clear_names_what_the_manifest_says(manifest, hand):
+    found = texts_of(manifest)
+    whole = json.loads(found.pop(MANIFEST_TAG))
+    assert found == {
+        "digitalSourceType": DIGITAL_SOURCE_TYPE,
+        "provenance.model": "minimax/music-2.6",
+        "provenance.generation_id": "60ac7c34-3224-4b14-8e7d-0aa0db708325:music",
+        "provenance.request_fingerprint": "f" * 64,
+        "provenance.sha256_as_sent": hand.sha256(b"sound"),
+        "provenance.airflow": "cover / scheduled__2026-11-01T00:00:00+00:00 / song[3][4] / take 1",
+        "provenance.completed": "2026-11-01T00:01:30.000000Z",
+        "provenance.software": f"airflow-provider-music {manifest['software']['version']}",
+    }
+    assert whole == {name: value for name, value in manifest.items() if name not in ("file", "asked_by")}
+
+
+def test_who_asked_stays_out_of_a_song_that_is_given_away(manifest):
+    assert "ana" not in texts_of(manifest).values()
+    assert "asked_by" not in texts_of(manifest)[MANIFEST_TAG]
+
+
+def test_the_tags_are_the_same_before_and_after_they_are_in_the_file(manifest):
+    after = {**manifest, "file": {"sha256": "0" * 64, "tags_embedded": True}}
+    assert texts_of(after) == texts_of(manifest)
+
+
+def test_what_is_not_known_has_no_tag():
+    assert set(texts_of({})) == {"provenance.airflow", "provenance.software", MANIFEST_TAG}
+
+
+def test_the_comment_is_for_people(manifest):
+    assert comment_of(manifest) == (
+        "Made by a generative model (minimax/music-2.6, generation 60ac7c34-3224-4b14-8e7d-0aa0db708325:music). "
+        "Digital source type: trainedAlgorithmicMedia."
+    )
+    assert comment_of({"model": "music-01"}).startswith("Made by a generative model (music-01). ")
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_name_can_stand_in_a_tag(hand, dag, model, version):
+    told = {
+        **manifest_of(hand.take_of(b"sound", model=model), {**hand.ORIGIN, "dag_id": dag}),
+        "software": {"version": version},
+    }
+    texts = texts_of(told)
+    blob = Tag().with_texts(texts, comment_of(told))
+    assert hand.id3_texts(blob) == Tag.parse(blob).texts() == texts
+    assert hand.id3_comments(blob) == {"": comment_of(told)}
+    assert json.loads(texts[MANIFEST_TAG])["airflow"]["dag_id"] == dag
+    assert software_of(told).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "says"),
+    [("pcm", "raw PCM holds no tags"), ("flac", "flac files get no tags"), ("", "get no tags")],
+)
+def test_a_format_that_gets_no_tags_is_said(audio_format, says):
+    with pytest.raises(NotTaggableError, match=says):
+        stretches_of(io.BytesIO(b"sound"), audio_format)
+
+
+def test_a_tag_of_many_mebibytes_is_not_read():
+    class Long(io.BytesIO):
+        def read(self, size=-1):
+            assert size < 1000
+            return super().read(size)
+
+    length = MAX_TAG_BYTES + 1
+    size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    file = Long(b"ID3\4\0\0" + size + bytes(length))
+    with pytest.raises(NotTaggableError, match="longer than"):
+        tag_in(file, stretches_of(file, "mp3"))
