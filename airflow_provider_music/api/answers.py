@@ -109,7 +109,8 @@ def check(response: Reply, what: str) -> dict[str, Any]:
     body = json_of(response)
     status = response.status_code
     if response.is_success and isinstance(body, dict):
-        _check_base_resp(body, what, response)
+        if "base_resp" in body:
+            check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
         return body
     if 400 <= status < 500 and status not in (408, 499):  # noqa: PLR2004 - the HTTP class of refusals
         raise _refusal(status, body, what, response)
@@ -146,7 +147,7 @@ def generation_of(body: Mapping[str, Any], response: Reply, what: str) -> Genera
         status=one_line(str(body.get("status") or "queued"))[:40].lower(),
         audio_url=url if isinstance(url, str) and url else None,
         error=one_line(_error_text(error)) if error else None,
-        usage=usage_of(body).or_else(usage_of_headers(response)),
+        usage=usage_of_answer(body, response),
         trace_id=text_or_none(body.get("trace_id")),
     )
 
@@ -169,6 +170,13 @@ def usage_of(body: Mapping[str, Any]) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     return _usage(usage.get("credits_used"), usage.get("usd_spent"))
+
+
+def usage_of_answer(body: Mapping[str, Any], response: Reply) -> Usage:
+    """Read the body's usage and, where it is silent, the headers'."""
+    said = usage_of(body)
+    # Headers are read where they are needed only: polls are many, and each look-up walks through them all.
+    return said if None not in (said.credits_used, said.usd_spent) else said.or_else(usage_of_headers(response))
 
 
 def usage_of_headers(response: Reply) -> Usage:
@@ -226,10 +234,6 @@ def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None =
         code=code,
         request_id=request_id or text_or_none(body.get("trace_id")),
     )
-
-
-def _check_base_resp(body: Mapping[str, Any], what: str, response: Reply) -> None:
-    check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
 
 
 def _refusal(status: int, body: Any, what: str, response: Reply) -> ApiError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 
@@ -86,7 +87,12 @@ class AsyncMusicClient:
 
     def repeated(self, call: Call[T]) -> Repeated[T]:
         """Prepare a free call that will be made many times, such as the polls of one wait."""
-        return Repeated(self, call, self._polls.build_request(call.method, call.path, **call.arguments))
+        polls = self._polls
+        # One URL parsed, where the client's own way merges and parses three.
+        query = urlencode(call.arguments.get("params", {}))
+        url = f"{self.settings.base_url}{call.path}?{query}"
+        timeout = {"timeout": polls.timeout.as_dict()}
+        return Repeated(self, call, httpx.Request(call.method, url, headers=polls.headers, extensions=timeout))
 
     async def submit(self, body: Mapping[str, Any], client_request_id: str) -> Generation:
         """Ask for a song of the queued lane: paid, sent once, never resent by any layer below.

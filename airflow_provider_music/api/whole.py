@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_music.api.settings import MusicSettings
 
 #: No answer but a song is larger; a catalogue of all models was about half a megabyte.
 MAX_ANSWER_BYTES = 4 * 2**20
 #: A whole quick answer may take this many read timeouts, so that a slow drip ends.
 DRIP_FACTOR = 3
+#: What is decompressed at once.
+_PIECE_BYTES = 2**18
 
 
 class Reply(Protocol):
@@ -85,17 +89,53 @@ class Collector:
         return WholeReply(self._response.status_code, self._response.headers, self._decoded())
 
     def _decoded(self) -> bytes:
-        encoding = self._response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in ("", "identity"):
-            return bytes(self._chunks)
-        if encoding not in ("gzip", "deflate"):
-            raise httpx.DecodingError(f"the answer is encoded as {encoding!r}, which was not asked for")
-        # Asked for plain, some proxies compress all the same; the bound holds for what comes out.
-        decoder = zlib.decompressobj(wbits=47)
+        inflater = Inflater(self._response.headers)
+        content = bytearray()
+        for piece in inflater.pieces(self._chunks):
+            content += piece
+            if len(content) > MAX_ANSWER_BYTES:
+                raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        inflater.end()
+        return bytes(content)
+
+
+class Inflater:
+    """Undoes a content encoding within bounds: asked for plain, some proxies compress all the same.
+
+    :param headers: the answer's.
+    :raises httpx.DecodingError: it is none that is known here.
+    """
+
+    def __init__(self, headers: httpx.Headers) -> None:
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "deflate"):
+            raise httpx.DecodingError(f"the answer is encoded as {encoding!r:.60}, which was not asked for")
+        self._decoder = zlib.decompressobj(wbits=47) if encoding in ("gzip", "deflate") else None
+
+    def pieces(self, chunk: bytes | bytearray) -> Iterator[bytes]:
+        """Yield what a piece of the body holds, in pieces of bounded size.
+
+        :raises httpx.DecodingError: it is not encoded so, or more follows its end.
+        """
+        decoder = self._decoder
+        if decoder is None:
+            yield bytes(chunk)
+            return
+        rest = bytes(chunk)
         try:
-            content = decoder.decompress(bytes(self._chunks), MAX_ANSWER_BYTES)
+            while rest and not decoder.eof:
+                yield decoder.decompress(rest, _PIECE_BYTES)
+                rest = decoder.unconsumed_tail
         except zlib.error as exc:
             raise httpx.DecodingError(str(exc)) from exc
-        if decoder.unconsumed_tail or (content and not decoder.eof and len(content) >= MAX_ANSWER_BYTES):
-            raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        return content
+        if rest or decoder.unused_data:
+            # The decoder would keep it all: an endless tail is memory without end.
+            raise httpx.DecodingError("more follows the end of the compressed answer")
+
+    def end(self) -> None:
+        """Say that the body ended.
+
+        :raises httpx.DecodingError: it is cut short.
+        """
+        if self._decoder is not None and not self._decoder.eof:
+            raise httpx.DecodingError("the compressed answer ends early")

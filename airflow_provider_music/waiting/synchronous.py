@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from airflow_provider_music.api.answers import (
     check_base_resp,
     number_or_none,
     text_or_none,
-    usage_of,
-    usage_of_headers,
+    usage_of_answer,
 )
 from airflow_provider_music.api.song_body import SongBody
+from airflow_provider_music.api.whole import DRIP_FACTOR, Inflater
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.storage.download import download
 from airflow_provider_music.storage.landing import AskedAudio, Landing
@@ -22,11 +26,10 @@ from airflow_provider_music.waiting import limits
 from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    import httpx
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from airflow_provider_music.api.client import AsyncMusicClient
+    from airflow_provider_music.api.settings import MusicSettings
     from airflow_provider_music.storage.folder import Folder
     from airflow_provider_music.storage.landing import LandedAudio
     from airflow_provider_music.waiting.order import Order
@@ -38,6 +41,8 @@ _WRITE_BYTES = 2**18
 _READ_BYTES = 2**16
 #: Taken of one song before the next one has its turn.
 _TURN_BYTES = 2**22
+#: A song whose next bytes do not come for so long gives its place to another.
+_PATIENCE_SECONDS = 1.0
 _COMPLETE = 2
 
 
@@ -50,14 +55,14 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
     asked = AskedAudio(order.asked_format, order.sample_rate_hz)
     landing = Landing(folder, asked, max_bytes=client.settings.max_audio_bytes)
     try:
-        async with client.open_generation(order.body, request_id) as response:
-            await _stream(response, body, landing, yielding=folder.is_local)
+        async with _answered(client, order, request_id) as response, _incoming(response, client.settings) as incoming:
+            await _stream(incoming, body, landing, yielding=folder.is_local)
         answer = body.finish()
         check_base_resp(answer, f"POST for {order.model}")
         landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
     finally:
         await in_thread(landing.abandon)
-    usage = usage_of(answer).or_else(usage_of_headers(response))
+    usage = usage_of_answer(answer, response)
     return {
         "generation_id": text_or_none(response.headers.get("x-inference-id")),
         "model": order.model,
@@ -68,35 +73,123 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
     }
 
 
-async def _stream(response: httpx.Response, body: SongBody, landing: Landing, *, yielding: bool) -> None:
+@contextlib.asynccontextmanager
+async def _answered(client: AsyncMusicClient, order: Order, request_id: str) -> AsyncIterator[httpx.Response]:
+    """Send the POST; yield the good answer, its body unread.
+
+    The timeouts of the line are between two bytes, so headers that drip, or interim answers without end, need a
+    bound on the whole. Within it a refusal has its time too: its body, and the look for what replaces the model.
+    """
+    settings = client.settings
+    within = settings.generation_timeout + 3 * settings.connect_timeout + 3 * DRIP_FACTOR * settings.read_timeout
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(within):
+                response = await stack.enter_async_context(client.open_generation(order.body, request_id))
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout(f"no answer within {within:g} s, though bytes came") from exc
+        yield response
+
+
+class _Incoming:
+    """A body as it comes in, decoded, in pieces of bounded size; waiting for a piece can be put off.
+
+    :param until: the event loop's time at which the body has to be there.
+    """
+
+    def __init__(self, response: httpx.Response, settings: MusicSettings) -> None:
+        self._settings = settings
+        self._until = asyncio.get_running_loop().time() + settings.max_body_seconds
+        self._pieces = _plain(response)
+        self._next: asyncio.Task[bytes | None] | None = None
+
+    async def comes(self, within: float) -> bool:
+        """Whether the next piece, or the end, is there within so many seconds."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._piece())
+        return bool((await asyncio.wait({self._next}, timeout=within))[0])
+
+    async def take(self) -> bytes | None:
+        """Return the next piece; None is the end.
+
+        :raises httpx.ReadTimeout: the body takes longer than the connection allows.
+        """
+        left = self._until - asyncio.get_running_loop().time()
+        if left <= 0 or not await self.comes(left) or self._next is None:
+            seconds = f"{self._settings.max_body_seconds:g} s"
+            raise httpx.ReadTimeout(
+                f"the answer did not come whole within the connection's max_body_seconds, {seconds}"
+            )
+        piece = self._next.result()
+        self._next = None
+        return piece
+
+    async def close(self) -> None:
+        """Read no more."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait({self._next})
+            if not self._next.cancelled():
+                # Said, so that nobody else says it was never asked for.
+                self._next.exception()
+        await self._pieces.aclose()
+
+    async def _piece(self) -> bytes | None:
+        return await anext(self._pieces, None)
+
+
+@contextlib.asynccontextmanager
+async def _incoming(response: httpx.Response, settings: MusicSettings) -> AsyncIterator[_Incoming]:
+    incoming = _Incoming(response, settings)
+    try:
+        yield incoming
+    finally:
+        await incoming.close()
+
+
+async def _plain(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Yield the body in small pieces, also where it comes compressed: some proxies do that unasked."""
+    inflater = Inflater(response.headers)
+    async for chunk in response.aiter_raw(_READ_BYTES):
+        for piece in inflater.pieces(chunk):
+            yield piece
+    inflater.end()
+
+
+async def _stream(incoming: _Incoming, body: SongBody, landing: Landing, *, yielding: bool) -> None:
     """Take the song from the network into storage, a few songs at once.
+
+    A song that waits for its next bytes takes nobody's place.
 
     :param yielding: let another song go on after every few megabytes, so that no sender waits so long for its
         next byte to be taken that a gateway cuts the line. Not where the store keeps a block of the song in memory.
     """
-    chunks = aiter(response.aiter_bytes(_READ_BYTES))
-    more = True
-    while more:
+    piece = await incoming.take()
+    while piece is not None:
         async with limits.bodies():
-            more = await _some(chunks, body, landing, _TURN_BYTES if yielding else None)
+            piece = await _some(incoming, piece, body, landing, yielding=yielding)
+        if piece == b"":
+            piece = await incoming.take()
 
 
-async def _some(chunks: AsyncIterator[bytes], body: SongBody, landing: Landing, limit: int | None) -> bool:
-    """Take about ``limit`` bytes; False at the end."""
+async def _some(
+    incoming: _Incoming, piece: bytes | None, body: SongBody, landing: Landing, *, yielding: bool
+) -> bytes | None:
+    """Take a turn's worth, from ``piece`` on; return nothing where more is to come, and None at the end."""
     taken, pending = 0, bytearray()
-    more = False
-    async for chunk in chunks:
-        taken += len(chunk)
-        pending += body.feed(chunk)
+    while piece is not None:
+        taken += len(piece)
+        pending += body.feed(piece)
         if len(pending) >= _WRITE_BYTES:
-            piece, pending = bytes(pending), bytearray()
-            await in_thread(landing.write, piece)
-        if limit is not None and taken >= limit:
-            more = True
+            whole, pending = bytes(pending), bytearray()
+            await in_thread(landing.write, whole)
+        if yielding and (taken >= _TURN_BYTES or not await incoming.comes(_PATIENCE_SECONDS)):
+            piece = b""
             break
+        piece = await incoming.take()
     if pending:
         await in_thread(landing.write, bytes(pending))
-    return more
+    return piece
 
 
 async def _land(
