@@ -8,17 +8,20 @@ import random
 from dataclasses import dataclass
 
 _JITTER = 0.1
-_FIRST = 3.0
-_CLOSE = 4.0
+_FIRST = 4.0
 _SLOWEST = 60.0
+#: In parts of the model's usual time: where the close polls begin, how far apart they are, and where they thin out.
+_NEAR, _STEP, _LATE = 0.6, 0.1, 1.3
+_CLOSEST = 2.0
+_THINNING = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The pace of polls for one song.
 
-    A refused request shows early, so the first polls come soon and then thin out; near the model's usual
-    time they come close together, and after it they back off to one a minute.
+    The first come soon, since a refusal and a quick song show early, each after twice the time of the one before;
+    near the model's usual time they come at a tenth of it, and long after it they thin out to one a minute.
 
     :param usual_seconds: how long such a song usually takes.
     :param fixed: an interval that the DAG's author set; it replaces the model's pace.
@@ -35,10 +38,12 @@ class Pace:
         """Return the delay before jitter."""
         if self.fixed is not None:
             return self.fixed
-        left = self.usual_seconds * 0.9 - elapsed
-        if left > 0:
-            return max(min(max(elapsed, _FIRST), left / 2), _FIRST)
-        return min(_CLOSE + max(0.0, elapsed - self.usual_seconds) * 0.2, _SLOWEST)
+        step = max(_STEP * self.usual_seconds, _CLOSEST)
+        before = _NEAR * self.usual_seconds - elapsed
+        # A poll just short of the close ones would only double the first of them.
+        if before > step / 2:
+            return max(min(max(elapsed, _FIRST), before), _CLOSEST)
+        return min(step + max(0.0, elapsed - _LATE * self.usual_seconds) * _THINNING, _SLOWEST)
 
 
 def backoff(failures: int, *, first: float = 1.0, longest: float = 60.0) -> float:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from airflow_provider_music.waiting.pace import Pace, backoff
@@ -15,22 +17,34 @@ def times(pace, until):
     return found
 
 
-@pytest.mark.parametrize("usual", [20, 60, 90, 240])
-def test_few_polls_and_a_song_done_at_its_usual_time_is_noticed_within_seconds(usual):
+@pytest.mark.parametrize("usual", [25, 55, 90, 240])
+def test_few_polls_and_a_song_done_at_its_usual_time_is_noticed_within_a_tenth_of_it(usual):
     polls = [at for at in times(Pace(usual), usual * 1.5) if at <= usual]
     noticed = next(at for at in times(Pace(usual), usual * 1.5) if at >= usual)
 
-    assert len(polls) <= usual / 10 + 6
-    assert noticed - usual <= 5
+    assert len(polls) <= 11
+    assert noticed - usual <= max(0.1 * usual, 2)
+
+
+@pytest.mark.parametrize("done", [1, 3, 10, 20, 30])
+def test_a_quick_song_is_noticed_before_it_has_waited_as_long_as_it_took(done):
+    noticed = next(at for at in times(Pace(90), 90) if at >= done)
+    assert noticed - done <= max(done, 4)
 
 
 def test_a_refusal_in_the_first_seconds_shows_soon():
-    assert times(Pace(90), 90)[0] == 3
+    assert times(Pace(90), 90)[:3] == [4, 8, 16]
+
+
+@pytest.mark.parametrize("usual", [1, 5, 20, 55, 90, 600])
+def test_no_two_polls_of_a_song_come_closer_than_two_seconds(usual):
+    found = [0.0, *times(Pace(usual), usual * 3)]
+    assert min(later - earlier for earlier, later in itertools.pairwise(found)) >= 2
 
 
 def test_a_late_song_is_asked_for_ever_more_rarely_but_once_a_minute():
     pace = Pace(60)
-    delays = [pace.plain(elapsed) for elapsed in range(60, 2000, 20)]
+    delays = [pace.plain(elapsed) for elapsed in range(80, 2000, 20)]
 
     assert delays == sorted(delays)
     assert delays[-1] == 60
