@@ -94,7 +94,7 @@ class Landing:
     def __exit__(self, *exc: object) -> None:
         self.abandon()
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | bytearray) -> None:
         """Take the next bytes.
 
         :raises AudioError: more than ``max_bytes``.

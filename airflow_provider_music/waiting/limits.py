@@ -62,8 +62,11 @@ async def place_before(deadline: float, places: asyncio.Semaphore) -> bool:
 
     :param deadline: seconds since 1970.
     """
+    left = deadline - clock.now()
+    if left <= 0:
+        return False
     try:
-        async with asyncio.timeout(max(deadline - clock.now(), 0.0)):
+        async with asyncio.timeout(left):
             return await places.acquire()
     except TimeoutError:
         return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,6 +25,7 @@ from airflow_provider_music.storage.download import download
 from airflow_provider_music.storage.landing import AskedAudio, Landing
 from airflow_provider_music.waiting import limits
 from airflow_provider_music.waiting.threads import in_thread
+from airflow_provider_music.waiting.usage_log import Wanted, usage_from_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -38,7 +40,6 @@ log = logging.getLogger(__name__)
 
 #: Written to storage at once, from a thread: few thread hops, little memory.
 _WRITE_BYTES = 2**18
-_READ_BYTES = 2**16
 #: Taken of one song before the next one has its turn.
 _TURN_BYTES = 2**22
 #: A song whose next bytes do not come for so long gives its place to another.
@@ -51,7 +52,7 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
 
     Whatever breaks is raised as it is, for the table of outcomes to sort.
     """
-    body = SongBody()
+    body, asked_at = SongBody(), datetime.now(UTC)
     asked = AskedAudio(order.asked_format, order.sample_rate_hz)
     landing = Landing(folder, asked, max_bytes=client.settings.max_audio_bytes)
     try:
@@ -62,9 +63,11 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
         landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
     finally:
         await in_thread(landing.abandon)
-    usage = usage_of_answer(answer, response)
+    generation_id = text_or_none(response.headers.get("x-inference-id"))
+    wanted = Wanted(request_id, asked_at, generation_id)
+    usage = await usage_from_log(client, wanted, usage_of_answer(answer, response))
     return {
-        "generation_id": text_or_none(response.headers.get("x-inference-id")),
+        "generation_id": generation_id,
         "model": order.model,
         "audio_uri": landed.url,
         "audio": landed.as_dict(),
@@ -150,7 +153,7 @@ async def _incoming(response: httpx.Response, settings: MusicSettings) -> AsyncI
 async def _plain(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """Yield the body in small pieces, also where it comes compressed: some proxies do that unasked."""
     inflater = Inflater(response.headers)
-    async for chunk in response.aiter_raw(_READ_BYTES):
+    async for chunk in response.aiter_raw():
         for piece in inflater.pieces(chunk):
             yield piece
     inflater.end()
@@ -181,14 +184,14 @@ async def _some(
         taken += len(piece)
         pending += body.feed(piece)
         if len(pending) >= _WRITE_BYTES:
-            whole, pending = bytes(pending), bytearray()
+            whole, pending = pending, bytearray()
             await in_thread(landing.write, whole)
         if yielding and (taken >= _TURN_BYTES or not await incoming.comes(_PATIENCE_SECONDS)):
             piece = b""
             break
         piece = await incoming.take()
     if pending:
-        await in_thread(landing.write, bytes(pending))
+        await in_thread(landing.write, pending)
     return piece
 
 
