@@ -7,6 +7,7 @@
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
         │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
         ├── CredentialsError               ends the task: no connection, no key, or a base URL that cannot be used
+        ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
         ├── ApiError                       the API answered, and said no; what failed is not billed
         │   ├── AuthenticationError        ends the task: 401, or the account may not use this
@@ -70,6 +71,10 @@ class InvalidReferenceError(InvalidRequestError):
 
 class CredentialsError(MusicError, AirflowFailException):
     """The connection is missing, has no key, or names a base URL that cannot be used. Nothing was sent."""
+
+
+class OverBudgetError(MusicError, AirflowFailException):
+    """What is to be asked for could cost more than ``max_usd``, or nobody knows its price. Nothing was sent."""
 
 
 class OutputError(MusicError):

@@ -92,8 +92,16 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
         "triggers": [
             {
                 "integration-name": "AI/ML API music",
-                "python-modules": ["airflow_provider_music.triggers.music", "airflow_provider_music.triggers.batch"],
+                "python-modules": [
+                    "airflow_provider_music.triggers.music",
+                    "airflow_provider_music.triggers.batch",
+                    "airflow_provider_music.triggers.sensed",
+                ],
             }
+        ],
+        "extra-links": [
+            "airflow_provider_music.lineage.links.SongLink",
+            "airflow_provider_music.lineage.links.RecordLink",
         ],
         "connection-types": [
             {

@@ -35,6 +35,10 @@ _DONE = ("completed", "complete", "succeeded", "success")
 _FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
 _MAX_ID = 512
 _MAX_QUOTE = 300
+_MAX_READ = 4000
+_MAX_DEPTH = 64
+#: No answer stops the polls of a triggerer for longer, whatever it says.
+_MAX_RETRY_AFTER = 3600.0
 
 #: ``base_resp.status_code`` by what it means for a try. Codes not named here are taken for a failed request.
 _BASE_RESP: Mapping[int, type[ApiError]] = {
@@ -91,11 +95,27 @@ class Generation:
 
 
 def json_of(response: Reply) -> Any:
-    """Return the body as JSON, or None if it is none."""
+    """Return the body as JSON, or None if it is none, or nested so deep that quoting it would break."""
     try:
-        return json.loads(response.content)
+        body = json.loads(response.content)
     except (ValueError, RecursionError):
         return None
+    return None if _is_deep(response.content, body) else body
+
+
+def _is_deep(content: bytes, body: Any) -> bool:
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:
+        return False
+    level = [body]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent
 
 
 def check(response: Reply, what: str) -> dict[str, Any]:
@@ -202,7 +222,7 @@ def text_or_none(value: Any) -> str | None:
 
 
 def retry_after(response: Reply) -> float | None:
-    """Seconds that ``Retry-After`` asks to wait, from its number or its date; None without one."""
+    """Seconds that ``Retry-After`` asks to wait, from its number or its date, an hour at most; None without one."""
     raw = response.headers.get("retry-after")
     if raw is None:
         return None
@@ -213,7 +233,7 @@ def retry_after(response: Reply) -> float | None:
         except (TypeError, ValueError, OverflowError):
             return None
         seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds)
+    return min(max(0.0, seconds), _MAX_RETRY_AFTER)
 
 
 def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None = None) -> None:
@@ -303,6 +323,8 @@ def _odd(status: int, body: Any, response: Reply) -> str:
 
 def one_line(text: str) -> str:
     """Make a server's words safe to log: one line, bounded."""
+    # Megabytes of words would take the event loop's time for what is cut off anyway.
+    text = text[:_MAX_READ]
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
 

@@ -124,11 +124,19 @@ def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
 
 def poll(generation_id: str) -> Call[Generation]:
     """Ask how a queued song stands."""
+
+    def read(response: Reply, what: str) -> Generation:
+        found = _generation(response, what)
+        # Some ids carry their model behind a colon, not everywhere.
+        if found.id.partition(":")[0] != generation_id.partition(":")[0]:
+            raise UnknownOutcomeError(f"{what}: the answer is about another generation, {found.id!r:.100}")
+        return found
+
     return Call(
         f"GET {QUEUED_PATH} of {generation_id}",
         "GET",
         QUEUED_PATH,
-        _generation,
+        read,
         {"params": {"generation_id": generation_id}},
     )
 
@@ -149,9 +157,34 @@ def deprecations() -> Call[tuple[Deprecation, ...]]:
     return Call("GET /v1/models/deprecations", "GET", "/v1/models/deprecations", _deprecations)
 
 
+def pricing(model: str) -> Call[dict[str, Any] | None]:
+    """Ask what a model costs; free, no key needed. The answer is its ``pricing`` block as it stands, if it has one."""
+
+    def read(response: Reply, what: str) -> dict[str, Any] | None:
+        return _pricing(check(response, what), model)
+
+    return Call(
+        f"GET /v1/models for the price of {model}",
+        "GET",
+        "/v1/models",
+        read,
+        {"params": {"id": model, "include": "pricing"}},
+    )
+
+
+def _pricing(body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+    rows = body.get("data")
+    for row in rows if isinstance(rows, list) else ():
+        # By the name, whatever the server made of the filter: another model's price would be worse than none.
+        if isinstance(row, dict) and model in _names(row):
+            block = row.get("pricing")
+            return block if isinstance(block, dict) else None
+    return None
+
+
 def _balance(response: Reply, what: str) -> Balance:
     body = check(response, what)
-    return Balance(number_or_none(body.get("current_balance")), str(body.get("currency") or "USD")[:10])
+    return Balance(number_or_none(body.get("current_balance")), one_line(str(body.get("currency") or "USD"))[:10])
 
 
 def _upload(response: Reply, what: str) -> Upload:
@@ -201,11 +234,16 @@ def _deprecations(response: Reply, what: str) -> tuple[Deprecation, ...]:
 
 
 def _deprecation(row: Mapping[str, Any]) -> Deprecation:
-    aliases = row.get("aliases")
-    names = [row.get("id"), *(aliases if isinstance(aliases, list) else [])]
     return Deprecation(
-        tuple(name for name in names if isinstance(name, str)),
+        _names(row),
         one_line(str(row.get("status") or "")),
         text_or_none(row.get("replaced_by")),
         one_line(str(row.get("reason") or "")) or None,
     )
+
+
+def _names(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a model's id and aliases."""
+    aliases = row.get("aliases")
+    names = [row.get("id"), *(aliases if isinstance(aliases, list) else [])]
+    return tuple(name for name in names if isinstance(name, str))

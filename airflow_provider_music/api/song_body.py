@@ -14,6 +14,8 @@ import json
 import re
 from typing import Any, Literal
 
+from airflow_provider_music.api.whole import without
+
 _AUDIO_PATH = ("data", "audio")
 #: Everything in the answer but the audio.
 _MAX_REST_BYTES = 2**20
@@ -36,9 +38,12 @@ class SongBody:
     """Feed it the answer's bytes in order; it returns the audio's bytes in order.
 
     ``text`` holds ``data.audio`` where that is no hex but a text, such as a URL.
+
+    :param key: of the API; where the answer quotes it, it is taken out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: str = "") -> None:
+        self._hidden = key.encode()
         self.text: str | None = None
         self._rest = bytearray()
         self._mode: Mode = "structure"
@@ -81,7 +86,7 @@ class SongBody:
         if self._nibble:
             raise SongBodyError("the audio has an odd number of hex digits")
         try:
-            body = json.loads(bytes(self._rest))
+            body = json.loads(without(bytes(self._rest), self._hidden))
         except (ValueError, RecursionError) as exc:
             raise SongBodyError(f"the answer is no JSON: {type(exc).__name__}") from exc
         if not isinstance(body, dict):

@@ -58,6 +58,19 @@ class WholeReply:
         return 200 <= self.status_code < 300  # noqa: PLR2004 - HTTP's own
 
 
+def without(content: bytes, key: bytes) -> bytes:
+    """Take the key out of what a server said: it would be quoted in logs, facts and errors."""
+    return content.replace(key, b"***") if key and key in content else content
+
+
+def headers_without(headers: httpx.Headers, key: bytes) -> httpx.Headers:
+    """Do the same for an answer's headers."""
+    raw = headers.raw
+    if not key or not any(key in value for _, value in raw):
+        return headers
+    return httpx.Headers([(name, without(value, key)) for name, value in raw])
+
+
 class Collector:
     """Takes a body's pieces as they come, and nothing beyond the bounds.
 
@@ -66,6 +79,7 @@ class Collector:
 
     def __init__(self, response: httpx.Response, settings: MusicSettings) -> None:
         self._response = response
+        self._key = settings.api_key.encode()
         self._chunks = bytearray()
         self._until = time.monotonic() + DRIP_FACTOR * settings.read_timeout
 
@@ -82,11 +96,12 @@ class Collector:
             raise httpx.ReadTimeout("the answer comes too slowly")
 
     def whole(self) -> WholeReply:
-        """Return the answer.
+        """Return the answer, without the key where it quotes it.
 
         :raises httpx.DecodingError: it is compressed in a way that cannot be undone, or is too large.
         """
-        return WholeReply(self._response.status_code, self._response.headers, self._decoded())
+        headers = headers_without(self._response.headers, self._key)
+        return WholeReply(self._response.status_code, headers, without(self._decoded(), self._key))
 
     def _decoded(self) -> bytes:
         inflater = Inflater(self._response.headers)

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_music.operators.checks import check_waiting
+from airflow_provider_music.lineage.keeping import check_provenance
+from airflow_provider_music.lineage.links import RecordLink
+from airflow_provider_music.lineage.mixin import TellsLineage
+from airflow_provider_music.operators.checks import OnUnknownPrice, check_spending, check_waiting
 from airflow_provider_music.operators.generate import DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from airflow_provider_music.lineage.keeping import ProvenanceKept
     from airflow_provider_music.record.policy import OnUnknown
 
 OnPartial = Literal["fail", "keep"]
 
 
-class GenerateMusicBatchOperator(BaseOperator):
+class GenerateMusicBatchOperator(TellsLineage, BaseOperator):
     """Ask for many songs, wait for all of them in one trigger, and leave the audio in storage.
 
     It costs two starts of a worker, however many songs there are. Each song has a record of its own, so a retry
@@ -40,17 +44,24 @@ class GenerateMusicBatchOperator(BaseOperator):
     :param poll_interval: seconds between polls of one song; default is the model's own pace.
     :param timeout: how long a try waits for all of its songs, as seconds or ``timedelta``; an absolute deadline.
     :param on_unknown: see :class:`GenerateMusicOperator`; for each song.
+    :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
+        its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
+    :param on_unknown_price: with ``max_usd``, when a price cannot be told: ``refuse`` or ``allow``.
+    :param provenance: see :class:`GenerateMusicOperator`; for each song.
     :param deferrable: False waits on the worker.
     :return: ``manifest_uri`` (JSON lines, one a song in the list's order: ``index``, ``status``, and what
         :class:`GenerateMusicOperator` returns, or ``error`` and ``message``), ``requested``, ``delivered``,
         ``failed``, ``unknown`` (counts), ``usage`` (sum of the delivered songs); each also under its own XCom key.
     :raises InvalidRequestError: requests break their models' limits; nothing was sent.
+    :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent by this try.
     :raises PartialBatchError: songs are missing; says how many are paid, failed and unknown, and the manifest.
     """
 
-    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id")
+    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd")
     template_fields_renderers = {"requests": "json"}  # noqa: RUF012 - Airflow's own form
     ui_color = "#e6dcf5"
+    lineage_kind = "batch"
+    operator_extra_links = (RecordLink(),)
 
     def __init__(
         self,
@@ -64,6 +75,9 @@ class GenerateMusicBatchOperator(BaseOperator):
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = DEFAULT_TIMEOUT,
         on_unknown: OnUnknown = "fail",
+        max_usd: float | str | None = None,
+        on_unknown_price: OnUnknownPrice = "refuse",
+        provenance: ProvenanceKept = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -78,8 +92,13 @@ class GenerateMusicBatchOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.on_unknown = on_unknown
+        self.max_usd = max_usd
+        self.on_unknown_price = on_unknown_price
+        self.provenance = provenance
         self.deferrable = deferrable
+        check_provenance(provenance)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
+        check_spending(max_usd, on_unknown_price)
         if on_partial not in get_args(OnPartial):
             raise ValueError(f"on_partial: {on_partial!r}; give 'fail' or 'keep'.")
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
@@ -89,13 +108,13 @@ class GenerateMusicBatchOperator(BaseOperator):
         """Check the requests, go on from what their records say, and wait."""
         from airflow_provider_music.operators.batch_flow import BatchFlow
 
-        return BatchFlow(self, context).start()
+        return self._with_lineage(context, lambda: BatchFlow(self, context).start())
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land what is done and say what is missing."""
         from airflow_provider_music.operators.batch_flow import BatchFlow
 
-        return BatchFlow(self, context).resume(event)
+        return self._with_lineage(context, lambda: BatchFlow(self, context).resume(event))
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""

@@ -10,8 +10,16 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_music.exceptions import ChangedRequestError, GenerationTimeoutError, MusicError
+from airflow_provider_music.cost import metrics
+from airflow_provider_music.cost.budget import Budget
+from airflow_provider_music.exceptions import (
+    ChangedRequestError,
+    GenerationTimeoutError,
+    MusicError,
+    OverBudgetError,
+)
 from airflow_provider_music.hooks.clients import sync_client_of
+from airflow_provider_music.lineage.keeping import as_it_stands, keep
 from airflow_provider_music.operators import batch_ends, ends
 from airflow_provider_music.operators.batch_ends import SongEnd
 from airflow_provider_music.operators.batch_requests import prepare_all
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.operators.batch import GenerateMusicBatchOperator
+    from airflow_provider_music.record.song import Take
     from airflow_provider_music.storage.folder import Folder
 
 T = TypeVar("T")
@@ -51,6 +60,8 @@ class BatchFlow:
     def __init__(self, task: GenerateMusicBatchOperator, context: Any) -> None:
         self._task = task
         self._try = TryOfTask.of(context)
+        #: Newest take of each song, as it stood at the end.
+        self._takes: dict[int, Take] = {}
 
     def start(self) -> dict[str, Any]:
         """Check the requests and go on from what the records say."""
@@ -58,6 +69,7 @@ class BatchFlow:
             log.warning("%s (%d of %d requests)", note, count, len(self._prepared))
         # Before the records, so that a missing key is told as such and leaves nothing behind.
         _ = self._client
+        _ = self._budget
         if self._folder.is_empty():
             # Claims are exclusive, so a song asked for in this very moment is still asked for once.
             return self._follow([Decision("ask", 1, "nothing was asked for yet")] * len(self._songs))
@@ -70,6 +82,7 @@ class BatchFlow:
         if self._task.on_unknown == "resubmit":
             decisions = _each(SongTry.decide, self._songs)
             if any(decision.resubmission for decision in decisions):
+                self._tell_lost(decisions)
                 return self._follow([one if one.resubmission else _leave(one) for one in decisions])
         return self._finish(event)
 
@@ -78,13 +91,18 @@ class BatchFlow:
         log.info("Batch of %d: %s. Records: %s", len(decisions), dict(steps), self._folder.url)
         if steps["refuse_changed"]:
             raise self._changed(decisions)
+        refusal = self._refusal(decisions)
+        if refusal is not None and steps["ask"] == len(decisions):
+            raise refusal
+        # What was asked for before is paid: it is waited for and landed, and the refusal is told at the end.
+        follow = ("ask", "attach", "find") if refusal is None else ("attach", "find")
         orders = [
             song.order(decision)
             for song, decision in zip(self._songs, decisions, strict=True)
-            if decision.step in ("ask", "attach", "find")
+            if decision.step in follow
         ]
         if not orders:
-            return self._finish({})
+            return self._finish({}, refusal)
         from airflow_provider_music.triggers.batch import MusicBatchTrigger
 
         trigger = MusicBatchTrigger(
@@ -97,7 +115,7 @@ class BatchFlow:
             self._task.defer(trigger=trigger, method_name="execute_complete")
         return self.resume(run_here(trigger.outcome()))
 
-    def _finish(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, event: dict[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
         all_ends = _each(self._end, range(len(self._songs)))
         manifest_uri = batch_ends.write_manifest(self._folder, self._try.try_number, all_ends)
@@ -105,10 +123,14 @@ class BatchFlow:
         stopped = bool((event.get("counts") or {}).get("not_asked"))
         kept = ("failed", "unknown", "not_asked") if stopped else ("failed", "unknown")
         lost = [end for end in all_ends if end.status != "completed"]
+        refusal = refusal or (self._refusal_of_rest() if lost else None)
+        if refusal is not None:
+            raise OverBudgetError(f"{refusal}\n{batch_ends.missing(all_ends, manifest_uri)}")
         if lost and (self._task.on_partial == "fail" or any(end.status not in kept for end in lost)):
             raise batch_ends.missing(all_ends, manifest_uri, event.get("message") if event.get("error") else None)
         done = [end for end in all_ends if end.status == "completed"]
         _each(self._hand_on, done)
+        self._task.lineage_songs = [(end.told, self._takes[end.index]["intent"].get("fingerprint")) for end in done]
         log.info("Delivering %d of %d songs: %s", len(done), len(all_ends), manifest_uri)
         return batch_ends.result_of(all_ends, manifest_uri)
 
@@ -117,24 +139,53 @@ class BatchFlow:
         take = record.latest()
         if take is None:
             return SongEnd(index, "not_asked")
-        n = take.n
+        n, stamp = take.n, self._try.stamp
         try:
             if "accepted" in take and not {"completed", "delivered", "failed"} & take.facts.keys():
                 land(record, n, self._client, self._try)
                 take = record.read(n) or take
+            changed = keep(record, n, self._try.identity, self._task.provenance, song_index=index)
         except MusicError as exc:
             return SongEnd.without(index, "pending", n, exc)
+        self._takes[index] = take
         if "completed" in take:
-            return SongEnd(index, "completed", n, result_of(record, take))
+            return SongEnd(index, "completed", n, as_it_stands(result_of(record, take), changed))
         if "failed" in take:
+            metrics.lost(take, "failed", stamp)
             return SongEnd.without(index, "failed", n, ends.failed(record, n))
         if "unknown" in take:
+            metrics.lost(take, "unknown", stamp)
             return SongEnd.without(index, "unknown", n, ends.unknown(record, n, self._task.on_unknown))
+        metrics.timed_out(take["intent"].get("model"))
         late: GenerationTimeoutError = ends.timed_out(record, n, self._task.timeout)
         return SongEnd.without(index, "pending", n, late)
 
     def _hand_on(self, end: SongEnd) -> None:
-        self._songs[end.index].record.write(end.n, "delivered", **self._try.stamp, status="completed")
+        if self._songs[end.index].record.write(end.n, "delivered", **self._try.stamp, status="completed"):
+            metrics.delivered(self._takes[end.index])
+
+    def _tell_lost(self, decisions: Sequence[Decision]) -> None:
+        """Count the lost answers that are asked for anew: at the end only their next takes are looked at."""
+        for song, decision in zip(self._songs, decisions, strict=True):
+            if decision.resubmission:
+                metrics.lost(song.record.read(decision.n - 1), "unknown", self._try.stamp)
+
+    def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
+        return self._budget.refusal(self._client, self._songs, decisions) if self._budget is not None else None
+
+    def _refusal_of_rest(self) -> OverBudgetError | None:
+        """Say why songs were left out by this try; between its halves only the records stay."""
+        if self._budget is None:
+            return None
+        decisions = [
+            _leave(decision) if decision.step == "ask" and self._asked_in_this_try(index) else decision
+            for index, decision in enumerate(_each(SongTry.decide, self._songs))
+        ]
+        return self._refusal(decisions)
+
+    def _asked_in_this_try(self, index: int) -> bool:
+        intent = self._takes[index]["intent"] if index in self._takes else {}
+        return all(intent.get(name) == value for name, value in self._try.stamp.items())
 
     def _changed(self, decisions: Sequence[Decision]) -> ChangedRequestError:
         errors = {
@@ -151,6 +202,10 @@ class BatchFlow:
     @functools.cached_property
     def _prepared(self) -> list[PreparedRequest]:
         return prepare_all(self._task.requests)
+
+    @functools.cached_property
+    def _budget(self) -> Budget | None:
+        return Budget.of(self._task)
 
     @functools.cached_property
     def _client(self) -> MusicClient:

@@ -26,7 +26,7 @@ def prepare_all(requests: Any) -> list[PreparedRequest]:
     :raises InvalidRequestError: with the problems of all requests, each with its place in the list.
     """
     prepared, problems = [], []
-    for index, request in enumerate(_listed(requests)):
+    for index, request in enumerate(listed(requests)):
         try:
             prepared.append(_prepare(request))
         except InvalidRequestError as exc:
@@ -38,7 +38,11 @@ def prepare_all(requests: Any) -> list[PreparedRequest]:
     return prepared
 
 
-def _listed(requests: Any) -> list[Any]:
+def listed(requests: Any) -> list[Any]:
+    """Return the requests one by one.
+
+    :raises InvalidRequestError: they are no list, or an empty one.
+    """
     if isinstance(requests, str):
         for parse in (json.loads, ast.literal_eval):
             try:

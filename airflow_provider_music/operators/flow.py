@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.request import prepare
+from airflow_provider_music.cost import metrics
+from airflow_provider_music.cost.budget import Budget
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.hooks.clients import settings_of, sync_client_of
 from airflow_provider_music.operators import ends
@@ -47,6 +49,7 @@ class SongFlow:
             log.warning(note)
         # Before the record, so that a missing key is told as such and leaves nothing behind.
         settings_of(self._task.conn_id)
+        _ = self._budget
         song = self._song(song_folder(self._task, self._try))
         return self._follow(song, song.decide())
 
@@ -58,11 +61,13 @@ class SongFlow:
         if status == "ready":
             return self._land(record, n)
         if status == "failed":
-            raise ends.failed(record, n)
+            raise self._failed(record, n)
         if status == "unknown":
+            metrics.lost(record.read(n), "unknown", self._try.stamp)
             song = self._song(record)
             return self._follow(song, song.decide(n))
         if status == "timeout":
+            metrics.timed_out(self._prepared.body.get("model"))
             raise ends.timed_out(record, n, self._task.timeout)
         raise ends.broken_wait(record, n, event.get("error"), event.get("message"), status)
 
@@ -75,6 +80,10 @@ class SongFlow:
             raise ends.unknown(record, n, self._task.on_unknown)
         if decision.step == "refuse_changed":
             raise song.changed(n)
+        if self._budget is not None:
+            refusal = self._budget.refusal(sync_client_of(self._task.conn_id), [song], [decision])
+            if refusal is not None:
+                raise refusal
         order = song.order(decision)
         if not self._task.deferrable:
             return self._wait(order)
@@ -92,7 +101,7 @@ class SongFlow:
         if take is not None and "accepted" in take and order.until_accepted:
             return self._deliver(record, order.n)
         if take is not None and "failed" in take and take["failed"].get("sent") is not False:
-            raise ends.failed(record, order.n)
+            raise self._failed(record, order.n)
         # Accepted; or not accepted now, and the triggerer goes on trying; or the answer is lost, and it looks for it.
         return self._wait(order)
 
@@ -122,10 +131,18 @@ class SongFlow:
         return self._deliver(record, n)
 
     def _deliver(self, record: SongRecord, n: int) -> dict[str, Any]:
-        return deliver(record, n, self._try)
+        return deliver(record, n, self._try, self._task.provenance)
+
+    def _failed(self, record: SongRecord, n: int) -> MusicError:
+        metrics.lost(record.read(n), "failed", self._try.stamp)
+        return ends.failed(record, n)
 
     def _song(self, record: SongRecord) -> SongTry:
         return SongTry(self._prepared, record, Terms.of(self._task), self._try)
+
+    @functools.cached_property
+    def _budget(self) -> Budget | None:
+        return Budget.of(self._task)
 
     @functools.cached_property
     def _prepared(self) -> PreparedRequest:

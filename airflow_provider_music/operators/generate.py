@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.operators.checks import check_waiting
+from airflow_provider_music.lineage.keeping import check_provenance
+from airflow_provider_music.lineage.links import RecordLink, SongLink
+from airflow_provider_music.lineage.mixin import TellsLineage
+from airflow_provider_music.operators.checks import OnUnknownPrice, check_spending, check_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_music.lineage.keeping import ProvenanceKept
     from airflow_provider_music.record.policy import OnUnknown
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 
 
-class GenerateMusicOperator(BaseOperator):
+class GenerateMusicOperator(TellsLineage, BaseOperator):
     """Ask for a song, wait for it without holding a worker slot, and leave the audio in storage.
 
     Every song is asked for once: a record beside the audio is written before the paid request, and retries,
@@ -56,16 +60,24 @@ class GenerateMusicOperator(BaseOperator):
     :param wait_for_completion: False returns once the API has accepted the song (queued models).
     :param on_unknown: when the answer to the paid request is lost for good: ``fail`` ends the task and says how
         to go on; ``resubmit`` asks again, at most once per try, and may pay twice.
+    :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
+        its tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
+    :param on_unknown_price: with ``max_usd``, when a price cannot be told: ``refuse`` or ``allow``.
+    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
+        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param deferrable: False waits on the worker.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
         ``trace_id``, ``record_uri``; each also under its own XCom key.
     :raises InvalidRequestError: the request breaks the model's limits; nothing was sent.
+    :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     """
 
-    template_fields: Sequence[str] = ("model", *REQUEST_FIELDS, "extra_body", "output_dir", "conn_id")
+    template_fields: Sequence[str] = ("model", *REQUEST_FIELDS, "extra_body", "output_dir", "conn_id", "max_usd")
     template_fields_renderers = {"audio_setting": "json", "extra_body": "json"}  # noqa: RUF012 - Airflow's own form
     ui_color = "#e6dcf5"
+    lineage_kind = "song"
+    operator_extra_links = (SongLink(), RecordLink())
 
     def __init__(
         self,
@@ -94,6 +106,9 @@ class GenerateMusicOperator(BaseOperator):
         timeout: timedelta | float = DEFAULT_TIMEOUT,
         wait_for_completion: bool = True,
         on_unknown: OnUnknown = "fail",
+        max_usd: float | str | None = None,
+        on_unknown_price: OnUnknownPrice = "refuse",
+        provenance: ProvenanceKept = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -123,20 +138,25 @@ class GenerateMusicOperator(BaseOperator):
         self.timeout = timeout
         self.wait_for_completion = wait_for_completion
         self.on_unknown = on_unknown
+        self.max_usd = max_usd
+        self.on_unknown_price = on_unknown_price
+        self.provenance = provenance
         self.deferrable = deferrable
+        check_provenance(provenance)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
+        check_spending(max_usd, on_unknown_price)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, go on from what the record says, and wait."""
         from airflow_provider_music.operators.flow import SongFlow
 
-        return SongFlow(self, context).start()
+        return self._with_lineage(context, lambda: SongFlow(self, context).start())
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Go on when the wait is over."""
         from airflow_provider_music.operators.flow import SongFlow
 
-        return SongFlow(self, context).resume(event)
+        return self._with_lineage(context, lambda: SongFlow(self, context).resume(event))
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""

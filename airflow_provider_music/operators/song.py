@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.request import fingerprint
 from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.lineage.keeping import as_it_stands, keep
+from airflow_provider_music.lineage.references import references_of
 from airflow_provider_music.operators import ends
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.song import SongIdentity, SongRecord
@@ -19,11 +21,13 @@ from airflow_provider_music.storage.landing import AskedAudio
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.deliver import fetch, hand_on
 from airflow_provider_music.waiting.order import Order, asked_format
+from airflow_provider_music.waiting.usage_log import Wanted
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.exceptions import ChangedRequestError
+    from airflow_provider_music.lineage.keeping import ProvenanceKept
     from airflow_provider_music.record.policy import OnUnknown
 
 log = logging.getLogger(__name__)
@@ -107,6 +111,7 @@ class SongTry:
             poll_interval=terms.poll_interval,
             until_accepted=terms.until_accepted and prepared.lane == "queued",
             resubmission=decision.resubmission,
+            references=references_of(prepared.body),
             **self._try.stamp,
         )
 
@@ -132,13 +137,18 @@ def land(record: SongRecord, n: int, client: MusicClient, this_try: TryOfTask) -
         raise MusicError(f"The record in {record.take_folder(n).url} holds no accepted song.")
     intent = take["intent"]
     asked = AskedAudio(intent.get("asked_format"), intent.get("sample_rate_hz"))
-    values = fetch(client, take.generation_id, record.take_folder(n), asked, before=take["accepted"])
+    wanted = Wanted.of(intent, take.generation_id)
+    values = fetch(client, take.generation_id, record.take_folder(n), asked, before=take["accepted"], wanted=wanted)
     record.write(n, "completed", **this_try.stamp, model=intent.get("model"), **values)
 
 
-def deliver(record: SongRecord, n: int, this_try: TryOfTask) -> dict[str, Any]:
-    """Return the song's result, and write down that the task handed it on."""
-    result = hand_on(record, n, this_try.stamp)
+def deliver(record: SongRecord, n: int, this_try: TryOfTask, provenance: ProvenanceKept = "none") -> dict[str, Any]:
+    """Return the song's result, and write down that the task handed it on.
+
+    :raises OutputError: its provenance cannot be kept; a retry does, and asks for nothing.
+    """
+    changed = keep(record, n, this_try.identity, provenance)
+    result = as_it_stands(hand_on(record, n, this_try.stamp), changed)
     log.info("Delivering take %d: %s", n, result["audio_uri"] or result["generation_id"])
     return result
 

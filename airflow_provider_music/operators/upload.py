@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_music.lineage.mixin import TellsLineage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class UploadReferenceOperator(BaseOperator):
+class UploadReferenceOperator(TellsLineage, BaseOperator):
     """Send a reference track to the API and hand its ids on.
 
     The file is streamed from wherever it lies, and checked before a byte leaves: it exists, is WAV or MP3 by
@@ -30,6 +32,7 @@ class UploadReferenceOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("file", "purpose", "conn_id")
     ui_color = "#dcebf5"
+    lineage_kind = "upload"
 
     def __init__(self, *, file: str, purpose: str = "song", conn_id: str = "music_default", **kwargs: Any) -> None:
         kwargs.setdefault("multiple_outputs", True)
@@ -38,11 +41,15 @@ class UploadReferenceOperator(BaseOperator):
         self.purpose = purpose
         self.conn_id = conn_id
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
+        return self._with_lineage(context, self._upload)
+
+    def _upload(self) -> dict[str, Any]:
         from airflow_provider_music.api import endpoints
         from airflow_provider_music.audio.reference import open_reference
         from airflow_provider_music.hooks.music import MusicHook
+        from airflow_provider_music.lineage.references import remember
 
         with open_reference(self.file, self.purpose) as reference:
             client = MusicHook(self.conn_id).get_conn()
@@ -60,6 +67,7 @@ class UploadReferenceOperator(BaseOperator):
             )
             sha256 = reference.file.hexdigest()
         _check_ids(self.purpose, ids)
+        remember((ids.voice_id, ids.instrumental_id), purpose=self.purpose, file=str(self.file), sha256=sha256)
         self.log.info("Uploaded: voice_id %s, instrumental_id %s", ids.voice_id, ids.instrumental_id)
         return {
             "voice_id": ids.voice_id,

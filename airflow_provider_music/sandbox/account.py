@@ -110,9 +110,16 @@ async def models(request: Request) -> Response:
             continue
         row: dict[str, Any] = {"id": name, "aliases": list(aliases), "type": "audio", "info": {"name": name}}
         if priced:
-            row["pricing"] = {"kind": "fixed", "units": [{"price": card_of(name).usd, "per": "generation"}]}
+            block = world.settings.pricing.get(name, _fixed(card_of(name).usd))
+            row |= {"pricing": block} if block is not None else {}
         data.append(row)
     return answer(request, {"object": "list", "data": data})
+
+
+def _fixed(usd: float) -> dict[str, Any]:
+    # The documents show this form with tokens, and with seconds; how a whole song is called there is not known.
+    unit = {"name": "generation", "measure": "output", "price": usd, "per": 1}
+    return {"kind": "fixed", "currency": "USD", "units": [unit]}
 
 
 async def deprecations(request: Request) -> Response:

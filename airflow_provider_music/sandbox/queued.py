@@ -48,7 +48,7 @@ async def submit(request: Request) -> Response:
         "status": "queued",
         "audio_file": None,
         "error": None,
-        "meta": {"usage": usage(price)},
+        **({"meta": {"usage": usage(price)}} if world.settings.tell_usage else {}),
     }
     status = world.settings.created_status
     return answer(request, accepted, status=status, inference_id=generation.id, spent=price)

@@ -134,7 +134,7 @@ def answer(
     headers = {"x-request-id": str(uuid.uuid4())}
     if inference_id is not None:
         headers["x-inference-id"] = inference_id
-    if spent is not None:
+    if spent is not None and world_of(request).settings.tell_usage:
         headers["x-aimlapi-credits-used"] = str(spent)
         headers["x-aimlapi-usd-spent"] = f"{spent / CREDITS_PER_USD:g}"
     echo = client_request_id(request.headers.get("x-client-request-id"))

@@ -28,6 +28,9 @@ class Settings:
     :param created_status: HTTP status of an accepted song, 200 or 201 (the docs have both).
     :param url_seconds: how long a signed URL is good for, in seconds.
     :param max_upload_bytes: size limit of an upload in bytes; above it the answer is 413.
+    :param pricing: what ``/v1/models`` quotes by model id, as the whole ``pricing`` block; None hides it. What a
+        song costs stays as it is.
+    :param tell_usage: answers say what they cost, in body and headers; the log says it always.
     :param logs_per_minute: requests that ``/v2/logs`` takes from a key per minute.
     """
 
@@ -43,6 +46,8 @@ class Settings:
     created_status: int = 200
     url_seconds: float = 86_400.0
     max_upload_bytes: int = 64 * 1024 * 1024
+    pricing: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    tell_usage: bool = True
     logs_per_minute: int = 200
 
     def __post_init__(self) -> None:
@@ -65,8 +70,10 @@ class Settings:
     def _check(name: str, value: Any) -> None:
         if name == "envelope":
             good = value in get_args(Envelope)
-        elif name in {"any_reference", "any_model"}:
+        elif name in {"any_reference", "any_model", "tell_usage"}:
             good = isinstance(value, bool)
+        elif name == "pricing":
+            good = isinstance(value, dict) and all(block is None or isinstance(block, dict) for block in value.values())
         elif name == "song_bytes" and value is None:
             good = True
         else:

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.answers import usable_id
-from airflow_provider_music.api.models import find
+from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
     GenerationFailedError,
@@ -24,11 +24,15 @@ from airflow_provider_music.exceptions import (
     named,
 )
 from airflow_provider_music.hooks.clients import sync_client_of
-from airflow_provider_music.record.song import SongIdentity
+from airflow_provider_music.lineage.facts import asked_facts
+from airflow_provider_music.lineage.keeping import as_it_stands, keep_in
+from airflow_provider_music.record.song import SongIdentity, Take
+from airflow_provider_music.sensors.given import read_generation, usual_seconds
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
 from airflow_provider_music.storage.landing import AskedAudio
 from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.deliver import RESULT_KEYS, fetch
+from airflow_provider_music.waiting.usage_log import Wanted
 
 if TYPE_CHECKING:
     from airflow_provider_music.sensors.music import MusicGenerationSensor
@@ -36,8 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Of a model that the sensor is not told: a song of most models takes about that long.
-_USUAL_SECONDS = 60.0
 _RESULT = "completed.json"
 
 
@@ -51,7 +53,7 @@ class SensedSong:
 
     def __init__(self, sensor: MusicGenerationSensor, context: Any) -> None:
         self._sensor = sensor
-        self._given = given = _generation(sensor.generation)
+        self._given = given = read_generation(sensor.generation)
         self._id = given.get("generation_id")
         if given.get("status") != "completed" and not (isinstance(self._id, str) and usable_id(self._id)):
             raise InvalidRequestError(
@@ -61,7 +63,7 @@ class SensedSong:
             )
         self._model = given.get("model") or sensor.model
         ti = context["ti"]
-        identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        self._identity = identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         self._folder = (
             identity.folder(sensor.output_dir or default_output_dir()) / f"generation-{safe_name(str(self._id))}"
         )
@@ -89,22 +91,25 @@ class SensedSong:
         """Make the wait for the triggerer."""
         from airflow_provider_music.triggers.music import MusicGenerationTrigger
 
-        sensor, spec = self._sensor, find(str(self._model)) if self._model else None
-        interval = sensor.poll_interval
+        sensor, interval = self._sensor, self._sensor.poll_interval
         return MusicGenerationTrigger(
             conn_id=sensor.conn_id,
             generation_id=self._id,
-            usual_seconds=spec.usual_seconds if spec else _USUAL_SECONDS,
+            usual_seconds=usual_seconds(self._model),
             poll_interval=clock.seconds_of(interval) if interval is not None else None,
             deadline=clock.now() + float(sensor.timeout),
             asked_at=clock.now(),
         )
 
+    def is_of(self, event: dict[str, Any]) -> bool:
+        """Tell whether an event says how the wait for this very song ended; if not, a worker has to look."""
+        return event["status"] != "look" and event.get("generation_id") == self._id
+
     def resume(self, event: dict[str, Any]) -> dict[str, Any]:
         """Go on from how the wait ended."""
         status = event["status"]
         if status == "ready":
-            return self._land()
+            return self._landed_before() or self._land()
         if status == "failed":
             raise GenerationFailedError(f"Generation {self._id}: {event.get('message')}")
         if status == "timeout":
@@ -130,36 +135,34 @@ class SensedSong:
             content = self._folder.read(_RESULT)
         except OSError as exc:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be read: {exc}") from exc
-        return json.loads(content) if content else None
+        return self._kept(json.loads(content)) if content else None
 
     def _land(self) -> dict[str, Any]:
         audio = self._given.get("audio") or {}
         asked = AskedAudio(audio.get("format") or self._sensor.audio_format, audio.get("sample_rate_hz"))
-        values = fetch(self._sensor.conn_id, str(self._id), self._folder, asked, before=self._given)
+        client, wanted = sync_client_of(self._sensor.conn_id), Wanted.recent(str(self._id))
+        values = fetch(client, str(self._id), self._folder, asked, before=self._given, wanted=wanted)
         values |= {
             "model": self._model,
             "status": "completed",
             "submissions": self._given.get("submissions"),
             "record_uri": self._folder.url_of(_RESULT),
         }
-        result = {key: values.get(key) for key in RESULT_KEYS}
+        fact = {key: values.get(key) for key in RESULT_KEYS} | {"written_at": datetime.now(UTC).isoformat()}
         try:
-            self._folder.create(_RESULT, (json.dumps(result, indent=2) + "\n").encode())
+            first = self._folder.create(_RESULT, (json.dumps(fact, indent=2) + "\n").encode())
         except OSError as exc:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be written: {exc}") from exc
-        return result
+        if first:
+            metrics.landed(self._model, fact["usage"])
+        return self._kept(fact)
 
-
-def _generation(value: Any) -> dict[str, Any]:
-    """Read what the sensor was given: a dict, a dict that a template rendered as text, or an id."""
-    if isinstance(value, str):
-        text = value.strip()
-        for parse in (json.loads, ast.literal_eval) if text.startswith("{") else ():
-            try:
-                value = parse(text)
-                break
-            except (ValueError, SyntaxError):
-                continue
-        else:
-            return {"generation_id": text if text != "None" else None}
-    return dict(value) if isinstance(value, dict) else {}
+    def _kept(self, fact: dict[str, Any]) -> dict[str, Any]:
+        """Keep the song's provenance and return the result."""
+        result = {key: fact.get(key) for key in RESULT_KEYS}
+        try:
+            facts = {**asked_facts(self._given), "completed": fact}
+        except OSError as exc:
+            raise RecordError(f"The record {self._given.get('record_uri')} cannot be read: {exc}") from exc
+        take = Take(int(facts.get("intent", {}).get("n", 1)), facts)
+        return as_it_stands(result, keep_in(self._folder, take, self._identity, self._sensor.provenance))

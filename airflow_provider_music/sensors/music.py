@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_music.lineage.keeping import check_provenance
+from airflow_provider_music.lineage.links import RecordLink, SongLink
+from airflow_provider_music.lineage.mixin import TellsLineage
+from airflow_provider_music.sensors.begin import BeginsInTriggerer, TriggererArguments
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from airflow_provider_music.lineage.keeping import ProvenanceKept
+    from airflow_provider_music.sensors.flow import SensedSong
+
 DEFAULT_TIMEOUT = 3600.0
 
 
-class MusicGenerationSensor(BaseSensorOperator):
+class MusicGenerationSensor(TellsLineage, BaseSensorOperator):
     """Wait for a queued generation without holding a worker slot, and leave its audio in storage.
 
     It costs nothing: asking how a song stands is free, and a retry or a clear finds the same song.
@@ -28,7 +36,13 @@ class MusicGenerationSensor(BaseSensorOperator):
     :param conn_id: Airflow connection id; templated.
     :param poll_interval: seconds between polls; default is the model's own pace.
     :param timeout: seconds until the sensor gives up; an absolute deadline that no restart extends.
+    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
+        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param deferrable: False pokes on a worker, in the sensor's ``mode``.
+    :param start_from_trigger: begin in the triggerer, so that a wait starts one worker and not two. None: where
+        nothing is lost by it, see :mod:`airflow_provider_music.sensors.begin`. False: never. True: also where
+        Airflow then passes over pool slots and ``max_active_tis_...``, or counts the wait against
+        ``execution_timeout``; never where it cannot work, as for mapped sensors.
     :return: the same as :class:`GenerateMusicOperator`; each value also under its own XCom key.
     :raises GenerationFailedError: the API says that the generation failed.
     :raises GenerationSensorTimeout: it was not done in time; skips the task under ``soft_fail``.
@@ -36,6 +50,10 @@ class MusicGenerationSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("generation", "model", "output_dir", "conn_id")
     ui_color = "#f5eedc"
+    lineage_kind = "sensor"
+    operator_extra_links = (SongLink(), RecordLink())
+    start_from_trigger = BeginsInTriggerer()
+    start_trigger_args = TriggererArguments()
 
     def __init__(
         self,
@@ -47,7 +65,9 @@ class MusicGenerationSensor(BaseSensorOperator):
         conn_id: str = "music_default",
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = DEFAULT_TIMEOUT,
+        provenance: ProvenanceKept = "manifest",
         deferrable: bool = True,
+        start_from_trigger: bool | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
@@ -60,19 +80,25 @@ class MusicGenerationSensor(BaseSensorOperator):
         self.output_dir = output_dir
         self.conn_id = conn_id
         self.poll_interval = poll_interval
+        self.provenance = provenance
         self.deferrable = deferrable
+        check_provenance(provenance)
+        self.start_from_trigger = start_from_trigger
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin to map the sensor; what is mapped begins on a worker, and Airflow is not told otherwise."""
+        begun = super().partial(**kwargs)
+        begun.kwargs.pop("start_from_trigger", None)
+        return begun
 
     def execute(self, context: Any) -> Any:
         """Look once, then wait in the triggerer; or poke on the worker."""
         from airflow_provider_music.sensors.flow import SensedSong
 
         if not self.deferrable:
-            return super().execute(context)
-        song = SensedSong(self, context)
-        result = song.look()
-        if result is None:
-            self.defer(trigger=song.trigger(), method_name="execute_complete")
-        return result
+            return self._with_lineage(context, lambda: super(MusicGenerationSensor, self).execute(context))
+        return self._with_lineage(context, lambda: self._look_then_wait(SensedSong(self, context)))
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once, on a worker."""
@@ -82,7 +108,21 @@ class MusicGenerationSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
-        """Land the song, or say why there is none."""
+        """Land the song, or say why there is none; or begin, where the triggerer left that to a worker."""
+        return self._with_lineage(context, lambda: self._resume(context, event))
+
+    def _resume(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_music.sensors.flow import SensedSong
 
-        return SensedSong(self, context).resume(event)
+        song = SensedSong(self, context)
+        if song.is_of(event):
+            return song.resume(event)
+        # Airflow writes the log of a task's second trigger over that of its first.
+        self.log.info("Begun on a worker: %s", event.get("reason") or "the wait was for another song")
+        return self._look_then_wait(song)
+
+    def _look_then_wait(self, song: SensedSong) -> dict[str, Any]:
+        result = song.look()
+        if result is None:
+            self.defer(trigger=song.trigger(), method_name="execute_complete")
+        return result

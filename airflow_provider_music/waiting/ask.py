@@ -100,6 +100,7 @@ class Asker:
             "resubmission": order.resubmission,
             "asked_format": order.asked_format,
             "sample_rate_hz": order.sample_rate_hz,
+            "references": order.references,
         }
         try:
             return await in_thread(lambda: self._record.write(order.n, "intent", **intent))

@@ -8,8 +8,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
+from airflow_provider_music.api.answers import Usage
+from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError, OutputError
 from airflow_provider_music.storage.download import LinkExpiredError, download
+from airflow_provider_music.waiting.usage_log import usage_from_log_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.record.song import SongRecord, Take
     from airflow_provider_music.storage.folder import Folder
     from airflow_provider_music.storage.landing import AskedAudio
+    from airflow_provider_music.waiting.usage_log import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +48,12 @@ def fetch(
     asked: AskedAudio,
     *,
     before: Mapping[str, Any] | None = None,
+    wanted: Wanted | None = None,
 ) -> dict[str, Any]:
     """Ask once more where the song lies, land it in ``folder``, and return the values of its completed fact.
 
     :param before: usage and trace id known from the submit's answer; a poll may be silent about them.
+    :param wanted: the request's row in the usage log, for what neither of them says about the cost.
     :raises GenerationFailedError: the API has changed its mind about the generation.
     :raises AudioError: there is no file, or it is not the audio asked for.
     """
@@ -76,7 +82,7 @@ def fetch(
             "generation_id": generation_id,
             "audio_uri": landed.url,
             "audio": landed.as_dict(),
-            "usage": _usage(found, before),
+            "usage": _usage(client, found, before, wanted),
             "trace_id": found.trace_id or before.get("trace_id"),
         }
     raise AssertionError("unreachable: the last try returns or raises")
@@ -127,14 +133,15 @@ def hand_on(record: SongRecord, n: int, stamp: Mapping[str, Any]) -> dict[str, A
     if take is None or not ("completed" in take or "accepted" in take):
         raise MusicError(f"The record in {record.take_folder(n).url} holds no song to deliver.")
     result = result_of(record, take)
-    record.write(n, "delivered", **stamp, status=result["status"])
+    if record.write(n, "delivered", **stamp, status=result["status"]):
+        metrics.delivered(take)
     return result
 
 
-def _usage(found: Generation, before: Mapping[str, Any]) -> dict[str, Any]:
+def _usage(client: MusicClient, found: Generation, before: Mapping[str, Any], wanted: Wanted | None) -> dict[str, Any]:
     known = before.get("usage") or NO_USAGE
-    now = found.usage.as_dict()
-    return {key: now[key] if now[key] is not None else known.get(key) for key in now}
+    told = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
+    return (usage_from_log_here(client, wanted, told) if wanted is not None else told).as_dict()
 
 
 def _in_order(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,8 @@ missing row means "not yet", never "not sent".
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_music.api import endpoints
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.hooks.clients import async_client_of
 from airflow_provider_music.storage.landing import AskedAudio, landed_in
@@ -20,6 +18,7 @@ from airflow_provider_music.waiting import clock
 from airflow_provider_music.waiting.lease import LeaseWatch
 from airflow_provider_music.waiting.pace import backoff
 from airflow_provider_music.waiting.threads import in_thread
+from airflow_provider_music.waiting.usage_log import Wanted, find_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Clocks differ, and a row's time may be that of the request's end.
-_SKEW = timedelta(minutes=10)
-_MAX_PAGES = 50
 _WATCH_SECONDS = 2.0
 #: Looks for the row of a synchronous song whose owner is gone: the audio cannot come back, only the bill is
 #: in question, and nobody should wait long for that.
@@ -130,30 +126,12 @@ class Finder:
         await in_thread(lambda: self._record.write(self._order.n, fact, **stamp, **values))  # type: ignore[arg-type]
 
     async def _row(self, intent: Mapping[str, object]) -> LogRow | None:
-        request_id = str(intent["client_request_id"])
-        asked = datetime.fromisoformat(str(intent["written_at"]))
-        age = datetime.now(UTC) - asked
-        period = "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
-        for page in range(_MAX_PAGES):
-            try:
-                client = await async_client_of(self._order.conn_id)
-                found = await client.call(endpoints.logs(period, page * endpoints.LOG_PAGE))
-            except (ApiError, ApiUnreachableError) as exc:
-                log.warning("The usage log does not answer; the search goes on: %s", exc)
-                return None
-            for row in found.rows:
-                if row.client_request_id == request_id:
-                    return row
-            if not found.has_more or _older(found.rows, asked - _SKEW):
-                break
-        log.info("No row for request %s in the usage log yet", request_id)
-        return None
-
-
-def _older(rows: tuple[LogRow, ...], than: datetime) -> bool:
-    """Whether the page, newest first, ends before the request was made."""
-    try:
-        last = datetime.fromisoformat(str(rows[-1].created)) if rows else None
-    except ValueError:
-        return False
-    return last is not None and (last if last.tzinfo else last.replace(tzinfo=UTC)) < than
+        try:
+            client = await async_client_of(self._order.conn_id)
+            row = await find_row(client, Wanted.of(intent))
+        except (ApiError, ApiUnreachableError) as exc:
+            log.warning("The usage log does not answer; the search goes on: %s", exc)
+            return None
+        if row is None:
+            log.info("No row for request %s in the usage log yet", intent["client_request_id"])
+        return row

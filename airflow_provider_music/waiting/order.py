@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_music.api.request import PreparedRequest
 
@@ -25,6 +25,7 @@ class Order:
     :param deadline: seconds since 1970; a restart does not extend it.
     :param poll_interval: seconds between polls, or None for the model's own pace.
     :param until_accepted: stop waiting as soon as the API gave an id.
+    :param references: ids of references that the request names, each with its file's hash where it is known.
     :param max_tries: of the task instance, kept in each fact to tell a clear from a retry.
     """
 
@@ -44,6 +45,7 @@ class Order:
     max_tries: int
     resubmission: bool = False
     until_accepted: bool = False
+    references: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def model(self) -> str:

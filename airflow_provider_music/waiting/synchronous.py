@@ -18,8 +18,9 @@ from airflow_provider_music.api.answers import (
     text_or_none,
     usage_of_answer,
 )
+from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.api.song_body import SongBody
-from airflow_provider_music.api.whole import DRIP_FACTOR, Inflater
+from airflow_provider_music.api.whole import DRIP_FACTOR, Inflater, headers_without
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.storage.download import download
 from airflow_provider_music.storage.landing import AskedAudio, Landing
@@ -52,7 +53,7 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
 
     Whatever breaks is raised as it is, for the table of outcomes to sort.
     """
-    body, asked_at = SongBody(), datetime.now(UTC)
+    body, asked_at = SongBody(client.settings.api_key), datetime.now(UTC)
     asked = AskedAudio(order.asked_format, order.sample_rate_hz)
     landing = Landing(folder, asked, max_bytes=client.settings.max_audio_bytes)
     try:
@@ -63,7 +64,8 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
         landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
     finally:
         await in_thread(landing.abandon)
-    generation_id = text_or_none(response.headers.get("x-inference-id"))
+    headers = headers_without(response.headers, client.settings.api_key.encode())
+    generation_id = text_or_none(headers.get("x-inference-id"))
     wanted = Wanted(request_id, asked_at, generation_id)
     usage = await usage_from_log(client, wanted, usage_of_answer(answer, response))
     return {
@@ -87,8 +89,10 @@ async def _answered(client: AsyncMusicClient, order: Order, request_id: str) -> 
     within = settings.generation_timeout + 3 * settings.connect_timeout + 3 * DRIP_FACTOR * settings.read_timeout
     async with contextlib.AsyncExitStack() as stack:
         try:
-            async with asyncio.timeout(within):
-                response = await stack.enter_async_context(client.open_generation(order.body, request_id))
+            # httpcore would log the answer's headers.
+            with quiet():
+                async with asyncio.timeout(within):
+                    response = await stack.enter_async_context(client.open_generation(order.body, request_id))
         except TimeoutError as exc:
             raise httpx.ReadTimeout(f"no answer within {within:g} s, though bytes came") from exc
         yield response

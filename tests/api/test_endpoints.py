@@ -28,6 +28,7 @@ def sent(call):
     [
         (endpoints.billing(), "GET", "/v2/billing"),
         (endpoints.deprecations(), "GET", "/v1/models/deprecations"),
+        (endpoints.pricing("google/lyria2"), "GET", "/v1/models?id=google%2Flyria2&include=pricing"),
         (endpoints.logs("24h", 200), "GET", "/v2/logs?period=24h&limit=100&offset=200"),
         (endpoints.submit({"model": "m"}, "id-1"), "POST", "/v2/generate/audio"),
         (
@@ -175,3 +176,35 @@ def test_a_broken_list_of_withdrawn_models_is_an_error_of_ours(body, status):
 def test_a_withdrawn_model_may_be_told_with_gaps():
     rows = read(endpoints.deprecations(), [{}, {"id": None, "aliases": "x", "reason": None, "replaced_by": "a\nb"}])
     assert rows == (Deprecation((), "", None, None),) * 2
+
+
+PRICED = {"id": "google/lyria2", "aliases": ["lyria2"], "pricing": {"kind": "variable"}}
+
+
+@pytest.mark.parametrize("name", ["google/lyria2", "lyria2"])
+def test_a_models_price_is_found_by_its_id_and_its_aliases(name):
+    others = [None, {}, {"id": "lyria", "pricing": {"kind": "other"}}, {"id": ["lyria2"], "aliases": 5}]
+    assert read(endpoints.pricing(name), {"data": [*others, PRICED]}) == {"kind": "variable"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"data": None},
+        {"data": "x"},
+        {"data": []},
+        {"data": [{"id": "other", "pricing": {"kind": "fixed"}}]},
+        {"data": [{"id": "lyria2"}]},
+        {"data": [{"id": "lyria2", "pricing": None}]},
+        {"data": [{"id": "lyria2", "pricing": [1]}]},
+    ],
+)
+def test_a_price_that_is_not_told_of_this_very_model_is_none(body):
+    assert read(endpoints.pricing("lyria2"), body) is None
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"[", 200), (b"[]", 200), (b"<html>", 200), ({}, 502), ({}, 404)])
+def test_a_broken_answer_about_prices_is_an_error_of_ours(body, status):
+    with pytest.raises(exceptions.MusicError):
+        read(endpoints.pricing("lyria2"), body, status)

@@ -78,7 +78,8 @@ def synchronous(output_dir, music_sandbox):
 
 
 def facts(output_dir):
-    return sorted(f"{path.parent.name}/{path.stem}" for path in output_dir.rglob("*.json") if path.stem != "post")
+    paths = [path for path in output_dir.rglob("*.json") if not path.name.endswith(".provenance.json")]
+    return sorted(f"{path.parent.name}/{path.stem}" for path in paths if path.stem != "post")
 
 
 def audio_files(output_dir):

@@ -46,9 +46,8 @@ def test_what_airflow_keeps_makes_the_same_trigger_again(deferred):
 def test_arguments_of_a_newer_order_are_left_out(deferred):
     _, kwargs = deferred().serialize()
     kwargs["order"]["from_the_future"] = 1
-    kwargs["deadline"] = kwargs["order"]["deadline"] = 0.0
 
-    assert run_here(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] in ("completed", "failed", "unknown")
+    assert run_here(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] == "completed"
 
 
 def test_of_two_copies_at_once_one_sends_and_both_tell_the_same(deferred, music_sandbox):

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a song's end is to Airflow's metrics. Counting never fails a task.
+
+``music.generations`` (counter; tags ``model``, ``status``), ``music.submissions`` (counter of paid requests; tag
+``model``), ``music.usd_spent`` (counter in US dollars, with a fraction; tag ``model``), ``music.wait_seconds``
+(timing, from the request to the song in storage; tag ``model``).
+
+Every take is told once at most: only by the try that wrote its last fact first.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_music.cost.spent import usd_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.record.song import Take
+
+log = logging.getLogger(__name__)
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_NAME = 80
+
+
+def delivered(take: Take) -> None:
+    """Count a take that this try handed on first."""
+    try:
+        model = take["intent"].get("model")
+        _count("music.submissions", model)
+        done = take.facts.get("completed")
+        if done is None:
+            # Accepted only: its end is for the one who waits for it.
+            return
+        _count("music.generations", model, status="completed")
+        _spent(done.get("usage") or {}, model)
+        waited = _written(done) - _written(take["intent"])
+        _stats().timing("music.wait_seconds", max(waited, timedelta()), tags=_tags(model))
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def landed(model: object, usage: Mapping[str, Any] | None) -> None:
+    """Count a song that a sensor landed first; who asked for it counts the request."""
+    try:
+        _count("music.generations", model, status="completed")
+        _spent(usage or {}, model)
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def lost(take: Take | None, status: Literal["failed", "unknown"], stamp: Mapping[str, Any]) -> None:
+    """Count a take that ended without a song, if that was in this try.
+
+    :param stamp: of this try, as its facts have it.
+    """
+    try:
+        fact = take.facts.get(status) if take is not None else None
+        if take is None or fact is None or any(fact.get(name) != value for name, value in stamp.items()):
+            return
+        model = take["intent"].get("model")
+        if fact.get("sent") is not False:
+            _count("music.submissions", model)
+        _count("music.generations", model, status=status)
+        _spent(fact, model)
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def timed_out(model: object) -> None:
+    """Count a try that ended before its song was there; a later one may still deliver it."""
+    try:
+        _count("music.generations", model, status="timeout")
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def _spent(usage: Mapping[str, Any], model: object) -> None:
+    usd = usd_of(usage)
+    if usd:
+        _stats().incr("music.usd_spent", float(usd), tags=_tags(model))
+
+
+def _count(name: str, model: object, **tags: str) -> None:
+    _stats().incr(name, tags={**_tags(model), **tags})
+
+
+def _tags(model: object) -> dict[str, str]:
+    return {"model": _NOT_IN_A_NAME.sub("_", str(model))[:_LONGEST_NAME]}
+
+
+def _written(fact: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(fact["written_at"]))
+
+
+def _stats() -> Any:
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats

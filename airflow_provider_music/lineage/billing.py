@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a failed task means for the bill, from its records."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from airflow_provider_music.record.song import SongIdentity, Take
+    from airflow_provider_music.storage.folder import Folder
+
+#: billed: the API took the request, and makes and bills the song. may_be_billed: its answer is lost, or not there yet.
+Billing = Literal["not_billed", "billed", "may_be_billed"]
+
+
+def of_take(take: Take | None) -> Billing:
+    """Tell it of the newest request of a task."""
+    if take is None or "failed" in take:
+        return "not_billed"
+    if "unknown" in take:
+        return "billed" if take["unknown"].get("billed") else "may_be_billed"
+    return "billed" if {"accepted", "completed"} & take.facts.keys() else "may_be_billed"
+
+
+def of_batch(folder: Folder, try_number: int) -> Billing:
+    """Tell it of all songs of a batch, from the manifest of this try or an earlier one."""
+    if folder.is_empty():
+        return "not_billed"
+    for number in range(try_number, 0, -1):
+        content = folder.read(f"manifest-try-{number}.jsonl")
+        if content is not None:
+            found = {json.loads(line)["status"] for line in content.splitlines()}
+            if found & {"completed", "pending"}:
+                return "billed"
+            return "may_be_billed" if "unknown" in found else "not_billed"
+    return "may_be_billed"
+
+
+def of_sensor(error: str | None) -> Billing:
+    """Tell it of a song that another task asked for."""
+    return "not_billed" if error == "GenerationFailedError" else "may_be_billed"
+
+
+def identity_of(ti: Any) -> SongIdentity:
+    """Return which records are a task instance's."""
+    from airflow_provider_music.record.song import SongIdentity
+
+    return SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
