@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One sandbox and one real Airflow for all tests of this folder."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,9 @@ def cluster(tmp_path_factory, sandbox, reference, dags_folder) -> Iterator[Stand
         "AIRFLOW_CONN_MUSIC_DEFAULT": sandbox.connection_json(),
         "AIRFLOW_VAR_MUSIC_REFERENCE": str(reference),
         "AIRFLOW__MUSIC__OUTPUT_DIR": str(home / "songs"),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(home / "openlineage.jsonl"), "append": True}
+        ),
     }
     with Standalone(home, dags_folder, env) as airflow:
         yield airflow
