@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("airflow.providers.openlineage")
+
+from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.operators.music import UploadReferenceOperator
+from airflow_provider_music.sensors.music import MusicGenerationSensor
+
+
+def names(datasets):
+    return [(one.namespace, one.name) for one in datasets]
+
+
+def test_an_upload_reads_the_file_and_makes_its_ids(airflow, ti):
+    task = UploadReferenceOperator(task_id="upload", file="s3://conn@bucket/ref.mp3")
+    assert names(task.get_openlineage_facets_on_start().inputs) == [("s3://bucket", "ref.mp3")]
+    pulled = {"voice_id": "v1", "instrumental_id": "i1", "file": task.file, "sha256": "a" * 64}
+    told = task.get_openlineage_facets_on_complete(ti(airflow, task, pulled))
+    assert names(told.outputs) == [("aimlapi", "voice/v1"), ("aimlapi", "instrumental/i1")]
+
+
+def test_a_song_reads_its_references(song):
+    url = "https://host/ref.mp3?signature=secret"
+    task = song(refer_voice="v1", refer_instrumental="None", reference_audio_url=url)
+    told = names(task.get_openlineage_facets_on_start().inputs)
+    assert told[0] == ("aimlapi", "voice/v1")
+    assert told[1][0] == "https://host"
+    assert "secret" not in str(told)
+
+
+def test_a_song_makes_its_file_and_says_what_it_cost(music_sandbox, airflow, song, ti):
+    task = song()
+    result = airflow.run(task)
+
+    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert names(told.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
+    facet = told.run_facets["aimlapi_music"]
+    assert (facet.model, facet.take, facet.submissions) == ("minimax/music-2.6", 1, 1)
+    assert facet.usdSpent == 0.195
+    assert facet.waitSeconds > 0
+    assert told.outputs[0].facets["aimlapi_musicAudio"].sha256 == result["audio"]["sha256"]
+
+
+def test_an_instance_that_never_ran_says_the_same_from_its_xcom(music_sandbox, airflow, song, ti):
+    ran = song()
+    result = airflow.run(ran)
+    fresh = song()
+
+    one = ran.get_openlineage_facets_on_complete(ti(airflow, ran))
+    other = fresh.get_openlineage_facets_on_complete(ti(airflow, fresh, result))
+    assert one == other
+
+
+def test_the_sensor_reads_the_generation_that_was_asked_for(music_sandbox, airflow, song, output_dir, ti):
+    ask = song(wait_for_completion=False)
+    asked = airflow.run(ask)
+    wait = MusicGenerationSensor(task_id="wait", generation=asked, output_dir=str(output_dir), poll_interval=0.05)
+    result = airflow.run(wait)
+
+    made = ask.get_openlineage_facets_on_complete(ti(airflow, ask))
+    told = wait.get_openlineage_facets_on_complete(ti(airflow, wait))
+    assert names(made.outputs) == names(told.inputs) == [("aimlapi", f"generation/{asked['generation_id']}")]
+    assert names(told.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
+    facet = told.run_facets["aimlapi_music"]
+    assert facet.fingerprint == made.run_facets["aimlapi_music"].fingerprint
+    assert facet.waitSeconds is not None
+
+
+def test_a_batch_makes_its_songs_and_its_manifest(music_sandbox, airflow, batch, ti):
+    task = batch()
+    airflow.run(task)
+    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert len(told.outputs) == 4
+    assert told.run_facets["aimlapi_music"].delivered == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "billing"),
+    [("submit:status=500", "not_billed"), ("submit:cut-after", "may_be_billed"), ("download:cut-body=0.5", "billed")],
+)
+def test_a_failure_says_what_it_means_for_the_bill_and_no_word_of_the_request(
+    music_sandbox, airflow, song, ti, fault, billing, quick_clock
+):
+    music_sandbox.fault(f"{fault},times=all", "logs:status=500,times=all")
+    task = song(prompt="zanzibar", timeout=5)
+    with pytest.raises(MusicError) as raised:
+        airflow.run(task)
+
+    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    facet = told.run_facets["aimlapi_musicBilling"]
+    assert (facet.billing, facet.error) == (billing, type(raised.value).__name__)
+    assert "zanzibar" not in json.dumps(str(told))
+
+
+def test_a_failed_batch_says_whether_any_of_its_songs_is_billed(music_sandbox, airflow, batch, ti):
+    music_sandbox.fault("submit:status=500,times=1")
+    task = batch()
+    with pytest.raises(MusicError):
+        airflow.run(task)
+    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert told.run_facets["aimlapi_musicBilling"].billing == "billed"
