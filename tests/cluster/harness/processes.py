@@ -31,6 +31,7 @@ class Session:
         self.env = dict(env)
         self.log_dir = log_dir
         self._started: dict[int, subprocess.Popen[bytes]] = {}
+        self._pids: dict[str, int] = {}
         log_dir.mkdir(parents=True, exist_ok=True)
         _ALIVE.append(self)
 
@@ -52,7 +53,12 @@ class Session:
                 start_new_session=True,
             )
         self._started[process.pid] = process
+        self._pids[name] = process.pid
         return process
+
+    def root(self, name: str) -> psutil.Process:
+        """Return the process that was last started under that name; what it started is below it."""
+        return psutil.Process(self._pids[name])
 
     def log_path(self, name: str) -> Path:
         """Where the output of a process of that name goes."""
