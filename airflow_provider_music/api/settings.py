@@ -178,7 +178,8 @@ def _splits(url: str) -> bool:
 def _is_host(name: str) -> bool:
     if _is_ipv6(name):
         return True
-    return name.isprintable() and not set(name) & set(" \\/:%<>\"'`{}|^[]$&+,;=!*()~")
+    # A name in other letters is written in ASCII (xn--...), as DNS has it.
+    return name.isascii() and name.isprintable() and not set(name) & set(" \\/:%<>\"'`{}|^[]$&+,;=!*()~")
 
 
 def _is_ipv6(text: str) -> bool:
@@ -236,12 +237,20 @@ def _boolean(value: Any) -> bool | None:
     return True if text in _TRUE else False if text in _FALSE else None
 
 
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        # Longer than any path, or with a zero in it.
+        return False
+
+
 def _verify(value: Any, problems: list[str]) -> bool | str:
     if value is None or value == "":
         return True
     known = _boolean(value)
     if known is not None:
         return known
-    if not isinstance(value, str) or "\0" in value or not Path(value).exists():
+    if not isinstance(value, str) or not _exists(value):
         problems.append(f"its extra verify is {value!r:.200}: give true, false, or the path of a CA bundle that exists")
     return str(value)

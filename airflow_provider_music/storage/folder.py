@@ -44,7 +44,7 @@ def safe_name(raw: str) -> str:
     if _SAFE.fullmatch(raw):
         return raw
     digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", raw)[:60] + "~" + digest
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", raw)[:60].lstrip("-") + "~" + digest
 
 
 @contextlib.contextmanager

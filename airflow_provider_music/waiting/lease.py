@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -48,6 +49,8 @@ class Lease:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._beat = 0
+        self._writing = threading.Lock()
+        self._gone = False
         self._token = uuid.uuid4().hex
         #: Why the answer is lost, for whoever looks for it.
         self.why: str | None = None
@@ -75,6 +78,13 @@ class Lease:
         await in_thread(self._replace, state)
 
     def _replace(self, state: State) -> None:
+        # A beat may be under way in a thread when the owner ends: it must not bring the owner back.
+        with self._writing:
+            if not self._gone:
+                self._gone = state == "gone"
+                self._write_now(state)
+
+    def _write_now(self, state: State) -> None:
         self._beat += 1
         pid = os.getpid()
         body = {

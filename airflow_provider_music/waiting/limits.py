@@ -8,6 +8,7 @@ Each limit counts in one event loop: the triggerer's, for all of its tasks toget
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _STARTS_AT_ONCE = 4
 #: Songs of the synchronous lane whose bytes are taken at once; the others' bytes wait in their sockets.
 _BODIES_AT_ONCE = 8
+#: What one answer may ask of all waits.
+_LONGEST_PAUSE_SECONDS = 120.0
 #: Polls that may follow each other at once after a quiet while.
 _BURST = 10
 
@@ -102,14 +105,18 @@ class TokenBucket:
         self._every = 1.0 / rate
         self._next = 0.0
 
-    async def turn(self) -> None:
-        """Wait for a turn."""
+    async def turn(self, deadline: float = math.inf) -> bool:
+        """Wait for a turn; False where the deadline (seconds since 1970) comes first."""
         now = clock.now()
         at = max(self._next, now - _BURST * self._every)
+        if at > deadline:
+            await clock.sleep(max(deadline - now, 0.0))
+            return False
         self._next = at + self._every
         if at > now:
             await clock.sleep(at - now)
+        return True
 
     def pause(self, seconds: float) -> None:
-        """Give no turn for so long: the API asked for it."""
-        self._next = max(self._next, clock.now() + seconds)
+        """Give no turn for so long, within reason: the API asked for it."""
+        self._next = max(self._next, clock.now() + min(seconds, _LONGEST_PAUSE_SECONDS))

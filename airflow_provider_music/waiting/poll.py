@@ -75,7 +75,8 @@ class _Poll:
             client = await async_client_of(self._conn_id)
             if self._repeated is None or self._repeated.client is not client:
                 self._repeated = client.repeated(self._call)
-            await limits.polls(client.settings).turn()
+            if not await limits.polls(client.settings).turn(self._deadline):
+                return None
             return await self._repeated.send()
         except (ApiError, ApiUnreachableError) as exc:
             log.warning("Poll failed, %d in a row; the song goes on and so does the wait: %s", failures + 1, exc)

@@ -56,6 +56,7 @@ def test_the_server_ends_with_the_bench():
 def test_a_run_measures_the_package_as_it_was_at_the_start(bench):
     package = bench.folder / "package" / "airflow_provider_music"
     assert (package / "triggers" / "music.py").is_file()
+    assert list((package / "triggers" / "__pycache__").glob("music.*.pyc"))
     (package / "__init__.py").write_text("raise RuntimeError('this copy is what runs')")
     with pytest.raises(BrokenSubjectError, match="this copy is what runs"):
         bench.run("importing.importing", modules=["airflow_provider_music.operators.music"])

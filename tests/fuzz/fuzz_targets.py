@@ -197,9 +197,9 @@ def settings(data: bytes) -> None:
         port=int(port) if port.isdecimal() and len(port) < 6 else None,
         extra=extra or None,
     )
-    # A short key is in any words, and one that stands in another field too is shown with that.
+    # Any other text may be a word of the message, and one that stands in another field too is shown with that.
     key = password.strip()
-    apart = len(key) < 12 or any(key in part for part in (host, schema, port, extra))
+    apart = len(key) < 12 or not key.startswith("sk-") or any(key in part for part in (host, schema, port, extra))
     try:
         found = MusicSettings.from_connection(conn, "music_default")
     except CredentialsError as exc:
@@ -210,7 +210,7 @@ def settings(data: bytes) -> None:
         # Which of those are names is for IDNA to say; tests/hostile asks.
         return
     url = httpx.URL(found.base_url)
-    expect(that=url.scheme in ("http", "https") and bool(url.host) and "@" not in found.base_url, what=found.base_url)
+    expect(that=url.scheme in ("http", "https") and bool(url.host) and b"@" not in url.netloc, what=found.base_url)
     expect(that=url.scheme == "https" or found.is_loopback or found.allow_http, what=("in the clear", found.base_url))
     for name in ("connect_timeout", "read_timeout", "generation_timeout", "max_body_seconds", "max_audio_bytes"):
         expect(that=0 < getattr(found, name) < float("inf"), what=name)

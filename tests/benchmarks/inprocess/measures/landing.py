@@ -25,7 +25,7 @@ def landing(plan: Plan) -> Iterator[Row]:
     size = (40 if plan.quick else 200) * _MB
     yield from _into(plan, "a folder", f"file://{plan.bench.folder}/landing", size, 1 if plan.quick else 2)
     with _s3(plan) as target:
-        yield from _into(plan, "S3", target, size, 1 if plan.quick else 2)
+        yield from _into(plan, "S3", target, size, 1)
 
 
 def _into(plan: Plan, store: str, target: str, size: int, turns: int) -> list[Row]:
