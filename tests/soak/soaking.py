@@ -221,12 +221,16 @@ def _let_this_thread_execute() -> None:
 
 
 def let_threads_execute() -> None:
-    """Airflow minds who calls execute(), and 2.11 keeps that in a place of the main thread only."""
+    """Airflow minds who calls execute()."""
+    _safeguard().test_mode = True
+
+
+def _safeguard() -> Any:
     try:
         from airflow.sdk.bases.operator import ExecutorSafeguard
     except ImportError:
         from airflow.models.baseoperator import ExecutorSafeguard
-    ExecutorSafeguard.test_mode = True
+    return ExecutorSafeguard
 
 
 def arm(sandbox: Sandbox, seed: int, share: float = 0.1) -> None:

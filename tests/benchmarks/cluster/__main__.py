@@ -29,6 +29,7 @@ from cluster.stage import Stage
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SETTLE_S = 15.0
+_BROKEN = "could not be measured"
 _CLUSTER = "Postgres, LocalExecutor with 4 workers, one triggerer, one API server; connections in the database."
 _ROWS: dict[str, Callable[[Stage, SandboxProcess], Iterator[report.Line]]] = {
     "songs": songs.measure,
@@ -52,7 +53,7 @@ def main() -> int:
     package = options.package and options.package.absolute()
     os.chdir(home)  # python -m finds modules in the folder where it is started, and that one may hold the package
     try:
-        text = _measured(home, options.only, package)
+        missed = _measure(home, options.only, package, output)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except ClusterError as error:
@@ -63,13 +64,12 @@ def main() -> int:
             print(f"logs and songs: {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text + "\n")
-    print(f"\n{text}\n\nThe same in {output}")
-    return 0
+    print(f"\n{output.read_text()}\nThe same in {output}")
+    return int(missed)
 
 
-def _measured(home: Path, rows: list[str], package: Path | None) -> str:
+def _measure(home: Path, rows: list[str], package: Path | None, output: Path) -> bool:
+    """Measure, and write the table anew after each row; returns whether one could not be measured."""
     sandbox = SandboxProcess(home / "sandbox", "--any-reference", "--balance", "100000")
     stage = None
     lines: list[report.Line] = []
@@ -80,18 +80,18 @@ def _measured(home: Path, rows: list[str], package: Path | None) -> str:
         time.sleep(_SETTLE_S)
         _say("measuring what it costs while nothing runs")
         stage.rest()
+        idle = ", ".join(f"{name} {report.number(value)}" for name, value in stage.idle.items())
+        about = f"{head()}\n{_CLUSTER} CPU while nothing runs, share of a core: {idle}."
+        output.parent.mkdir(parents=True, exist_ok=True)
         for row in rows:
             _say(f"measuring {row}")
             lines += _lines(row, stage, sandbox)
+            output.write_text(f"# Benchmarks on a real Airflow\n\n{about}\n\n{report.table(lines)}\n")
     finally:
         if stage is not None:
             stage.stop()
         sandbox.stop()
-    idle = ", ".join(f"{name} {report.number(value)}" for name, value in stage.idle.items())
-    return (
-        f"# Benchmarks on a real Airflow\n\n{head()}\n{_CLUSTER} CPU while nothing runs, share of a core: {idle}.\n\n"
-        f"{report.table(lines)}"
-    )
+    return any(line.measure == _BROKEN for line in lines)
 
 
 def _lines(row: str, stage: Stage, sandbox: SandboxProcess) -> list[report.Line]:
@@ -103,7 +103,7 @@ def _lines(row: str, stage: Stage, sandbox: SandboxProcess) -> list[report.Line]
             print("   ", " | ".join(line.cells()[1:]), flush=True)
     except ClusterError as error:
         print(error, file=sys.stderr, flush=True)
-        lines.append(report.Line(row, "did not end", str(error).partition("\n")[0], target="to end", met=False))
+        lines.append(report.Line(row, _BROKEN, str(error).partition("\n")[0], met=False))
     return lines
 
 
