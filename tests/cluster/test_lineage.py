@@ -162,13 +162,15 @@ def test_a_person_approves_a_take_and_it_is_published(cluster, sandbox):
     run = cluster.run("approved_song")
     path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/approve/-1/hitlDetails"
     # Answered within seconds, the scheduler fails the task and asks anew (apache/airflow#66374), as for deferred ones.
+    parked = False
     while run.look() in ("queued", "running"):
         time.sleep(_CALM_S)
         if [task for task in cluster.api.tasks(run.dag_id, run.run_id) if task.state == "awaiting_input"]:
+            parked = True
             cluster.api.call("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
     cluster.finish(run)
 
     published = Path(_xcom(cluster, run, "publish").removeprefix("file://"))
     assert published.is_file()
     assert "x-music://songs/approved" in cluster.api.asset_uris()
-    assert "awaiting_input" in run.states("approve")
+    assert parked
