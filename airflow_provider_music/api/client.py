@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.answers import check
+from airflow_provider_music.api.answers import check, one_line
 from airflow_provider_music.api.whole import DRIP_FACTOR, Collector
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -53,10 +53,14 @@ class MusicClient:
 
     def _send(self, call: Call[T]) -> T:
         with transports.quiet(), self._http.stream(call.method, call.path, **call.arguments) as response:
-            answer = Collector(response, self.settings)
-            for chunk in response.iter_raw():
-                answer.add(chunk)
-        return call.read(answer.whole(), call.what)
+            answer = self._whole(response)
+        return call.read(answer, call.what)
+
+    def _whole(self, response: httpx.Response) -> WholeReply:
+        answer = Collector(response, self.settings)
+        for chunk in response.iter_raw():
+            answer.add(chunk)
+        return answer.whole()
 
     def close(self) -> None:
         """Close its connections."""
@@ -188,7 +192,7 @@ def _free(call: Call[Any]) -> Any:
     try:
         yield
     except httpx.HTTPError as exc:
-        raise ApiUnreachableError(f"{call.what}: no answer ({type(exc).__name__}: {exc})") from exc
+        raise ApiUnreachableError(f"{call.what}: no answer ({type(exc).__name__}: {one_line(str(exc))})") from exc
     except UnknownOutcomeError as exc:
         raise ApiUnreachableError(str(exc)) from exc
 

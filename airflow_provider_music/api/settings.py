@@ -89,6 +89,8 @@ class MusicSettings:
         verify = _verify(extra.get("verify"), problems)
         audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
         if problems:
+            # A traceback with locals would show them.
+            del conn, key, extra
             listed = "\n".join(f"  - {problem}" for problem in problems)
             raise CredentialsError(f"Connection {conn_id!r} cannot be used; nothing was sent:\n{listed}")
         return cls(

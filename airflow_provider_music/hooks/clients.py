@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -46,8 +46,13 @@ def settings_of(conn_id: str) -> MusicSettings:
 
     :raises CredentialsError: it is missing or cannot be used.
     """
+    # Never a name in a frame that an error goes through: a connection shows its password.
+    return MusicSettings.from_connection(_connection(conn_id), conn_id)
+
+
+def _connection(conn_id: str) -> Any:
     try:
-        conn = BaseHook.get_connection(conn_id)
+        return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as exc:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
         raise CredentialsError(
@@ -60,7 +65,6 @@ def settings_of(conn_id: str) -> MusicSettings:
         raise ApiUnreachableError(
             f"Connection {conn_id!r} could not be looked up: {type(exc).__name__}: {exc}"
         ) from exc
-    return MusicSettings.from_connection(conn, conn_id)
 
 
 def sync_client_of(conn_id: str) -> MusicClient:

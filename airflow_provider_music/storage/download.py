@@ -13,8 +13,9 @@ import httpx
 
 from airflow_provider_music.api.addresses import check_url
 from airflow_provider_music.api.answers import number_or_none
+from airflow_provider_music.api.quiet import bare
 from airflow_provider_music.api.transports import download_client, quiet
-from airflow_provider_music.exceptions import ApiUnreachableError, AudioError
+from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, MusicError
 from airflow_provider_music.storage.landing import AskedAudio, LandedAudio, Landing
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ def download(
     :raises AudioError: what came is not the audio asked for.
     :raises OutputError: the store does not take it.
     """
+    failed: MusicError
+    try:
+        return _download(settings, url, folder, asked, channels=channels)
+    except MusicError as exc:
+        failed = bare(exc)
+    url = "hidden"
+    raise failed
+
+
+def _download(
+    settings: MusicSettings, url: str, folder: Folder, asked: AskedAudio, *, channels: int | None
+) -> LandedAudio:
     until = time.monotonic() + settings.max_body_seconds
     with download_client(settings) as http:
         for _ in range(_MAX_REDIRECTS + 1):
