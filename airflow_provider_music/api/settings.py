@@ -150,6 +150,7 @@ def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa:
         or not parts.hostname
         or not _is_host(parts.hostname)
         or not host.isprintable()
+        or parts.netloc.endswith(":")
         or "@" in parts.netloc
         or parts.query
         or parts.fragment

@@ -4,7 +4,7 @@
 
 Four kinds, because what may be repeated, what is paid and what anyone may have named want different connections:
 
-* quick: checks and uploads on a worker; httpx's own transport, connections kept alive.
+* quick: checks and uploads on a worker; connections kept alive, the time of each answer bounded.
 * downloads: from hosts that the API names; only to checked addresses, within a bound on the whole time.
 * polls: many short free calls in the triggerer, over aiohttp's connections: plain httpx takes several
   times the CPU per poll. Never for a paid POST: httpx-aiohttp reports a lost answer as a failed connect.
@@ -29,7 +29,7 @@ import httpx
 
 from airflow_provider_music import __version__
 from airflow_provider_music.api.aiohttp_transport import aiohttp_transport
-from airflow_provider_music.api.checked_transport import checked_transport, proxied_transports
+from airflow_provider_music.api.checked_transport import checked_transport, own_transport, proxied_transports
 from airflow_provider_music.api.override import current, overridden, use_transport
 from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.exceptions import CredentialsError
@@ -56,8 +56,14 @@ __all__ = [
 
 def sync_client(settings: MusicSettings) -> httpx.Client:
     """Client for quick calls on a worker."""
+    context = ssl_context(settings.verify)
+    override = current().sync
     with _proxies_of_environment():
-        return httpx.Client(**_common(settings), transport=current().sync, limits=httpx.Limits(keepalive_expiry=30.0))
+        return httpx.Client(
+            **_common(settings),
+            transport=override or own_transport(context),
+            mounts=None if override else proxied_transports(context, None),
+        )
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
@@ -89,7 +95,7 @@ def download_client(settings: MusicSettings) -> httpx.Client:
             timeout=_timeout(settings),
             follow_redirects=False,
             transport=override or checked_transport(settings, context),
-            mounts=None if override else proxied_transports(settings, context),
+            mounts=None if override else proxied_transports(context, settings.max_body_seconds),
         )
 
 

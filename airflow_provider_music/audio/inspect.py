@@ -22,6 +22,8 @@ _SNIFF_BYTES = 64
 _FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
 #: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
 _WAV_PLACEHOLDER = 0x7FFFF000
+#: With such a length nothing tells a whole song from a cut one, but less than this is none.
+_LEAST_STREAMED_SECONDS = 0.1
 _MAX_WAV_CHUNKS = 1000
 _ID3_HEAD_BYTES, _ID3_HAS_FOOTER = 10, 0x10
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
@@ -169,7 +171,7 @@ def _wav_sound(form: bytes, promised: int, there: int) -> _Info:
     if not bitrate:
         raise NotAudioError("it starts like wav, but its format has no bit rate")
     if promised == 0 or promised >= _WAV_PLACEHOLDER:
-        promised = there
+        promised = there if there * 8 >= bitrate * _LEAST_STREAMED_SECONDS else 0
     if promised > there:
         raise NotAudioError(f"cut short: the wav header says {promised} bytes of sound, but there are {there}")
     return _Info(promised * 8 / bitrate, bitrate, rate, channels)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from airflow_provider_music.api import transports
-from airflow_provider_music.api.checked_transport import MAX_HEAD_BYTES
+from airflow_provider_music.api.bounded_transport import MAX_HEAD_BYTES
 from airflow_provider_music.exceptions import AudioHostError
 
 CDN = "93.184.216.34"
@@ -249,7 +249,7 @@ def test_interim_answers_are_passed_over_and_do_not_count_for_the_body(serve, an
 )
 def test_a_drip_ends_with_the_time_for_the_whole_download(before, piece, serve, settings_for):
     server = serve(pouring(piece, before, after=0.05))
-    with pytest.raises(httpx.ReadTimeout, match=r"the time for the whole download is over|timed out"):
+    with pytest.raises(httpx.ReadTimeout, match=r"the time for the whole answer is over|timed out"):
         get(settings_for(server.url, max_body_seconds=0.5), server.url)
 
 

@@ -304,7 +304,10 @@ async def test_a_slow_drip_ends(lane, serve, settings_for, monkeypatch, answer):
     assert hours.looks == 2
 
 
-async def test_a_server_that_drips_its_headers_is_left_in_time(serve, settings_for):
+@pytest.fixture
+def dripping(serve):
+    """A server whose headers never end: one byte at a time, each soon enough for a read timeout."""
+
     def drip(connection, request):
         with contextlib.suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
@@ -312,16 +315,31 @@ async def test_a_server_that_drips_its_headers_is_left_in_time(serve, settings_f
                 connection.sendall(b"a")
 
     over = threading.Event()
-    server = serve(drip)
-    settings = settings_for(server.url, connect_timeout=0.1, read_timeout=0.1)
-    try:
-        async with asking(settings) as client:
-            with pytest.raises(exceptions.ApiUnreachableError, match="no whole answer"):
-                await client.call(endpoints.billing())
-            with pytest.raises(httpx.ReadTimeout):
-                await client.submit(BODY, "id-1")
-    finally:
-        over.set()
+    yield serve(drip)
+    over.set()
+
+
+async def test_a_server_that_drips_its_headers_is_left_in_time(dripping, settings_for):
+    async with asking(settings_for(dripping.url, connect_timeout=0.1, read_timeout=0.1)) as client:
+        with pytest.raises(exceptions.ApiUnreachableError, match="no whole answer"):
+            await client.call(endpoints.billing())
+        with pytest.raises(httpx.ReadTimeout):
+            await client.submit(BODY, "id-1")
+
+
+async def test_a_worker_leaves_it_in_time_too(dripping, settings_for):
+    settings = settings_for(dripping.url, connect_timeout=0.1, read_timeout=0.1)
+    with pytest.raises(exceptions.ApiUnreachableError, match=r"ReadTimeout: (the time for the whole answer|timed out)"):
+        await free_call("sync", settings, endpoints.billing())
+    assert len(dripping.requests) == 1
+
+
+async def test_the_time_of_an_answer_runs_from_its_own_request(serve, answer, settings_for):
+    server = serve(answer(json.dumps(BILLING).encode()))
+    with contextlib.closing(MusicClient(settings_for(server.url, read_timeout=0.1))) as client:
+        for _ in range(3):
+            assert (await asyncio.to_thread(client.call, endpoints.billing())).amount == 12.5
+            await asyncio.sleep(0.2)
 
 
 async def test_a_cancelled_poll_is_cancelled_and_no_timeout(serve, settings_for):

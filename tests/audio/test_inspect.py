@@ -80,6 +80,14 @@ def test_a_wav_header_with_nothing_behind_is_no_song(wav, placeholder):
     assert "no sound behind it" in told
 
 
+@pytest.mark.parametrize("placeholder", [0, 0xFFFFFFFF])
+@pytest.mark.parametrize("samples", [1, 700])
+def test_a_streamed_wav_of_a_few_samples_is_no_song(wav, placeholder, samples):
+    data = wav(1.0)
+    at = data.index(b"data") + 8
+    assert "no sound behind it" in refusal(with_length(data[: at + 2 * samples], placeholder))
+
+
 @pytest.mark.parametrize("kept", [44, 100, 10_000, 32_043])
 def test_a_wav_that_lacks_what_its_header_promises_is_cut_short(wav, kept):
     assert refusal(wav(1.0)[:kept]).startswith("cut short: the wav header says 32000 bytes")
