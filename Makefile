@@ -34,10 +34,11 @@ lint: $(NEWEST)/.made ## ruff, ruff format and mypy
 	$(NEWEST)/bin/ruff format --check $(SOURCES)
 	$(NEWEST)/bin/mypy
 
+# Two processes for each Airflow: a test of silences and drips waits more than it computes.
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 --numprocesses 2 --dist worksteal $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 

@@ -21,12 +21,6 @@ from airflow_provider_music.hooks.music import MusicHook
 from airflow_provider_music.operators.music import GenerateMusicOperator, UploadReferenceOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 
-NOT_MENDED = pytest.mark.xfail(
-    reason="known: a traceback rendered with locals shows a song's signed URL or the connection, and an answer that "
-    "quotes the key is quoted",
-    strict=False,
-)
-
 KEY = "sk-marked-key-4711"
 SIGNATURE = "marked-signature-0815"
 LANES = {
@@ -206,7 +200,6 @@ def test_polls_that_break_leave_none(search, song, api, deferrable, script):
 
 
 @pytest.mark.parametrize("script", POLLS.values(), ids=POLLS)
-@NOT_MENDED
 def test_the_last_look_before_the_download_that_breaks_leaves_none(search, song, api, script):
     api.sends("poll", api.done(), script)
     search(song("queued"), fails=True)
@@ -232,7 +225,6 @@ DOWNLOADS = {
 
 @pytest.mark.parametrize("lane", list(LANES))
 @pytest.mark.parametrize("script", DOWNLOADS.values(), ids=DOWNLOADS)
-@NOT_MENDED
 def test_a_download_that_breaks_leaves_none(search, song, api, lane, script):
     api.sends("generate", whole(synchronous(api.link())))
     api.sends("song", script)
@@ -240,13 +232,11 @@ def test_a_download_that_breaks_leaves_none(search, song, api, lane, script):
 
 
 @pytest.mark.parametrize("url", ["file:///x?", "http://10.0.0.1/?", "http://[/?", "http://127.0.0.1:1/?", "nonsense "])
-@NOT_MENDED
 def test_a_url_that_is_not_fetched_leaves_none(search, song, api, url):
     api.sends("poll", api.done(url + SIGNATURE))
     search(song("queued"), fails=True)
 
 
-@NOT_MENDED
 def test_a_full_store_leaves_none(search, song, output_dir, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -267,7 +257,6 @@ def test_a_full_store_leaves_none(search, song, output_dir, monkeypatch):
     ids=["host", "extra", "no extra", "key of two lines", "in the clear"],
 )
 @pytest.mark.parametrize("lane", list(LANES))
-@NOT_MENDED
 def test_a_connection_that_cannot_be_used_leaves_none(search, song, lane, more, monkeypatch):
     connection = {"conn_type": "music", "password": KEY, **more}
     monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", json.dumps(connection))
@@ -288,7 +277,6 @@ def test_a_server_that_nobody_is_at_leaves_none(search, song, api, monkeypatch):
 
 
 @pytest.mark.parametrize("script", [None, *POLLS.values()], ids=["good", *POLLS])
-@NOT_MENDED
 def test_the_sensor_leaves_none(search, api, output_dir, script):
     if script is not None:
         api.sends("poll", script)
@@ -306,7 +294,6 @@ UPLOADS = {"good": whole({"voice_id": "v", "instrumental_id": "i", "base_resp": 
 
 
 @pytest.mark.parametrize("script", UPLOADS.values(), ids=UPLOADS)
-@NOT_MENDED
 def test_an_upload_leaves_none(search, api, tmp_path, script):
     (tmp_path / "ref.wav").write_bytes(wave(11.0))
     api.sends("upload", script)
@@ -315,7 +302,6 @@ def test_an_upload_leaves_none(search, api, tmp_path, script):
 
 
 @pytest.mark.parametrize("script", POLLS.values(), ids=POLLS)
-@NOT_MENDED
 def test_the_hook_leaves_none(api, logs, script):
     api.sends("billing", script)
     hook = MusicHook()
