@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
+import uuid
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -130,3 +132,36 @@ def quick_clock(monkeypatch):
 
     monkeypatch.setattr(clock, "now", lambda: real_now() + skipped)
     monkeypatch.setattr(clock, "sleep", sleep)
+
+
+# S3, on moto's server
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """The address of an S3; one for all tests of a process, since Airflow keeps a store by its connection's id."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("airflow.providers.amazon")
+    pytest.importorskip("flask_cors")
+    server_module = pytest.importorskip("moto.moto_server.threaded_moto_server")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch):
+    """A take's folder in a new bucket."""
+    import boto3
+
+    from airflow_provider_music.storage.folder import Folder
+
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    extra = {"endpoint_url": s3, "region_name": "us-east-1"}
+    given = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps(given))
+    name = f"songs-{uuid.uuid4().hex[:8]}"
+    boto3.client("s3", **keys, **extra).create_bucket(Bucket=name)
+    return Folder(f"s3://my_aws@{name}/songs/take-1")

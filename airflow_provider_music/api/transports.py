@@ -35,7 +35,7 @@ from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from airflow_provider_music.api.settings import MusicSettings
 
@@ -47,10 +47,12 @@ __all__ = [
     "overridden",
     "paid_client",
     "poll_client",
+    "poll_transport",
     "quiet",
     "ssl_context",
     "sync_client",
     "use_transport",
+    "with_key",
 ]
 
 
@@ -76,13 +78,20 @@ def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
         )
 
 
-def poll_client(settings: MusicSettings) -> httpx.AsyncClient:
-    """Client for free calls in an event loop: httpx's interface over aiohttp's connections."""
+def poll_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
+    """Make what polls are sent over: aiohttp's connections."""
     with _proxies_of_environment():
-        return httpx.AsyncClient(
-            **_common(settings),
-            transport=current().asynchronous or aiohttp_transport(settings.base_url, ssl_context(settings.verify)),
-        )
+        return current().asynchronous or aiohttp_transport(settings.base_url, ssl_context(settings.verify))
+
+
+def poll_client(settings: MusicSettings, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Client for free calls in an event loop; httpx's interface over :func:`poll_transport`."""
+    return httpx.AsyncClient(**_common(settings), transport=transport or poll_transport(settings))
+
+
+def with_key(settings: MusicSettings, request: httpx.Request) -> httpx.Request:
+    """Put the key into a request that is sent past a client; its URL is of the connection's own host."""
+    return next(_BearerAuth(settings).auth_flow(request))
 
 
 def download_client(settings: MusicSettings) -> httpx.Client:
@@ -177,7 +186,7 @@ class _BearerAuth(httpx.Auth):
         self._settings = settings
         self._origin = _origin(httpx.URL(settings.base_url))
 
-    def auth_flow(self, request: httpx.Request) -> Any:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if _origin(request.url) == self._origin:
             request.headers["Authorization"] = f"Bearer {self._settings.api_key}"
         yield request

@@ -36,6 +36,11 @@ class _LoopClients:
         self.lock = asyncio.Lock()
         self.clients: dict[str, tuple[AsyncMusicClient, float, object | None]] = {}
 
+    def fresh(self, conn_id: str) -> AsyncMusicClient | None:
+        """Return the client where its connection need not be looked up again."""
+        known = self.clients.get(conn_id)
+        return known[0] if known and known[1] > time.monotonic() and known[2] is overridden() else None
+
 
 _sync_clients: dict[tuple[int, int, str], tuple[MusicClient, object | None]] = {}
 _loops: weakref.WeakKeyDictionary[AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
@@ -83,10 +88,12 @@ def sync_client_of(conn_id: str) -> MusicClient:
 async def async_client_of(conn_id: str) -> AsyncMusicClient:
     """Client for the running loop; the connection is looked up in a thread and kept for some minutes."""
     shared = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
+    if (fresh := shared.fresh(conn_id)) is not None:
+        return fresh
     async with shared.lock:
+        if (fresh := shared.fresh(conn_id)) is not None:
+            return fresh
         known = shared.clients.get(conn_id)
-        if known and known[1] > time.monotonic() and known[2] is overridden():
-            return known[0]
         settings = await asyncio.to_thread(settings_of, conn_id)
         keep_until = time.monotonic() + KEEP_SECONDS
         if known and known[0].settings == settings and known[2] is overridden():

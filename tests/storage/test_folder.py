@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -252,32 +251,6 @@ def test_a_storage_that_nobody_installed_is_said():
 
 
 # S3, on moto's server
-
-
-@pytest.fixture(scope="module")
-def s3():
-    pytest.importorskip("s3fs")
-    pytest.importorskip("airflow.providers.amazon")
-    pytest.importorskip("flask_cors")
-    server_module = pytest.importorskip("moto.moto_server.threaded_moto_server")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3, monkeypatch):
-    import boto3
-
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    extra = {"endpoint_url": s3, "region_name": "us-east-1"}
-    given = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps(given))
-    name = f"songs-{uuid.uuid4().hex[:8]}"
-    boto3.client("s3", **keys, **extra).create_bucket(Bucket=name)
-    return Folder(f"s3://my_aws@{name}/songs/take-1")
 
 
 def test_in_a_bucket_a_file_is_created_once_replaced_moved_and_removed(bucket):
