@@ -10,19 +10,8 @@ import pytest
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 SHARED = [
-    "aiohttp",
-    "fsspec",
-    "h11",
-    "httpcore",
-    "httpx",
-    "httpx-aiohttp",
-    "lameenc",
-    "mutagen",
-    "pydantic",
-    "s3fs",
-    "starlette",
-    "uvicorn",
-    "yarl",
+    *("aiohttp", "fsspec", "h11", "httpcore", "httpx", "httpx-aiohttp", "lameenc"),
+    *("mutagen", "pydantic", "s3fs", "starlette", "uvicorn", "yarl"),
 ]
 
 
