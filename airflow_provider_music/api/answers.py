@@ -9,12 +9,13 @@ Sources: aimlapi/api-docs (errors-and-messages, music-models), the live OpenAPI,
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.usage import Usage, usage_of_answer
+from airflow_provider_music.api.values import id_or_none, number_or_none, one_line, text_or_none
 from airflow_provider_music.exceptions import (
     ApiError,
     AuthenticationError,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 _DONE = ("completed", "complete", "succeeded", "success")
 _FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
-_MAX_ID = 512
-_MAX_QUOTE = 300
-_MAX_READ = 4000
 _MAX_DEPTH = 64
 #: No answer stops the polls of a triggerer for longer, whatever it says.
 _MAX_RETRY_AFTER = 3600.0
@@ -54,25 +52,6 @@ _OUT_OF_CREDITS = ("run out of", "out of credits", "out of funds", "insufficient
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a request cost: credits (2,000,000 are one dollar) and US dollars; None where nobody says."""
-
-    credits_used: int | None = None
-    usd_spent: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"credits_used": self.credits_used, "usd_spent": self.usd_spent}
-
-    def or_else(self, other: Usage) -> Usage:
-        """Fill what is silent here from another source."""
-        return Usage(
-            self.credits_used if self.credits_used is not None else other.credits_used,
-            self.usd_spent if self.usd_spent is not None else other.usd_spent,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Generation:
     """A queued generation as the API tells it. ``audio_url`` may be signed and is a secret."""
 
@@ -80,7 +59,7 @@ class Generation:
     status: str
     audio_url: str | None = field(default=None, repr=False)
     error: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     trace_id: str | None = None
 
     @property
@@ -170,55 +149,6 @@ def generation_of(body: Mapping[str, Any], response: Reply, what: str) -> Genera
         usage=usage_of_answer(body, response),
         trace_id=text_or_none(body.get("trace_id")),
     )
-
-
-def usable_id(value: str) -> bool:
-    """Whether an id can be kept, logged and asked for."""
-    return 0 < len(value) <= _MAX_ID and value.isascii() and value.isprintable() and not value.isspace()
-
-
-def id_or_none(value: Any) -> str | None:
-    """Return an id whole, from a string or a whole number; one that cannot be kept is None, never cut."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return text if isinstance(text, str) and usable_id(text) else None
-
-
-def usage_of(body: Mapping[str, Any]) -> Usage:
-    """Read ``meta.usage``."""
-    meta = body.get("meta")
-    usage = meta.get("usage") if isinstance(meta, dict) else None
-    if not isinstance(usage, dict):
-        return Usage()
-    return _usage(usage.get("credits_used"), usage.get("usd_spent"))
-
-
-def usage_of_answer(body: Mapping[str, Any], response: Reply) -> Usage:
-    """Read the body's usage and, where it is silent, the headers'."""
-    said = usage_of(body)
-    # Headers are read where they are needed only: polls are many, and each look-up walks through them all.
-    return said if None not in (said.credits_used, said.usd_spent) else said.or_else(usage_of_headers(response))
-
-
-def usage_of_headers(response: Reply) -> Usage:
-    """Read ``x-aimlapi-credits-used`` and ``x-aimlapi-usd-spent``."""
-    headers = response.headers
-    return _usage(headers.get("x-aimlapi-credits-used"), headers.get("x-aimlapi-usd-spent"))
-
-
-def number_or_none(value: Any) -> float | None:
-    """Return a finite number from a number or its string, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def text_or_none(value: Any) -> str | None:
-    """Return a short printable string, else None."""
-    return value[:200] if isinstance(value, str) and value.isprintable() and value else None
 
 
 def retry_after(response: Reply) -> float | None:
@@ -319,16 +249,3 @@ def _request_id(body: Any, response: Reply) -> str | None:
 def _odd(status: int, body: Any, response: Reply) -> str:
     kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
     return f"HTTP {status} with {len(response.content)} bytes ({one_line(kind)}) that are not the API's own answer"
-
-
-def one_line(text: str) -> str:
-    """Make a server's words safe to log: one line, bounded."""
-    # Megabytes of words would take the event loop's time for what is cut off anyway.
-    text = text[:_MAX_READ]
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
-
-
-def _usage(credits_used: Any, usd_spent: Any) -> Usage:
-    number = number_or_none(credits_used)
-    return Usage(int(number) if number is not None else None, number_or_none(usd_spent))

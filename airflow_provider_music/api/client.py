@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import httpx
 
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.answers import check, one_line
+from airflow_provider_music.api.answers import check
+from airflow_provider_music.api.values import one_line
 from airflow_provider_music.api.whole import DRIP_FACTOR, Collector
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,

@@ -10,16 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow_provider_music.api.answers import (
-    Generation,
-    check,
-    generation_of,
-    id_or_none,
-    json_of,
-    number_or_none,
-    one_line,
-    text_or_none,
-)
+from airflow_provider_music.api.answers import Generation, check, generation_of, json_of
+from airflow_provider_music.api.values import id_or_none, number_or_none, one_line, text_or_none
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import number_or_none
+from airflow_provider_music.api.values import number_or_none
 from airflow_provider_music.cost.estimate import Quote, estimate
 from airflow_provider_music.cost.spent import spent_on
 from airflow_provider_music.exceptions import InvalidRequestError, MusicError, OverBudgetError

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.answers import number_or_none, one_line
 from airflow_provider_music.api.models import find
+from airflow_provider_music.api.values import number_or_none, one_line
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest

@@ -7,7 +7,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.answers import number_or_none
+from airflow_provider_music.api.values import number_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

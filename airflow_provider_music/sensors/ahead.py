@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import usable_id
+from airflow_provider_music.api.values import usable_id
 from airflow_provider_music.exceptions import ApiUnreachableError, MusicError, RateLimitedError, ServerFailureError
 from airflow_provider_music.hooks.clients import async_client_of
 from airflow_provider_music.sensors.given import read_generation, usual_seconds

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import usable_id
+from airflow_provider_music.api.values import usable_id
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import Usage
+from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError, OutputError
 from airflow_provider_music.storage.download import LinkExpiredError, download

@@ -12,7 +12,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.api.answers import number_or_none
+from airflow_provider_music.api.values import number_or_none
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.record.song import SongRecord
 from airflow_provider_music.waiting import clock, limits

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_provider_music.api.answers import (
-    check_base_resp,
-    number_or_none,
-    text_or_none,
-    usage_of_answer,
-)
+from airflow_provider_music.api.answers import check_base_resp
 from airflow_provider_music.api.quiet import quiet
 from airflow_provider_music.api.song_body import SongBody
+from airflow_provider_music.api.usage import usage_of_answer
+from airflow_provider_music.api.values import number_or_none, text_or_none
 from airflow_provider_music.api.whole import DRIP_FACTOR, Inflater, headers_without
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.storage.download import download

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import Usage, text_or_none
+from airflow_provider_music.api.usage import Usage
+from airflow_provider_music.api.values import text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -12,21 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music import exceptions
-from airflow_provider_music.api.answers import (
-    Generation,
-    Usage,
-    check,
-    check_base_resp,
-    generation_of,
-    id_or_none,
-    number_or_none,
-    one_line,
-    retry_after,
-    text_or_none,
-    usable_id,
-    usage_of,
-    usage_of_headers,
-)
+from airflow_provider_music.api.answers import Generation, check, check_base_resp, generation_of, retry_after
+from airflow_provider_music.api.usage import Usage
 
 WHAT = "POST /v2/generate/audio"
 DOCUMENTED = {
@@ -370,65 +357,6 @@ def test_a_completed_generation_may_come_without_its_file(audio):
 )
 def test_what_went_wrong_is_told_in_one_line(error, told):
     assert generation({"id": "a", "status": "error", "error": error}).error == told
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        ({"credits_used": "390000", "usd_spent": "0.195"}, Usage(390000, 0.195)),
-        ({"credits_used": 390000.0}, Usage(390000, None)),
-        ({"credits_used": None, "usd_spent": float("nan")}, Usage()),
-        ({"credits_used": "many", "usd_spent": True}, Usage()),
-        ({"credits_used": 1e308}, Usage(int(1e308), None)),
-        ([], Usage()),
-        (None, Usage()),
-        ("free", Usage()),
-    ],
-)
-def test_a_price_may_come_as_text_or_not_at_all(usage, expected):
-    assert usage_of({"meta": {"usage": usage}}) == expected
-    assert usage_of({}) == usage_of({"meta": None}) == usage_of({"meta": []}) == Usage()
-
-
-def test_the_price_in_the_headers_fills_what_the_body_does_not_say():
-    headers = {"x-aimlapi-credits-used": "390000", "x-aimlapi-usd-spent": "0.195"}
-    assert usage_of_headers(response(200, {}, headers)) == Usage(390000, 0.195)
-    body = {"id": "a", "meta": {"usage": {"credits_used": 1}}}
-    assert generation(body, headers).usage == Usage(1, 0.195)
-    assert Usage(0, 0.0).or_else(Usage(1, 1.0)) == Usage(0, 0.0)
-    assert Usage(1).as_dict() == {"credits_used": 1, "usd_spent": None}
-
-
-@pytest.mark.parametrize("value", [None, True, "x", "", [], {}, "nan", "inf", 10**400, "1" * 5000, b"1"])
-def test_what_is_no_finite_number_is_none(value):
-    assert number_or_none(value) is None
-
-
-@pytest.mark.parametrize(("value", "number"), [(1, 1.0), ("1", 1.0), (" 1.5 ", 1.5), (-2.5, -2.5), ("1e3", 1000.0)])
-def test_a_number_may_come_as_text(value, number):
-    assert number_or_none(value) == number
-
-
-def test_texts_are_short_and_printable_and_ids_are_never_cut():
-    assert text_or_none("a" * 300) == "a" * 200
-    assert [text_or_none(value) for value in ("", "a\nb", 5, None)] == [None] * 4
-    assert id_or_none("a" * 300) == "a" * 300
-    assert id_or_none("a" * 600) is None
-
-
-@given(st.text())
-def test_one_line_is_one_printable_line(text):
-    line = one_line(text)
-    assert line.isprintable()
-    assert len(line) <= 301
-
-
-@given(st.text())
-def test_a_usable_id_can_be_kept_in_one_line(text):
-    if usable_id(text):
-        assert text.isprintable()
-        assert text.isascii()
-        assert text.strip()
 
 
 JSON = st.recursive(

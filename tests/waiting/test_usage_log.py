@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_music.api.answers import Usage
 from airflow_provider_music.api.endpoints import LogPage, LogRow
+from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.exceptions import ApiUnreachableError
 from airflow_provider_music.waiting import usage_log
 from airflow_provider_music.waiting.usage_log import Wanted, find_row, find_row_here, usage_from_log_here
