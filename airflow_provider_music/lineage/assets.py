@@ -40,13 +40,22 @@ def extra_of_batch(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**counts, **(result.get("usage") or {})}
 
 
-def tell(task: Any, context: Any, songs: Callable[[], Iterable[Song]], whole: Mapping[str, Any] | None = None) -> None:
+def tell(
+    task: Any,
+    context: Any,
+    songs: Callable[[], Iterable[Song]],
+    whole: Mapping[str, Any] | None = None,
+    *,
+    in_storage: bool = True,
+) -> None:
     """Put what a task made into the events of its outlets.
 
     An alias gets one asset for each song; an asset gets one event, of the song or of the batch as a whole.
 
-    :param songs: completed ones; looked up only where a task has outlets.
+    :param songs: looked up only where a task has outlets.
     :param whole: result of a batch.
+    :param in_storage: False for a song that is asked for only. It has no file for an alias to name; but Airflow
+        makes the event of an asset all the same, and that says what is known.
     """
     outlets = getattr(task, "outlets", None) or ()
     if not outlets or "outlet_events" not in context:
@@ -56,7 +65,7 @@ def tell(task: Any, context: Any, songs: Callable[[], Iterable[Song]], whole: Ma
     events, made = context["outlet_events"], list(songs())
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
-            for result, fingerprint in made:
+            for result, fingerprint in made if in_storage else ():
                 _add(events[outlet], Asset, result, fingerprint)
         elif isinstance(outlet, Asset) and (whole is not None or made):
             events[outlet].extra.update(extra_of_batch(whole) if whole is not None else extra_of(*made[0]))

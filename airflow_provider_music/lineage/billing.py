@@ -8,6 +8,8 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_music.record.song import SongIdentity, Take
     from airflow_provider_music.storage.folder import Folder
 
@@ -38,9 +40,29 @@ def of_batch(folder: Folder, try_number: int) -> Billing:
     return "may_be_billed"
 
 
-def of_sensor(error: str | None) -> Billing:
-    """Tell it of a song that another task asked for."""
-    return "not_billed" if error == "GenerationFailedError" else "may_be_billed"
+def of_sensor(error: str | None, given: Mapping[str, Any]) -> Billing:
+    """Tell it of a song that another task asked for.
+
+    :param given: what the sensor was given: an operator's result, or no more than an id that may be anything.
+    """
+    if _is_a(error, "GenerationFailedError"):
+        return "not_billed"
+    accepted = given.get("status") in ("accepted", "completed")
+    return "billed" if accepted or _is_a(error, "AudioError") else "may_be_billed"
+
+
+def of_upload(error: str | None) -> Billing:
+    """Tell it of a reference track. The API says nowhere whether one costs anything; a refused one does not."""
+    refused = _is_a(error, "InvalidRequestError", "CredentialsError", "ApiError")
+    return "not_billed" if refused else "may_be_billed"
+
+
+def _is_a(error: str | None, *bases: str) -> bool:
+    """Whether an error, known by its class's name, is one of ours."""
+    from airflow_provider_music import exceptions
+
+    found = getattr(exceptions, error or "", None)
+    return isinstance(found, type) and issubclass(found, tuple(getattr(exceptions, base) for base in bases))
 
 
 def identity_of(ti: Any) -> SongIdentity:

@@ -54,7 +54,7 @@ class MusicBillingRunFacet(RunFacet):
 
 @attr.define(kw_only=True)
 class MusicAudioDatasetFacet(DatasetFacet):
-    """What an audio file is."""
+    """What an audio file is, and of a song the request that it was made for."""
 
     format: str | None = None
     sizeBytes: int | None = None
@@ -62,6 +62,9 @@ class MusicAudioDatasetFacet(DatasetFacet):
     sampleRateHz: int | None = None
     bitrateBps: int | None = None
     sha256: str | None = None
+    model: str | None = None
+    generationId: str | None = None
+    fingerprint: str | None = None
 
     @staticmethod
     def _get_schema() -> str:

@@ -8,6 +8,7 @@ and the song's file. Imported only when an OpenLineage listener asks.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset, OutputStatisticsOutputDatasetFacet
@@ -24,7 +25,9 @@ from airflow_provider_music.lineage.names import API_NAMESPACE, dataset_of, data
 from airflow_provider_music.lineage.telling import asked, is_given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 #: Datasets named of one batch: events are meant to be small.
 _MOST_TOLD = 100
@@ -41,33 +44,42 @@ def on_complete(task: Any, ti: Any) -> Any:
     if not isinstance(result, dict):
         return on_start(task)
     facts = SongFacts() if task.lineage_kind in ("upload", "batch") else facts_of(result, asked(task))
+    inputs = [_read_file(task, result)] if task.lineage_kind == "upload" else _inputs(task)
     return _lineage(
-        inputs=_inputs(task), outputs=_outputs(task, result), run_facets={"aimlapi_music": _run_facet(result, facts)}
+        inputs=inputs,
+        outputs=_outputs(task, result, facts),
+        run_facets={"aimlapi_music": _run_facet(task, result, facts)},
     )
 
 
 def on_failure(task: Any, ti: Any) -> Any:
     """Answer after a failure: what it means for the bill."""
-    error, take = task.lineage_error, None
+    error, take, generation = task.lineage_error, None, None
+    bill: billing.Billing
     if task.lineage_kind == "upload":
-        return _lineage(inputs=_inputs(task))
-    if task.lineage_kind == "sensor":
-        bill = billing.of_sensor(error)
+        bill = billing.of_upload(error)
+    elif task.lineage_kind == "sensor":
+        given = asked(task)
+        bill, generation = billing.of_sensor(error, given), given.get("generation_id")
     else:
         from airflow_provider_music.record.song import SongRecord
         from airflow_provider_music.storage.folder import default_output_dir
 
-        folder = billing.identity_of(ti).folder(task.output_dir or default_output_dir())
-        if task.lineage_kind == "batch":
-            bill = billing.of_batch(folder, int(ti.try_number))
-        else:
-            take = SongRecord(folder).latest()
-            bill = billing.of_take(take)
+        try:
+            folder = billing.identity_of(ti).folder(task.output_dir or default_output_dir())
+            if task.lineage_kind == "batch":
+                bill = billing.of_batch(folder, int(ti.try_number))
+            else:
+                take = SongRecord(folder).latest()
+                bill, generation = billing.of_take(take), take.generation_id if take else None
+        except Exception as exc:  # noqa: BLE001 - a store's library may raise anything, and may be why the task failed
+            log.warning("What the failure means for the bill is not known: %s: %s", type(exc).__name__, exc)
+            bill = "may_be_billed"
     facet = MusicBillingRunFacet(
         billing=bill,
         error=error,
         take=take.n if take else None,
-        generationId=take.generation_id if take else None,
+        generationId=generation,
         producer=PRODUCER,
     )
     return _lineage(inputs=_inputs(task), run_facets={"aimlapi_musicBilling": facet})
@@ -119,18 +131,24 @@ def _named(ids: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _outputs(task: Any, result: Mapping[str, Any]) -> list[Any]:
+def _read_file(task: Any, result: Mapping[str, Any]) -> Any:
+    """Return the file of an upload; what was sent is known by its hash, whatever lies there later."""
+    facet = MusicAudioDatasetFacet(sha256=result.get("sha256"), producer=PRODUCER)
+    return Dataset(*dataset_of(str(task.file)), facets={"aimlapi_musicAudio": facet})
+
+
+def _outputs(task: Any, result: Mapping[str, Any], facts: SongFacts) -> list[Any]:
     if task.lineage_kind == "upload":
         return _named({"voice": result.get("voice_id"), "instrumental": result.get("instrumental_id")})
     if task.lineage_kind == "batch":
-        songs: Iterable[Any] = (song for song, _ in task.lineage_songs[:_MOST_TOLD])
-        return [OutputDataset(*dataset_of(str(result["manifest_uri"]))), *map(_song, songs)]
+        songs = [_song(*song) for song in task.lineage_songs[:_MOST_TOLD]]
+        return [OutputDataset(*dataset_of(str(result["manifest_uri"]))), *songs]
     if result.get("status") != "completed":
         return _named({"generation": result.get("generation_id")})
-    return [] if is_given(task, result) else [_song(result)]
+    return [] if is_given(task, result) else [_song(result, facts.fingerprint)]
 
 
-def _song(result: Mapping[str, Any]) -> Any:
+def _song(result: Mapping[str, Any], fingerprint: str | None) -> Any:
     audio = result.get("audio") or {}
     facet = MusicAudioDatasetFacet(
         format=audio.get("format"),
@@ -139,6 +157,9 @@ def _song(result: Mapping[str, Any]) -> Any:
         sampleRateHz=audio.get("sample_rate_hz"),
         bitrateBps=audio.get("bitrate_bps"),
         sha256=audio.get("sha256"),
+        model=result.get("model"),
+        generationId=result.get("generation_id"),
+        fingerprint=fingerprint,
         producer=PRODUCER,
     )
     statistics = OutputStatisticsOutputDatasetFacet(size=audio.get("size_bytes"), fileCount=1)
@@ -148,10 +169,11 @@ def _song(result: Mapping[str, Any]) -> Any:
     )
 
 
-def _run_facet(result: Mapping[str, Any], facts: SongFacts) -> Any:
+def _run_facet(task: Any, result: Mapping[str, Any], facts: SongFacts) -> Any:
     usage = result.get("usage") or {}
+    models = {song.get("model") for song, _ in task.lineage_songs} or {result.get("model")}
     return MusicRunFacet(
-        model=result.get("model"),
+        model=models.pop() if len(models) == 1 else None,
         status=result.get("status"),
         fingerprint=facts.fingerprint,
         generationId=result.get("generation_id"),

@@ -34,6 +34,8 @@ def done(task: Any, context: Any, result: Any) -> None:
         assets.tell(task, context, lambda: [_song(task, result)])
         if not is_given(task, result):
             collector.tell_written(task, str(result["audio_uri"]))
+    else:
+        assets.tell(task, context, lambda: [_song(task, result)], in_storage=False)
 
 
 def asked(task: Any) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness.processes import leave_nothing_behind
+from harness.s3 import S3Server
 from harness.sandbox import SandboxProcess, make_reference
 from harness.standalone import Standalone
 
@@ -32,6 +33,14 @@ def sandbox(tmp_path_factory) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
+def s3(tmp_path_factory) -> Iterator[S3Server]:
+    """A store with one bucket, which Airflow takes for Amazon's."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def dags_folder(tmp_path_factory) -> Path:
     """The harness's own DAG and every example, as copies."""
     folder = tmp_path_factory.mktemp("dags")
@@ -41,12 +50,14 @@ def dags_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory, sandbox, reference, dags_folder) -> Iterator[Standalone]:
+def cluster(tmp_path_factory, sandbox, s3, reference, dags_folder) -> Iterator[Standalone]:
     """A real Airflow with a connection to the sandbox; nothing of it is left at the end."""
     leave_nothing_behind()
     home = tmp_path_factory.mktemp("airflow")
     env = {
         "AIRFLOW_CONN_MUSIC_DEFAULT": sandbox.connection_json(),
+        "AIRFLOW_CONN_AWS_MUSIC": s3.connection_json(as_amazon=True),
+        "AWS_ENDPOINT_URL": s3.url,
         "AIRFLOW_VAR_MUSIC_REFERENCE": str(reference),
         "AIRFLOW__MUSIC__OUTPUT_DIR": str(home / "songs"),
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(

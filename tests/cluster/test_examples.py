@@ -122,7 +122,9 @@ def test_a_daily_song_is_asked_for_by_one_task_and_waited_for_by_another(cluster
 
 def test_a_daily_song_updates_its_asset(cluster, daily):
     assert daily.run.states("wait")[-1] == "success"
-    assert cluster.api.asset_uris() == ["x-music://songs/daily"]
+    (event,) = cluster.api.asset_events("daily_song", daily.run.run_id)
+    assert event["uri"] == "x-music://songs/daily"
+    assert event["extra"]["audio_uri"] == _song(cluster, daily, "wait")["audio_uri"]
 
 
 def test_mapped_songs_are_asked_for_once_each_and_wait_in_their_pool(cluster, mapped):
@@ -144,8 +146,9 @@ def test_neither_key_nor_audio_nor_signed_url_is_in_a_log_or_the_database(cluste
     middles = [data[len(data) // 2 :][:_ENOUGH_HEX].hex().encode() for data in audio]
     secrets = [sandbox.key.encode(), b"signature=", *middles]
     songs = cluster.home / "songs"
-    files = [path for path in cluster.files() if not path.is_relative_to(songs) or path.suffix == ".json"]
-    assert any(path.name == "airflow.db" for path in files)
-    assert any(path.match("attempt=*.log*") and b"upload" in path.read_bytes() for path in files)
-    found = [(path, secret) for path in files for secret in secrets if secret in path.read_bytes().lower()]
+    written = cluster.written()
+    places = {path: data for path, data in written.items() if not path.is_relative_to(songs) or path.suffix == ".json"}
+    assert any(path.name == "airflow.db" for path in places)
+    assert any(path.match("attempt=*.log*") and b"upload" in data for path, data in places.items())
+    found = [(path, secret) for path, data in places.items() for secret in secrets if secret in data.lower()]
     assert found == []

@@ -46,11 +46,18 @@ def test_a_batch_gives_an_alias_one_event_a_song_and_an_asset_the_counts(music_s
     assert outlet_events[SONG].extra["usd_spent"] == result["usage"]["usd_spent"]
 
 
-def test_a_song_that_is_only_asked_for_is_no_asset(music_sandbox, airflow, song, outlet_events):
-    airflow.run(song(outlets=[SONGS, SONG], wait_for_completion=False))
+def test_a_song_that_is_only_asked_for_has_no_file_and_an_asset_s_event_says_so(
+    music_sandbox, airflow, song, outlet_events
+):
+    result = airflow.run(song(outlets=[SONGS, SONG], wait_for_completion=False))
 
     assert outlet_events[SONGS].added == []
-    assert outlet_events[SONG].extra == {}
+    extra = outlet_events[SONG].extra
+    assert set(extra) == KEYS
+    assert (extra["audio_uri"], extra["sha256"], extra["duration_ms"]) == (None, None, None)
+    assert extra["generation_id"] == result["generation_id"]
+    assert extra["record_uri"] == result["record_uri"]
+    assert len(extra["fingerprint"]) == 64
 
 
 def test_a_task_without_outlets_looks_nothing_up():

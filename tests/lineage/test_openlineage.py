@@ -23,6 +23,8 @@ def test_an_upload_reads_the_file_and_makes_its_ids(airflow, ti):
     pulled = {"voice_id": "v1", "instrumental_id": "i1", "file": task.file, "sha256": "a" * 64}
     told = task.get_openlineage_facets_on_complete(ti(airflow, task, pulled))
     assert names(told.outputs) == [("aimlapi", "voice/v1"), ("aimlapi", "instrumental/i1")]
+    assert names(told.inputs) == [("s3://bucket", "ref.mp3")]
+    assert told.inputs[0].facets["aimlapi_musicAudio"].sha256 == "a" * 64
 
 
 def test_a_song_reads_its_references(song):
@@ -44,7 +46,10 @@ def test_a_song_makes_its_file_and_says_what_it_cost(music_sandbox, airflow, son
     assert (facet.model, facet.take, facet.submissions) == ("minimax/music-2.6", 1, 1)
     assert facet.usdSpent == 0.195
     assert facet.waitSeconds > 0
-    assert told.outputs[0].facets["aimlapi_musicAudio"].sha256 == result["audio"]["sha256"]
+    made = told.outputs[0].facets["aimlapi_musicAudio"]
+    assert made.sha256 == result["audio"]["sha256"]
+    assert (made.model, made.generationId, made.fingerprint) == (facet.model, facet.generationId, facet.fingerprint)
+    assert len(facet.fingerprint) == 64
 
 
 def test_an_instance_that_never_ran_says_the_same_from_its_xcom(music_sandbox, airflow, song, ti):
@@ -77,7 +82,18 @@ def test_a_batch_makes_its_songs_and_its_manifest(music_sandbox, airflow, batch,
     airflow.run(task)
     told = task.get_openlineage_facets_on_complete(ti(airflow, task))
     assert len(told.outputs) == 4
-    assert told.run_facets["aimlapi_music"].delivered == 3
+    facet = told.run_facets["aimlapi_music"]
+    assert (facet.delivered, facet.model) == (3, "minimax/music-2.6")
+    songs = [one.facets["aimlapi_musicAudio"] for one in told.outputs[1:]]
+    assert len({song.fingerprint for song in songs}) == len({song.generationId for song in songs}) == 3
+
+
+def test_a_batch_of_several_models_names_each_with_its_song(music_sandbox, airflow, batch, ti):
+    task = batch(requests=[{"model": model, "prompt": "a calm song"} for model in ("stable-audio", "google/lyria2")])
+    airflow.run(task)
+    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert told.run_facets["aimlapi_music"].model is None
+    assert [one.facets["aimlapi_musicAudio"].model for one in told.outputs[1:]] == ["stable-audio", "google/lyria2"]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +121,56 @@ def test_a_failed_batch_says_whether_any_of_its_songs_is_billed(music_sandbox, a
         airflow.run(task)
     told = task.get_openlineage_facets_on_failure(ti(airflow, task))
     assert told.run_facets["aimlapi_musicBilling"].billing == "billed"
+
+
+@pytest.mark.parametrize("kind", ["song", "batch"])
+def test_a_record_that_cannot_be_read_leaves_the_bill_open(airflow, request, ti, monkeypatch, kind):
+    def broken(*_):
+        raise PermissionError("no")
+
+    monkeypatch.setattr("airflow_provider_music.record.song.SongIdentity.folder", broken)
+    task = request.getfixturevalue(kind)()
+    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert told.run_facets["aimlapi_musicBilling"].billing == "may_be_billed"
+
+
+def test_a_file_that_is_no_reference_costs_nothing(airflow, ti):
+    task = UploadReferenceOperator(task_id="upload", file="/nowhere/at/all.mp3")
+    with pytest.raises(MusicError):
+        airflow.run(task)
+    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    facet = told.run_facets["aimlapi_musicBilling"]
+    assert (facet.billing, facet.error) == ("not_billed", "InvalidReferenceError")
+    assert names(told.inputs) == [("file", "/nowhere/at/all.mp3")]
+
+
+@pytest.mark.parametrize(
+    ("error", "billing"),
+    [("ServerFailureError", "not_billed"), ("ApiUnreachableError", "may_be_billed"), (None, "may_be_billed")],
+)
+def test_a_failed_upload_is_free_where_the_api_refused_it(airflow, ti, error, billing):
+    task = UploadReferenceOperator(task_id="upload", file="/ref.mp3")
+    task.lineage_error = error
+    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert told.run_facets["aimlapi_musicBilling"].billing == billing
+
+
+ACCEPTED = {"generation_id": "g1", "status": "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("generation", "error", "billing"),
+    [
+        (ACCEPTED, "GenerationFailedError", "not_billed"),
+        (ACCEPTED, "GenerationSensorTimeout", "billed"),
+        (ACCEPTED, None, "billed"),
+        ("g1", "AudioHostError", "billed"),
+        ("g1", "GenerationSensorTimeout", "may_be_billed"),
+        ("g1", "ValueError", "may_be_billed"),
+    ],
+)
+def test_a_failed_wait_names_its_generation_and_whether_it_is_billed(airflow, ti, generation, error, billing):
+    task = MusicGenerationSensor(task_id="wait", generation=generation)
+    task.lineage_error = error
+    facet = task.get_openlineage_facets_on_failure(ti(airflow, task)).run_facets["aimlapi_musicBilling"]
+    assert (facet.billing, facet.error, facet.generationId) == (billing, error, "g1")

@@ -27,6 +27,7 @@ with DAG("lineage_split", schedule=None, default_args=PATIENT, **HERE):
         prompt="a quiet canal before sunrise, single cello",
         lyrics="[Verse]\nNothing moves but fog",
         refer_voice=upload.output["voice_id"],
+        refer_instrumental=upload.output["instrumental_id"],
         wait_for_completion=False,
     )
     wait = MusicGenerationSensor(task_id="wait", generation=ask.output, poll_interval=2, outlets=[SPLIT])
@@ -47,6 +48,15 @@ with DAG("lineage_batch", schedule=None, default_args=PATIENT, **HERE):
         requests=[{"model": "stable-audio", "prompt": f"a bell, {n} times"} for n in range(3)],
         poll_interval=2,
         outlets=[SONGS],
+    )
+
+with DAG("lineage_linked", schedule=None, default_args=PATIENT, **HERE):
+    GenerateMusicOperator(
+        task_id="song",
+        model="stable-audio",
+        prompt="a bell, far off",
+        output_dir="s3://aws_music@music/songs",
+        poll_interval=2,
     )
 
 with DAG("lineage_told", schedule=[SPLIT], **HERE):

@@ -131,6 +131,11 @@ class Api:
         body = self.call("GET", f"{_task(dag_id, run_id, task_id)}/xcomEntries", params=params)
         return {entry["key"] for entry in body["xcom_entries"]}
 
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """Tell where a task's own buttons in the UI lead to; None for one that is not shown."""
+        body = self.call("GET", f"{_task(dag_id, run_id, task_id)}/links")
+        return {name: url or None for name, url in body.get("extra_links", body).items() if name != "total_entries"}
+
     def clear(self, dag_id: str, run_id: str, *task_ids: str, downstream: bool = False) -> None:
         """Have tasks run again, as a person does with the Clear button."""
         body = {
@@ -158,11 +163,12 @@ class Api:
         """Make a pool in which deferred tasks count as well."""
         self.call("POST", "/pools", json={"name": name, "slots": slots, "include_deferred": True})
 
-    def asset_uris(self) -> list[str]:
-        """URIs of the assets (2.11: datasets) that tasks have updated, latest last."""
+    def asset_events(self, dag_id: str, run_id: str | None = None) -> list[dict[str, Any]]:
+        """Tell which assets (2.11: datasets) the tasks of a DAG, or of one run, have updated, with the extras."""
         what = "asset" if IS_3 else "dataset"
-        body = self.call("GET", f"/{what}s/events", params={"limit": 100})
-        return [str(event["uri" if IS_3 else "dataset_uri"]) for event in body[f"{what}_events"]]
+        params = {"source_dag_id": dag_id, "limit": 100} | ({"source_run_id": run_id} if run_id else {})
+        body = self.call("GET", f"/{what}s/events", params=params)
+        return [event | {"uri": str(event["uri" if IS_3 else "dataset_uri"])} for event in body[f"{what}_events"]]
 
     def import_errors(self) -> dict[str, str]:
         """DAG file and traceback of each that Airflow could not read."""

@@ -43,9 +43,12 @@ class S3Server:
         )
         self._client.create_bucket(Bucket=bucket)
 
-    def connection_json(self) -> str:
-        """Return an Airflow connection to it, as `AIRFLOW_CONN_...` takes it."""
-        extra = {"endpoint_url": self.url, "region_name": _REGION}
+    def connection_json(self, *, as_amazon: bool = False) -> str:
+        """Return an Airflow connection to it, as `AIRFLOW_CONN_...` takes it.
+
+        `as_amazon` leaves its address out, as a connection to Amazon has none: `AWS_ENDPOINT_URL` has to say it.
+        """
+        extra = {"region_name": _REGION} | ({} if as_amazon else {"endpoint_url": self.url})
         return json.dumps({"conn_type": "aws", "login": _KEYS[0], "password": _KEYS[1], "extra": extra})
 
     def read(self, key: str) -> bytes | None:

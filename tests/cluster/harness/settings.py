@@ -76,6 +76,9 @@ def _only_3() -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        # The API server builds the tasks' own API at its first call, which takes 5 s on two free cores and was seen to
+        # take 52 s on busy ones. A worker that gives up meanwhile is a try that failed before its task was begun.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
     }
 
 

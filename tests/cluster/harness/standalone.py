@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`airflow standalone` of the interpreter that runs this, in a folder of its own, on free ports."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -152,9 +153,14 @@ class Standalone:
         start = min(place for mark in "[{" if (place := printed.find(f"\n{mark}")) >= 0 or printed[:1] == mark)
         return json.loads(printed[max(start, 0) :])
 
-    def files(self) -> list[Path]:
-        """Everything that this Airflow wrote: the database, logs, configuration."""
-        return [path for path in self.home.rglob("*") if path.is_file()]
+    def written(self) -> dict[Path, bytes]:
+        """Everything that this Airflow wrote: the database, logs, configuration, songs and records."""
+        found = {}
+        for path in self.home.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # SQLite's journal comes and goes
+                if path.is_file():
+                    found[path] = path.read_bytes()
+        return found
 
     def _missing(self) -> str:
         """Name what is not healthy; before the API server answers, nothing is known of the others."""
