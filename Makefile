@@ -71,8 +71,9 @@ fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sen
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .fuzz/tools -r requirements/fuzz.txt
 	@touch $@
 
+# Not in `make test`. As mapped tasks of a real Airflow on Postgres: make soak ARGS="--airflow --songs 100"
 soak: $(NEWEST)/.made ## a thousand songs against faults of every kind, and what each was billed
-	@PYTHONPATH=tests/soak $(NEWEST)/bin/python -W ignore tests/soak $(ARGS)
+	@PYTHONPATH=tests/soak:tests/cluster $(NEWEST)/bin/python -W ignore tests/soak $(ARGS)
 
 envs: $(ENVS) ## the two environments, without running anything
 

@@ -38,6 +38,8 @@ def brisk(monkeypatch):
     """Looks for a lost answer follow each other quickly, and a silent owner is given up soon."""
     monkeypatch.setattr("airflow_provider_music.waiting.find._WATCH_SECONDS", 0.02)
     monkeypatch.setattr("airflow_provider_music.waiting.lease.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("airflow_provider_music.waiting.deliver._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("airflow_provider_music.waiting.deliver._gave_up_at", {})
 
 
 @pytest.fixture

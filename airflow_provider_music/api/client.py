@@ -14,7 +14,7 @@ import httpx
 
 from airflow_provider_music.api import endpoints, transports
 from airflow_provider_music.api.answers import check
-from airflow_provider_music.api.values import one_line
+from airflow_provider_music.api.values import one_line, said_by
 from airflow_provider_music.api.whole import DRIP_FACTOR, Collector
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -197,7 +197,7 @@ def _free(call: Call[Any]) -> Any:
     try:
         yield
     except httpx.HTTPError as exc:
-        raise ApiUnreachableError(f"{call.what}: no answer ({type(exc).__name__}: {one_line(str(exc))})") from exc
+        raise ApiUnreachableError(f"{call.what}: no answer ({one_line(said_by(exc))})") from exc
     except UnknownOutcomeError as exc:
         raise ApiUnreachableError(str(exc)) from exc
 

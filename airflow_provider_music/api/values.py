@@ -39,6 +39,12 @@ def text_or_none(value: Any) -> str | None:
     return value[:200] if isinstance(value, str) and value.isprintable() and value else None
 
 
+def said_by(error: BaseException) -> str:
+    """Name an error and say what it says; a timeout of httpx says nothing."""
+    name, text = type(error).__name__, str(error)
+    return f"{name}: {text}" if text else name
+
+
 def one_line(text: str) -> str:
     """Make a server's words safe to log: one line, bounded."""
     # Megabytes of words would take the event loop's time for what is cut off anyway.

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     GenerationTimeoutError,
@@ -25,15 +27,18 @@ def failed(record: SongRecord, n: int) -> MusicError:
     take = record.read(n)
     fact = take["failed"] if take is not None and "failed" in take else {}
     reason = str(fact.get("reason") or "no reason is recorded")
-    return named(
-        fact.get("error", "GenerationFailedError"),
-        f"Request {n} failed and is not billed; a retry asks again. {reason}. Record: {record.take_folder(n).url}",
-    )
+    error = named(fact.get("error", "GenerationFailedError"), "")
+    # A refused request ends the task with its retries unused.
+    how = "a clear" if isinstance(error, AirflowFailException) else "a retry"
+    where = record.take_folder(n).url
+    error.args = (f"Request {n} failed and is not billed; {how} asks again. {reason.rstrip('.')}. Record: {where}",)
+    return error
 
 
 def timed_out(record: SongRecord, n: int, waited: object) -> GenerationTimeoutError:
     """Make the error of a song that was not done at the deadline; ``waited`` is the task's timeout."""
     take = record.read(n)
+    waited = f"{waited:g} s" if isinstance(waited, int | float) else waited
     if take is None:
         return GenerationTimeoutError(
             f"Within {waited} the song could not be asked for, so nothing was sent: other generations were under way. "
@@ -64,9 +69,10 @@ def unknown(record: SongRecord, n: int, on_unknown: OnUnknown) -> MusicError:
     if take is None:
         return MusicError(f"The record in {record.take_folder(n).url} vanished; nothing is sent.")
     fact = take.facts.get("unknown", {})
+    reason = str(fact.get("reason"))
     billed = "It is billed" if fact.get("billed") else "It may have been billed"
     head = (
-        f"The answer to request {n} for {take['intent'].get('model')} is lost: {fact.get('reason')}. {billed}, "
+        f"The answer to request {n} for {take['intent'].get('model')} is lost: {reason.rstrip('.')}. {billed}, "
         f"under X-Client-Request-Id {take['intent'].get('client_request_id')} (see GET /v2/logs). "
     )
     if on_unknown == "resubmit":

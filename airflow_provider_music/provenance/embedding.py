@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -27,6 +26,7 @@ from airflow_provider_music.provenance.tags import (
     texts_of,
 )
 from airflow_provider_music.storage.folder import Folder, store_errors
+from airflow_provider_music.storage.owner import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -179,15 +179,11 @@ def _check_same(hashes: EmbeddedHashes, manifest: Mapping[str, Any], what: str) 
 @contextlib.contextmanager
 def _part(folder: Folder) -> Iterator[tuple[str, IO[bytes]]]:
     """Open a part file, which is gone at the end unless it was moved into place."""
-    part = f".song.part-{uuid.uuid4().hex}"
+    part = part_name("song")
     block = _LOCAL_BUFFER_BYTES if folder.is_local else _BLOCK_BYTES
     file = folder.open_new(part, block_size=block)
     try:
         yield part, file
     except BaseException:
-        # A full disk or a lost store says it again at close; the part file still has to go.
-        with contextlib.suppress(OSError), store_errors():
-            file.close()
-        with contextlib.suppress(OSError):
-            folder.remove(part)
+        folder.discard(file, part)
         raise

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import httpx
 
 from airflow_provider_music.api.addresses import check_url
-from airflow_provider_music.api.answers import number_or_none
 from airflow_provider_music.api.quiet import bare
 from airflow_provider_music.api.transports import download_client, quiet
+from airflow_provider_music.api.values import number_or_none
 from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, MusicError
 from airflow_provider_music.storage.landing import AskedAudio, LandedAudio, Landing
+from airflow_provider_music.storage.leftovers import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +140,8 @@ def _land(
     announced = number_or_none(response.headers.get("content-length"))
     if response.headers.get("content-encoding", "identity") != "identity":
         announced = None
+    # First of all: what a killed try left may be what the disk is full of.
+    sweep(folder)
     with Landing(folder, asked, max_bytes=settings.max_audio_bytes) as landing:
         for chunk in _pieces(response, until):
             landing.write(chunk)

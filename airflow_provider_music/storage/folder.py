@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import re
-import uuid
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
 from airflow_provider_music.exceptions import MusicError, OutputError
+from airflow_provider_music.storage.owner import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,8 +127,8 @@ class Folder:
         try:
             if self.is_local:
                 return Path(self.key(name)).stat().st_size
-            self.fs.invalidate_cache()
             with store_errors():
+                self.fs.invalidate_cache()
                 return int(self.fs.info(self.key(name))["size"])
         except FileNotFoundError:
             return None
@@ -138,8 +138,8 @@ class Folder:
         try:
             if self.is_local:
                 return not os.listdir(self._root or "/")  # noqa: PTH208 - one call, no Path needed
-            self.fs.invalidate_cache()
             with store_errors():
+                self.fs.invalidate_cache()
                 return not self.fs.ls(self._root, detail=False)
         except FileNotFoundError:
             return True
@@ -147,15 +147,16 @@ class Folder:
     def create(self, name: str, content: bytes) -> bool:
         """Create a file that does not exist yet, whole or not at all; False where it was there already.
 
-        One of many that try at once wins: a hard link on disk, a conditional PUT in a bucket.
+        One of many that try at once wins: a hard link on disk, a conditional PUT in a bucket. Where the store's
+        answer was lost, its library asks once more and is told "exists": the same content is our own.
         """
         if self.is_local:
-            return self._create_local(name, content)
+            return self._create_local(name, content) or self.read(name) == content
         try:
             with store_errors():
                 self.fs.pipe_file(self.key(name), content, mode="create")
         except FileExistsError:
-            return False
+            return self.read(name) == content
         return True
 
     def replace(self, name: str, content: bytes, *, durable: bool = True) -> None:
@@ -187,6 +188,25 @@ class Folder:
             return Path(self.key(name)).open("wb")
         with store_errors():
             return cast("IO[bytes]", self.fs.open(self.key(name), "wb", block_size=block_size))
+
+    def discard(self, file: IO[bytes] | None, name: str) -> None:
+        """Give up a file that :meth:`open_new` opened: nothing of it is published, and nothing stays.
+
+        A full disk or a lost store may say so again; that hides nothing of what broke first.
+        """
+        with contextlib.suppress(OSError), store_errors():
+            # close() of a bucket's file would upload what there is, or leave an upload in parts open for ever.
+            discard = getattr(file, "discard", None)
+            if file is not None and discard is None:
+                file.close()
+            elif discard is not None:
+                try:
+                    discard()
+                finally:
+                    # Or it closes itself when it is forgotten. Read-only in IO, not in a bucket's file.
+                    setattr(file, "closed", True)  # noqa: B010
+        with contextlib.suppress(OSError):
+            self.remove(name)
 
     def move(self, name: str, to: str) -> None:
         """Rename within the folder; the target appears whole."""
@@ -241,7 +261,7 @@ class Folder:
 
     def _write_temporary(self, name: str, content: bytes, *, durable: bool = True) -> Path:
         self.make()
-        temporary = Path(self.key(f".{name}.{uuid.uuid4().hex}"))
+        temporary = Path(self.key(part_name(name)))
         try:
             with temporary.open("xb") as file:
                 file.write(content)

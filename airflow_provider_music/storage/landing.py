@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import uuid
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self, get_args
 
@@ -22,6 +20,7 @@ from airflow_provider_music.audio.inspect import (
 )
 from airflow_provider_music.exceptions import AudioError, OutputError
 from airflow_provider_music.storage.folder import store_errors
+from airflow_provider_music.storage.owner import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +81,7 @@ class Landing:
         self._folder = folder
         self._asked = asked
         self._max_bytes = max_bytes
-        self._part = f".song.part-{uuid.uuid4().hex}"
+        self._part = part_name("song")
         self._file: IO[bytes] | None = None
         self._leaves_part = False
         self._sha256 = hashlib.sha256()
@@ -145,12 +144,7 @@ class Landing:
         if not self._leaves_part:
             return
         self._leaves_part = False
-        # A full disk or a lost store says it again at close; the part file still has to go.
-        with contextlib.suppress(OSError), store_errors():
-            if self._file is not None:
-                self._file.close()
-        with contextlib.suppress(OSError):
-            self._folder.remove(self._part)
+        self._folder.discard(self._file, self._part)
 
     def _close(self, file: IO[bytes]) -> None:
         with store_errors():
@@ -176,7 +170,8 @@ class Landing:
         try:
             # Samples can look like the two bytes that start an MP3 frame; a row of frames is an MP3.
             inspect_audio(file)
-        except NotAudioError:
+        except NotAudioError as exc:
+            _raise_store_error(exc)
             return not head.startswith(b"ID3")
         return False
 
@@ -184,6 +179,7 @@ class Landing:
         try:
             return read()
         except NotAudioError as exc:
+            _raise_store_error(exc)
             raise AudioError(f"What came is no song: {exc}.") from exc
 
     def _cannot_write(self, exc: OSError) -> OutputError:
@@ -194,7 +190,18 @@ def landed_in(folder: Folder, asked: AskedAudio) -> LandedAudio | None:
     """Return the song that stands in ``folder`` under its final name, or None; blocks, and reads it whole.
 
     A final name is given to whole and verified songs only, so this is one whose fact was not written.
+
+    :raises OutputError: the store does not answer; that is never taken for "no song".
+    :raises AudioError: somebody changed the song.
     """
+    try:
+        with store_errors():
+            return _landed_in(folder, asked)
+    except OSError as exc:
+        raise OutputError(f"Whether the song is in {folder.url} cannot be told: {exc}.") from exc
+
+
+def _landed_in(folder: Folder, asked: AskedAudio) -> LandedAudio | None:
     for audio_format in get_args(AudioFormat):
         name = f"song.{audio_format}"
         if folder.size(name) is None:
@@ -203,12 +210,22 @@ def landed_in(folder: Folder, asked: AskedAudio) -> LandedAudio | None:
             sha256 = hashlib.sha256()
             while chunk := file.read(_READ_BYTES):
                 sha256.update(chunk)
-            if audio_format == "pcm":
-                facts = raw_pcm_facts(file.tell(), asked.sample_rate_hz, None)
-            else:
-                facts = inspect_audio(file)
+            try:
+                pcm = audio_format == "pcm"
+                facts = raw_pcm_facts(file.tell(), asked.sample_rate_hz, None) if pcm else inspect_audio(file)
+            except NotAudioError as exc:
+                _raise_store_error(exc)
+                raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
         return LandedAudio(folder.url_of(name), sha256.hexdigest(), facts)
     return None
+
+
+def _raise_store_error(exc: BaseException | None) -> None:
+    """Raise what a store said while a song was read, where the reader took it for a fault of the song."""
+    while exc is not None:
+        if isinstance(exc, OSError):
+            raise exc
+        exc = exc.__cause__ or exc.__context__
 
 
 def readable(count: int) -> str:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.outcome import outcome_of
+from airflow_provider_music.api.values import said_by
 from airflow_provider_music.exceptions import OutputError, RecordError
 from airflow_provider_music.hooks.clients import async_client_of
 from airflow_provider_music.waiting import clock, limits
@@ -105,13 +107,17 @@ class Asker:
         try:
             return await in_thread(lambda: self._record.write(order.n, "intent", **intent))
         except RecordError as exc:
-            raise OutputError(
-                f"The output folder cannot be written, so nothing was sent: {exc}. "
-                "Give an output_dir that workers and triggerer can write."
-            ) from exc
+            raise _not_sent(exc) from exc
 
     async def _post(self, client: AsyncMusicClient, request_id: str) -> None:
-        async with self._lease.held():
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._lease.held())
+            except OSError as exc:
+                # Claimed and never sent: a claim that stayed would have the next try look for an answer.
+                with contextlib.suppress(OSError):
+                    await in_thread(self._record.take_folder(self._order.n).remove, "intent.json")
+                raise _not_sent(exc) from exc
             log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
             try:
                 await self._send(client, request_id)
@@ -139,7 +145,7 @@ class Asker:
     async def _broke(self, exc: BaseException) -> None:
         """Write down what a broken request means for the bill; a lost answer has no fact, it is looked for."""
         outcome = outcome_of(exc)
-        told = f"{type(exc).__name__}: {exc}"
+        told = said_by(exc)
         if isinstance(exc, asyncio.CancelledError):
             told = "the process that held the POST open was stopped"
         if outcome in ("never_left", "not_accepted"):
@@ -176,6 +182,13 @@ class Asker:
 def _release(places: asyncio.Semaphore | None) -> None:
     if places is not None:
         places.release()
+
+
+def _not_sent(exc: Exception) -> OutputError:
+    return OutputError(
+        f"The output folder cannot be written, so nothing was sent: {exc}. "
+        "Give an output_dir that workers and triggerer can write."
+    )
 
 
 def _new_request_id(order: Order) -> str:

@@ -5,13 +5,23 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.exceptions import AudioError, GenerationFailedError, MusicError, OutputError
+from airflow_provider_music.exceptions import (
+    ApiError,
+    ApiUnreachableError,
+    AudioError,
+    GenerationFailedError,
+    MusicError,
+    OutputError,
+)
 from airflow_provider_music.storage.download import LinkExpiredError, download
+from airflow_provider_music.waiting.pace import backoff
 from airflow_provider_music.waiting.usage_log import usage_from_log_here
 
 if TYPE_CHECKING:
@@ -39,6 +49,13 @@ RESULT_KEYS = (
     "record_uri",
 )
 NO_USAGE = {"credits_used": None, "usd_spent": None}
+#: Where a paid song lies is asked this often, for at most that long.
+_LOOKS = 4
+_LOOK_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
+#: When that was last in vain, by base URL.
+_gave_up_at: dict[str, float] = {}
+_PAID = "The song is paid for; a retry or a clear fetches it again without paying again."
 
 
 def fetch(
@@ -56,10 +73,11 @@ def fetch(
     :param wanted: the request's row in the usage log, for what neither of them says about the cost.
     :raises GenerationFailedError: the API has changed its mind about the generation.
     :raises AudioError: there is no file, or it is not the audio asked for.
+    :raises ApiError: the API does not say where the song lies, however often it is asked.
     """
     before = before or {}
     for last_try in (False, True):
-        found = client.call(endpoints.poll(generation_id))
+        found = _look(client, generation_id)
         if found.failed:
             raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
         if not found.done or found.audio_url is None:
@@ -75,9 +93,7 @@ def fetch(
             log.warning("The link to generation %s has expired; asking for a fresh one", generation_id)
             continue
         except (AudioError, OutputError) as exc:
-            raise type(exc)(
-                f"{exc} The song is paid for; a retry or a clear fetches it again without paying again."
-            ) from exc
+            raise type(exc)(f"{exc} {_PAID}") from exc
         return {
             "generation_id": generation_id,
             "audio_uri": landed.url,
@@ -86,6 +102,28 @@ def fetch(
             "trace_id": found.trace_id or before.get("trace_id"),
         }
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _look(client: MusicClient, generation_id: str) -> Generation:
+    """Ask where the song lies. One 429 must not cost a try, nor one 401, which ends a task, a paid song."""
+    where = client.settings.base_url
+    give_up = time.monotonic() + _LOOK_SECONDS
+    # A batch's other songs need not wait for what one has waited for in vain.
+    looks = 1 if time.monotonic() - _gave_up_at.get(where, -math.inf) < _LOOK_SECONDS else _LOOKS
+    failures = 0
+    while True:
+        try:
+            return client.call(endpoints.poll(generation_id))
+        except (ApiError, ApiUnreachableError) as exc:
+            failures += 1
+            pause = backoff(failures, first=_FIRST_PAUSE)
+            pause = min(max(pause, getattr(exc, "retry_after", None) or 0.0), _LONGEST_PAUSE)
+            if failures >= looks or time.monotonic() + pause > give_up:
+                _gave_up_at[where] = time.monotonic()
+                exc.args = (f"{str(exc).rstrip('.')}. {_PAID}",)
+                raise
+            log.warning("%s; asking again in %.0f s", exc, pause)
+        time.sleep(pause)
 
 
 def result_of(record: SongRecord, take: Take) -> dict[str, Any]:

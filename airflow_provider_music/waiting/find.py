@@ -116,7 +116,7 @@ class Finder:
         return True
 
     def _why_lost(self, *, billed: bool) -> str:
-        lost = self._lease.why() or "the process that held the POST open is gone"
+        lost = (self._lease.why() or "the process that held the POST open is gone").rstrip(".")
         if billed:
             return f"{lost}. The usage log says that the request succeeded: it is billed, and the song is lost"
         return f"{lost}. The usage log has no row of it yet, so it may be billed"

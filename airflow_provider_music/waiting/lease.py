@@ -33,6 +33,8 @@ BEAT_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 
 State = Literal["open", "gone"]
+#: Tokens of the leases that this process holds. A store that is full or away may keep a lease from saying "gone".
+_held: set[str] = set()
 
 
 def _process_started(pid: int) -> str | None:
@@ -58,15 +60,19 @@ class Lease:
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Keep the file fresh while the block runs, and say at its end that nobody has to wait for it."""
-        await self._write("open")
-        beats = asyncio.create_task(self._keep_beating())
+        _held.add(self._token)
         try:
-            yield
+            await self._write("open")
+            beats = asyncio.create_task(self._keep_beating())
+            try:
+                yield
+            finally:
+                beats.cancel()
+                # Not awaited in a thread: a loop that is being torn down takes no new calls, a file write works.
+                with contextlib.suppress(OSError):
+                    self._replace("gone")
         finally:
-            beats.cancel()
-            # Not awaited in a thread: a loop that is being torn down takes no new calls, a file write works.
-            with contextlib.suppress(OSError):
-                self._replace("gone")
+            _held.discard(self._token)
 
     async def _keep_beating(self) -> None:
         while True:
@@ -114,7 +120,10 @@ class LeaseWatch:
 
     def owner_lives(self) -> bool:
         """Whether the owner may still write the answer's facts; blocks."""
-        content = self._folder.read(_NAME)
+        # A store that does not answer says nothing new; for how long, the silence tells.
+        content = self._seen
+        with contextlib.suppress(OSError):
+            content = self._folder.read(_NAME)
         if content != self._seen:
             self._seen, self._since = content, time.monotonic()
         silent = time.monotonic() - self._since > SILENCE_SECONDS
@@ -124,6 +133,8 @@ class LeaseWatch:
         if body.get("state") == "gone":
             return False
         if body.get("host") == socket.gethostname() and body.get("started"):
+            if body.get("pid") == os.getpid() and body["started"] == _process_started(os.getpid()):
+                return body.get("token") in _held
             return _process_started(int(body.get("pid") or 0)) == str(body["started"])
         return not silent
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.api.values import id_or_none, number_or_none, one_line, text_or_none, usable_id
+from airflow_provider_music.api.values import id_or_none, number_or_none, one_line, said_by, text_or_none, usable_id
 
 
 @pytest.mark.parametrize("value", [None, True, "x", "", [], {}, "nan", "inf", 10**400, "1" * 5000, b"1"])
@@ -24,6 +24,11 @@ def test_texts_are_short_and_printable_and_ids_are_never_cut():
     assert [text_or_none(value) for value in ("", "a\nb", 5, None)] == [None] * 4
     assert id_or_none("a" * 300) == "a" * 300
     assert id_or_none("a" * 600) is None
+
+
+def test_an_error_that_says_nothing_is_told_by_its_name_alone():
+    assert said_by(TimeoutError()) == "TimeoutError"
+    assert said_by(TimeoutError("after 5 s")) == "TimeoutError: after 5 s"
 
 
 @given(st.text())

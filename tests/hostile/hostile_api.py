@@ -153,7 +153,9 @@ class HostileApi:
                 time.sleep(piece) if isinstance(piece, float) else connection.sendall(piece)
 
     def _script(self, route: str, query: Mapping[str, list[str]]) -> Iterator[bytes | float]:
-        scripts = self._scripts.get(route) or [self._good(route, query)]
+        # A good server says that it closes; one that does not has its next request lost by chance.
+        closing = self._good(route, query).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        scripts = self._scripts.get(route) or [closing]
         script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
         if isinstance(script, bytes):
             return iter([script])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_music.record.song import FACTS, SongIdentity, SongRecord
 from airflow_provider_music.storage.folder import safe_name
+from airflow_provider_music.storage.owner import part_name
 
 #: Airflow takes 250 characters of an id: word characters of any script, dots and dashes; a run's id nearly anything.
 KEYS = st.text(st.characters(categories=("L", "Nd", "Pc"), include_characters="-."), min_size=1, max_size=250)
@@ -39,7 +40,7 @@ ODD = st.sampled_from(
 RUNS = st.text(min_size=1, max_size=250) | ODD | KEYS
 IDENTITIES = st.builds(SongIdentity, KEYS | ODD, RUNS, KEYS | ODD, st.integers(-1, 10**6))
 #: The longest name below a task instance's folder: a part or temporary file of a song of a batch's last take.
-BELOW = "song-100000/take-100000/.delivered.json." + "f" * 32
+BELOW = f"song-100000/take-100000/{part_name('song.flac.provenance.json')}"
 S3_KEY_BYTES, SEGMENT_BYTES = 1024, 255
 
 

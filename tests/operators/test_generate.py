@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_music.exceptions import (
+    AuthenticationError,
     ChangedRequestError,
     InvalidRequestError,
+    ServerFailureError,
     UnknownOutcomeError,
 )
 from airflow_provider_music.operators.music import GenerateMusicOperator
@@ -375,6 +377,37 @@ def test_failing_polls_do_not_fail_a_paid_song(music_sandbox, airflow, queued, q
 
     assert airflow.run(queued())["status"] == "completed"
     assert music_sandbox.posts("submit") == 1
+
+
+@pytest.mark.parametrize("fault", ["status=401", "status=429", "status=500", "status=404", "cut-before", "junk"])
+def test_one_refused_look_where_a_paid_song_lies_costs_no_try(fault, music_sandbox, airflow, queued):
+    music_sandbox.fault(f"poll:{fault},skip=1")  # the wait has the first, the worker that lands it the second
+
+    assert airflow.run(queued())["status"] == "completed"
+    assert music_sandbox.requests("poll") == 3
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_a_song_that_nobody_says_the_place_of_is_told_as_paid(music_sandbox, airflow, queued):
+    music_sandbox.fault("poll:status=401,skip=1,times=all")
+    with pytest.raises(AuthenticationError, match=r"401.*[^.]\. The song is paid for; a retry or a clear fetches it"):
+        airflow.run(queued())
+    assert music_sandbox.requests("poll") == 1 + 4
+    music_sandbox.clear_faults()
+    airflow.retry()
+
+    assert airflow.run(queued())["status"] == "completed"
+    assert music_sandbox.posts("submit") == 1
+
+
+def test_once_all_looks_were_in_vain_the_next_song_has_one_for_a_while(music_sandbox, airflow, queued):
+    music_sandbox.fault("poll:status=500,skip=1,times=4", "poll:status=500,skip=6")
+    with pytest.raises(ServerFailureError, match="is paid for"):
+        airflow.run(queued())
+    airflow.map_index = 1
+    with pytest.raises(ServerFailureError, match="is paid for"):
+        airflow.run(queued())
+    assert music_sandbox.requests("poll") == 5 + 2
 
 
 def test_a_missed_deadline_leaves_the_song_to_a_retry(music_sandbox, airflow, queued):

@@ -233,17 +233,30 @@ def _safeguard() -> Any:
     return ExecutorSafeguard
 
 
-def arm(sandbox: Sandbox, seed: int, share: float = 0.1) -> None:
-    """Let about ``share`` of the requests of each route be hit, by all faults alike."""
+def arm(sandbox: Sandbox, seed: int, share: float = 0.1, slowness: int = 1) -> None:
+    """Let about ``share`` of the requests of each route be hit, by all faults alike.
+
+    :param slowness: as :func:`prepare` has it, so that what is to last beyond a timeout does.
+    """
     dice = random.Random(seed)
     for route, kinds in FAULTS.items():
         for kind in dice.sample(kinds, len(kinds)):
-            sandbox.fault(f"{route}:{kind},p={share / len(kinds):.5f},seed={dice.randrange(10**6)}")
+            name, _, value = kind.partition("=")
+            slowed = {"hang": lambda v: v * slowness, "slow": lambda v: v / slowness}.get(name)
+            spec = f"{name}={slowed(float(value)):g}" if slowed else kind
+            sandbox.fault(f"{route}:{spec},p={share / len(kinds):.5f},seed={dice.randrange(10**6)}")
 
 
-def prepare(sandbox: Sandbox) -> str:
-    """Make a sandbox quick, and return the connection to it."""
+def prepare(sandbox: Sandbox, slowness: int = 1) -> str:
+    """Make a sandbox quick, and return the connection to it.
+
+    :param slowness: all timeouts are that many times longer, for a client that shares the machine with others.
+    """
     sandbox.settings(any_reference=True, delay=0.05, balance=10_000, logs_per_minute=10**6)
     return sandbox.connection_json(
-        connect_timeout=2, read_timeout=0.5, generation_timeout=1, max_body_seconds=2, max_audio_bytes=2**22
+        connect_timeout=2 * slowness,
+        read_timeout=0.5 * slowness,
+        generation_timeout=slowness,
+        max_body_seconds=2 * slowness,
+        max_audio_bytes=2**22,
     )

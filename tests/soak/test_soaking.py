@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from soaking import FAULTS, Soak, arm, prepare
@@ -37,6 +38,18 @@ def test_sixty_songs_are_delivered_or_plainly_failed_and_none_is_billed_twice(
     assert not list(output_dir.rglob("*part*"))
     assert sum(fault["hits"] for fault in music_sandbox.state()["faults"]) > 10
     assert {lane for lane, _ in ends} == {"queued", "synchronous"}
+
+
+def test_what_is_to_last_beyond_a_timeout_does_so_however_patient_the_client_is(music_sandbox):
+    for slowness in (1, 8):
+        extra = json.loads(prepare(music_sandbox, slowness))["extra"]
+        music_sandbox.clear_faults()
+        arm(music_sandbox, 1, slowness=slowness)
+        specs = [fault["spec"] for fault in music_sandbox.state()["faults"]]
+        hangs = [float(spec.partition("hang=")[2].partition(",")[0]) for spec in specs if ":hang=" in spec]
+        assert len(specs) == sum(map(len, FAULTS.values()))
+        assert len(hangs) == 4
+        assert min(hangs) > max(extra["read_timeout"], extra["generation_timeout"])
 
 
 def test_every_route_has_faults():

@@ -76,6 +76,39 @@ def test_a_later_process_of_the_same_number_is_not_the_owner(folder):
     assert not LeaseWatch(folder).owner_lives()
 
 
+async def test_an_owner_in_this_process_that_cannot_say_that_it_is_gone_is_gone_all_the_same(folder, monkeypatch):
+    replace = Folder.replace
+
+    def full(self, name, content, **more):
+        if b'"gone"' in content:
+            raise OSError("No space left on device")
+        replace(self, name, content, **more)
+
+    monkeypatch.setattr(Folder, "replace", full)
+    async with Lease(folder).held():
+        assert LeaseWatch(folder).owner_lives()
+    assert written(folder)["state"] == "open"
+    assert not LeaseWatch(folder).owner_lives()
+
+
+async def test_a_lease_that_cannot_be_written_is_an_error_and_held_by_nobody(folder, monkeypatch):
+    monkeypatch.setattr(Folder, "replace", lambda *_, **__: (_ for _ in ()).throw(OSError("No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        async with Lease(folder).held():
+            raise AssertionError("the block ran")
+    assert not lease._held
+
+
+async def test_a_store_that_does_not_answer_for_a_while_says_nothing_new(folder, monkeypatch):
+    watch = LeaseWatch(folder)
+    async with Lease(folder).held():
+        assert watch.owner_lives()
+        with monkeypatch.context() as away:
+            away.setattr(Folder, "read", lambda *_: (_ for _ in ()).throw(OSError("away")))
+            assert watch.owner_lives()
+    assert not watch.owner_lives()
+
+
 def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(lease.time, "monotonic", lambda: now[0])
