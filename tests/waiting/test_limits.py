@@ -147,10 +147,14 @@ def test_a_song_that_gets_no_place_before_its_deadline_is_not_asked_for(
     two_at_once, deferred, music_sandbox, output_dir
 ):
     music_sandbox.settings(delay=2.0)
-    triggers = [deferred(number, timeout=60) for number in range(2)] + [deferred(2, timeout=0.7)]
+    first = [deferred(number, timeout=60) for number in range(2)]
 
     async def all_of_them():
-        return await asyncio.gather(*(trigger.outcome() for trigger in triggers))
+        under_way = [asyncio.create_task(trigger.outcome()) for trigger in first]
+        while await asyncio.to_thread(music_sandbox.posts, "generate") < 2:
+            await asyncio.sleep(0.02)
+        late = await asyncio.to_thread(deferred, 2, timeout=0.7)
+        return await asyncio.gather(*under_way, late.outcome())
 
     events = run_here(all_of_them())
     assert [event["status"] for event in events] == ["completed", "completed", "timeout"]
