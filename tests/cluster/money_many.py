@@ -13,14 +13,14 @@ from harness.songs import Outcome, Stage
 
 _PATIENCE_S = 240.0
 #: What the scheduler says when a trigger fired before it had seen the worker's exit.
-_RACE = "finished with state success, but the task instance's state attribute is"
+RACE = "finished with state success, but the task instance's state attribute is"
 
 
 def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outcome]:
     """Ask for so many songs, each of which takes so many seconds."""
     song = stage.prepared(f"many_{lane}", f"many-{lane}", delay=delay)
     cluster, log = stage.cluster, stage.cluster.processes.log_path("scheduler")
-    races = log.read_text(errors="replace").count(_RACE)
+    races = log.read_text(errors="replace").count(RACE)
     song.start(songs=songs)
     deadline = time.monotonic() + _PATIENCE_S
     while (state := cluster.api.run_state(song.dag_id, song.run_id)) not in ("success", "failed"):
@@ -42,7 +42,7 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     )
     outcome.result = {
         "tasks": len(rows),
-        "failed by Airflow": log.read_text(errors="replace").count(_RACE) - races,
+        "failed by Airflow": log.read_text(errors="replace").count(RACE) - races,
         "tried again": sum(row[1] > 1 for row in rows),
     }
     outcome.scenario += f" ({outcome.result['failed by Airflow']} failed by Airflow itself, tried again)"

@@ -356,6 +356,9 @@ def test_what_the_api_refuses_is_raised_as_its_own_error(lane, status, error, mu
     with pytest.raises(Exception, match="not billed") as caught:
         airflow.run(request.getfixturevalue(lane)())
     assert type(caught.value).__name__ == error
+    # What ends the task leaves its retries unused.
+    assert ("a retry asks again" if status == 500 else "a clear asks again") in str(caught.value)
+    assert ".. " not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

@@ -124,6 +124,7 @@ def _held_little(soak: SoakOnAirflow) -> bool:
     say(f"\n| {'lane':<12} | {'a try before the last':<24} | tries |")
     for (lane, end), tries in sorted(soak.tries_before.items()):
         say(f"| {lane:<12} | {end:<24} | {tries:5} |")
+    say(f"of these {soak.races} were failed by Airflow itself, whose scheduler saw the worker's exit too late")
     say(f"\n| {'songs':>5} | {'process':<18} | {'files':>5} | {'RSS MiB':>7} |")
     for held in soak.held:
         say(f"| {held.songs:5} | {held.process:<18} | {held.files:5} | {held.rss / 2**20:7.1f} |")

@@ -19,6 +19,7 @@ from harness import logs
 from harness.cluster import Cluster
 from harness.processes import leave_nothing_behind
 from harness.rest import ClusterError
+from money_many import RACE
 from soaking import LANES, Soak, Song, arm, prepare
 
 from airflow_provider_music import exceptions
@@ -100,12 +101,21 @@ class SoakOnAirflow(Soak):
         for counts in (self.songs, self.tries_before, self.paid):
             counts.clear()
         self.halves = 0
+        self._races_before = self._count_races()
         self._hold()
         self.sandbox.reset()
         arm(self.sandbox, seed, share, _SLOWNESS)
         for first in range(0, count, look_every):
             self._round(f"songs-from-{first}", min(look_every, count - first), first)
             self._hold()
+
+    @property
+    def races(self) -> int:
+        """How many tries Airflow itself failed, since their trigger fired before it had seen the worker's exit."""
+        return self._count_races() - self._races_before
+
+    def _count_races(self) -> int:
+        return self.cluster.processes.log_path("scheduler").read_text(errors="replace").count(RACE)
 
     # ---------------------------------------------------------------- one round
     def _round(self, run_id: str, count: int, first: int) -> None:
@@ -163,13 +173,18 @@ class SoakOnAirflow(Soak):
         return None
 
     def _error(self, lane: str, run_id: str, index: int, number: int) -> tuple[str, str]:
-        """The last error of ours that a try logged, and what it says."""
-        text = logs.of_task(self.cluster.home, f"soak_{lane}", run_id, "song", try_number=number, map_index=index)
-        for line in reversed(text.splitlines()):
-            for detail in _details(line):
-                if detail.get("exc_type") in _ERRORS:
-                    return str(detail["exc_type"]), str(detail.get("exc_value"))
-        return OTHERS, ""
+        """The last error of ours that a try logged, and what it says.
+
+        Airflow counts some resumptions as a try that never begins, whose work it logs under the one before.
+        """
+        where = (self.cluster.home, f"soak_{lane}", run_id, "song")
+        errors: list[dict[str, Any]] = []
+        while number and not errors:
+            text = logs.of_task(*where, try_number=number, map_index=index)
+            errors = [error for line in text.splitlines() for error in _details(line)]
+            number -= 1
+        ours = [error for error in errors if error.get("exc_type") in _ERRORS]
+        return (str(ours[-1]["exc_type"]), str(ours[-1].get("exc_value"))) if ours else (OTHERS, "")
 
     # ---------------------------------------------------------------- what the processes hold
     def first_and_last(self) -> list[tuple[Held, Held]]:

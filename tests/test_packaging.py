@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is shipped: a wheel of the package alone, a source archive that the same wheel can be made from."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "airflow_provider_music"
+#: What a wheel of Python alone with pages of comments stays below.
+MOST_BYTES = 2**20
+IN_THE_ARCHIVE = {
+    *(PACKAGE, "dags_examples", "requirements", "tests"),
+    *("CHANGELOG.md", "LICENSE", "Makefile", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore", ".ci"),
+}
+
+pytest.importorskip("hatchling")
+if not (ROOT / "pyproject.toml").is_file():
+    pytest.skip("an installed package is not built again", allow_module_level=True)
+
+
+def build(source, target, *kinds):
+    # No network: what builds it is in the environment. One time for all files, or no two wheels are the same.
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(target), *kinds]
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return build(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def archive(built):
+    (path,) = built.glob("*.tar.gz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = [name for name in files.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(files.read(name).decode())
+
+
+def contents(wheel):
+    with zipfile.ZipFile(wheel) as files:
+        return {name: files.read(name) for name in files.namelist()}
+
+
+def sources():
+    return {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / PACKAGE).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_package_all_of_it_and_nothing_else(wheel):
+    names = set(contents(wheel))
+    info = {name for name in names if name.startswith(f"{PACKAGE}-") and ".dist-info/" in name}
+    assert names - info == sources()
+    assert {name.partition(".dist-info/")[2] for name in info} == {
+        *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"),
+    }
+    assert f"{PACKAGE}/py.typed" in names
+    assert wheel.name.endswith("-py3-none-any.whl")
+
+
+def test_the_wheel_holds_code_and_schemas_only_and_is_small(wheel):
+    assert {Path(name).suffix for name in contents(wheel) if ".dist-info/" not in name} <= {".py", ".json", ".typed"}
+    assert wheel.stat().st_size < MOST_BYTES
+
+
+def test_the_archive_holds_what_is_needed_to_build_and_test(archive):
+    with tarfile.open(archive) as files:
+        names = {name.partition("/")[2] for name in files.getnames()}
+    assert {name.partition("/")[0] for name in names} <= IN_THE_ARCHIVE
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    assert {"tests/conftest.py", "tests/test_packaging.py", "Makefile", "requirements/common.in"} <= names
+    assert sources() <= names
+
+
+def test_the_archive_makes_the_same_wheel(archive, wheel, tmp_path):
+    with tarfile.open(archive) as files:
+        files.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    (again,) = build(source, tmp_path / "dist", "-t", "wheel").glob("*.whl")
+    assert contents(again) == contents(wheel)
+
+
+def test_airflow_finds_the_provider_in_the_wheel(wheel, metadata):
+    found = contents(wheel)
+    (name,) = [name for name in found if name.endswith("/entry_points.txt")]
+    assert found[name].decode().split("\n")[:2] == [
+        "[apache_airflow_provider]",
+        f"provider_info = {PACKAGE}.get_provider_info:get_provider_info",
+    ]
+    assert metadata["Name"] == "airflow-provider-music"
+    assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def required(metadata):
+    return [re.split(r"[\s;]", line)[0] for line in metadata.get_all("Requires-Dist")]
+
+
+def test_every_dependency_has_a_reason_in_the_readme(metadata):
+    told = (ROOT / "README.md").read_text().partition("\n## Dependencies\n")[2]
+    reasons = "".join(line.split("|")[1] for line in told.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"[a-z0-9-]+", reasons))
+    assert {re.match(r"[a-z0-9-]+", line)[0] for line in required(metadata)} <= named
+
+
+def test_every_upper_bound_has_a_reason_in_the_readme(metadata):
+    told = (ROOT / "README.md").read_text().partition("\n## Dependencies\n")[2]
+    bounds = {re.match(r"[a-z0-9-]+", line)[0]: re.search(r"<[^,]+", line) for line in required(metadata)}
+    missing = [f"{name} {bound[0]}" for name, bound in bounds.items() if bound and f"`{name} {bound[0]}`" not in told]
+    assert not missing
