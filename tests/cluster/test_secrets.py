@@ -17,20 +17,22 @@ KEY = "sk-marked-4711-must-not-be-seen"
 #: Of the sandbox's signed URLs.
 SIGNED = ("Signature=", "OSSAccessKeyId")
 DAGS = """
-from datetime import datetime, UTC
+from datetime import datetime, timedelta, UTC
 from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 
 QUEUED = {"model": "minimax/music-2.6", "prompt": "a calm song of the sea", "poll_interval": 1}
 SYNCHRONOUS = {"model": "music-01", "lyrics": "##we row##", "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
+SECOND = timedelta(seconds=1)
 OPTIONS = {"schedule": None, "start_date": datetime(2026, 1, 1, tzinfo=UTC), "catchup": False}
 for name, fields in {"queued": QUEUED, "synchronous": SYNCHRONOUS}.items():
     with DAG(f"secrets_{name}", **OPTIONS):
         GenerateMusicOperator(task_id="song", timeout=60, **fields)
 with DAG("secrets_sensor", **OPTIONS):
     song = GenerateMusicOperator(task_id="song", wait_for_completion=False, **QUEUED)
-    MusicGenerationSensor(task_id="wait", generation=song.output, poll_interval=1)
+    # The scheduler may fail a try that comes back too soon for it (apache/airflow#66374).
+    MusicGenerationSensor(task_id="wait", generation=song.output, poll_interval=1, retries=2, retry_delay=SECOND)
 """
 #: DAG, the faults that spoil its run, and how it ends.
 RUNS = (
