@@ -80,7 +80,7 @@ def mortal(monkeypatch):
 
 def song(lane, output_dir, **more):
     return GenerateMusicOperator(
-        task_id="song", output_dir=str(output_dir), retries=2, **{**LANES[lane], "timeout": 1.0, **more}
+        task_id="song", output_dir=str(output_dir), retries=2, **{**LANES[lane], "timeout": 2.5, **more}
     )
 
 
