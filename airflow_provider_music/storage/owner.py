@@ -20,7 +20,7 @@ _OWNED = re.compile(r"\..+\.part-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{12}")
 def part_name(name: str) -> str:
     """Make a name for the content of ``name`` until it is whole; no two calls make the same."""
     pid = os.getpid()
-    owner = f"{_machine()}-{pid}-{_process_started(pid) or _NO_START}"
+    owner = f"{_machine()}-{pid}-{process_started(pid) or _NO_START}"
     return f".{name}{_MARK}{owner}-{uuid.uuid4().hex[:12]}"
 
 
@@ -34,10 +34,10 @@ def writer_is_gone(name: str) -> bool | None:
     owned = _OWNED.fullmatch(name)
     if owned is None or owned[1] == _NO_MACHINE or owned[1] != _machine() or owned[3] == _NO_START:
         return None
-    return _process_started(int(owned[2])) != owned[3]
+    return process_started(int(owned[2])) != owned[3]
 
 
-def _process_started(pid: int) -> str | None:
+def process_started(pid: int) -> str | None:
     """Start of a process as its kernel counts it, which tells a process from a later one of the same number."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]

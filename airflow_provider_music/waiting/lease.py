@@ -17,9 +17,9 @@ import socket
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_music.storage.owner import process_started
 from airflow_provider_music.waiting.threads import in_thread
 
 if TYPE_CHECKING:
@@ -35,14 +35,6 @@ SILENCE_SECONDS = 30.0
 State = Literal["open", "gone"]
 #: Tokens of the leases that this process holds. A store that is full or away may keep a lease from saying "gone".
 _held: set[str] = set()
-
-
-def _process_started(pid: int) -> str | None:
-    """Start of a process as its kernel counts it, which tells a process from a later one of the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return None
 
 
 class Lease:
@@ -97,7 +89,7 @@ class Lease:
             "state": state,
             "host": socket.gethostname(),
             "pid": pid,
-            "started": _process_started(pid),
+            "started": process_started(pid),
             "token": self._token,
             "beat": self._beat,
             "why": self.why,
@@ -133,9 +125,9 @@ class LeaseWatch:
         if body.get("state") == "gone":
             return False
         if body.get("host") == socket.gethostname() and body.get("started"):
-            if body.get("pid") == os.getpid() and body["started"] == _process_started(os.getpid()):
+            if body.get("pid") == os.getpid() and body["started"] == process_started(os.getpid()):
                 return body.get("token") in _held
-            return _process_started(int(body.get("pid") or 0)) == str(body["started"])
+            return process_started(int(body.get("pid") or 0)) == str(body["started"])
         return not silent
 
 

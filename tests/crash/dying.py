@@ -56,7 +56,7 @@ class Mortality:
 
 def instrument(monkeypatch: pytest.MonkeyPatch, mortality: Callable[[], Mortality]) -> None:
     """Put a point before and after every touch of the outer world, and give each life a process of its own."""
-    monkeypatch.setattr(lease, "_process_started", lambda pid: f"{pid}/{mortality().name}")
+    monkeypatch.setattr(lease, "process_started", lambda pid: f"{pid}/{mortality().name}")
     for name in ("read", "create", "replace", "open_new", "move", "remove", "size", "open"):
         monkeypatch.setattr(Folder, name, _around(getattr(Folder, name), f"folder.{name}", mortality))
     monkeypatch.setattr(

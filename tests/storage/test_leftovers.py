@@ -26,7 +26,7 @@ LONG_AGO = time.time() - 2 * leftovers._UNTOUCHED_SECONDS
 @pytest.fixture
 def another_process(monkeypatch):
     """Make this a later process: those that wrote before are gone."""
-    return lambda: monkeypatch.setattr(owner, "_process_started", lambda pid: "7")
+    return lambda: monkeypatch.setattr(owner, "process_started", lambda pid: "7")
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_where_the_kernel_tells_nothing_nothing_can_be_told(monkeypatch):
     monkeypatch.setattr(owner, "_machine", lambda: owner._NO_MACHINE)
     assert writer_is_gone(part_name("song")) is None
     monkeypatch.undo()
-    monkeypatch.setattr(owner, "_process_started", lambda pid: None)
+    monkeypatch.setattr(owner, "process_started", lambda pid: None)
     assert writer_is_gone(part_name("song")) is None
 
 
@@ -228,7 +228,7 @@ def test_a_machine_without_proc_has_no_name(monkeypatch):
     monkeypatch.setattr(Path, "read_text", missing)
     try:
         assert owner._machine() == owner._NO_MACHINE
-        assert owner._process_started(os.getpid()) is None
+        assert owner.process_started(os.getpid()) is None
     finally:
         owner._machine.cache_clear()
 
