@@ -28,7 +28,7 @@ DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlg
 MAX_MANIFEST_BYTES = 2**20
 PACKAGE = "airflow-provider-music"
 
-_ID = re.compile(r"(?!data:)(?!.*//)[A-Za-z0-9][A-Za-z0-9._:@+=~/-]{0,255}")
+_ID = re.compile(r"(?!data:)(?!.*//)[A-Za-z0-9_-][A-Za-z0-9._:@+=~/-]{0,255}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FACTS = ("format", "size_bytes", "sha256", "duration_ms", "sample_rate_hz", "bitrate_bps")
 _PARTS = ("as_sent", "file", "airflow", "times", "cost", "software")

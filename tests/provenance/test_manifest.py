@@ -118,6 +118,14 @@ def test_a_reference_named_by_a_url_keeps_only_its_hash(named, hand):
     assert b"5ec2e7" not in as_bytes(found)
 
 
+@pytest.mark.parametrize("given", ["K5VqV-1", "-Pw3vF4JYMAL-QAtCMAN3", "_w3vF4JYMAL-QAtCMAN3", "8f:music", "a/b"])
+def test_a_generation_is_told_by_its_id_whatever_that_begins_with(given, hand):
+    facts = hand.take_of(b"sound").facts
+    for part in ("accepted", "completed"):
+        facts = {**facts, part: {**facts[part], "generation_id": given}}
+    assert manifest_of(Take(1, facts), {})["generation_id"] == given
+
+
 @pytest.mark.parametrize("given", ["text", {"id": "x"}, 5, [1, "x"]])
 def test_references_of_another_shape_are_none(given, hand):
     assert not manifest_of(hand.take_of(b"sound"), {"references": given})["references"]
