@@ -21,8 +21,8 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.generation import clock
 from airflow_provider_music.hooks.clients import close_clients
-from airflow_provider_music.waiting import clock
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 
@@ -36,10 +36,10 @@ def no_hold_back(monkeypatch):
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch):
     """Looks for a lost answer follow each other quickly, and a silent owner is given up soon."""
-    monkeypatch.setattr("airflow_provider_music.waiting.find._WATCH_SECONDS", 0.02)
-    monkeypatch.setattr("airflow_provider_music.waiting.lease.SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr("airflow_provider_music.waiting.deliver._FIRST_PAUSE", 0.02)
-    monkeypatch.setattr("airflow_provider_music.waiting.deliver._gave_up_at", {})
+    monkeypatch.setattr("airflow_provider_music.generation.reconcile._WATCH_SECONDS", 0.02)
+    monkeypatch.setattr("airflow_provider_music.record.lease.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("airflow_provider_music.generation.fetch._FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("airflow_provider_music.generation.fetch._gave_up_at", {})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from airflow_provider_music.exceptions import (
     MusicError,
     named,
 )
-from airflow_provider_music.storage.download import LinkExpiredError
+from airflow_provider_music.generation.download import LinkExpiredError
 
 CLASSES = {
     name: found

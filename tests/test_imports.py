@@ -33,7 +33,7 @@ HEAVY = (
 )
 OURS = (
     *("api.models", "api.schema", "api.client", "api.transports", "hooks.clients", "record", "sandbox", "storage"),
-    *("operators.flow", "sensors.flow", "triggers", "waiting.ask", "waiting.order", "waiting.pursue"),
+    *("generation", "triggers"),
 )
 
 

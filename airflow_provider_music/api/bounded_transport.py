@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from airflow_provider_music.api.whole import DRIP_FACTOR
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR
 
 if TYPE_CHECKING:
     import ssl

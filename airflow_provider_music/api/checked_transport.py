@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from airflow_provider_music.api import addresses
+from airflow_provider_music.api import ssrf
 from airflow_provider_music.api.bounded_transport import BoundedBackend, BoundedTransport
 from airflow_provider_music.api.proxies import environment_proxies
 
 if TYPE_CHECKING:
     import ssl
 
-    from airflow_provider_music.api.settings import MusicSettings
+    from airflow_provider_music.api.connection import MusicSettings
 
 _KEPT_ALIVE_SECONDS = 30.0
 
@@ -38,10 +38,10 @@ def checked_transport(settings: MusicSettings, context: ssl.SSLContext) -> httpx
 
     def checked(host: str) -> list[str]:
         try:
-            found = addresses.look_up(host)
+            found = ssrf.look_up(host)
         except OSError as exc:
             raise httpcore.ConnectError(str(exc)) from exc
-        addresses.check_addresses(settings, host, found)
+        ssrf.check_addresses(settings, host, found)
         return [str(address) for address in found]
 
     backend = BoundedBackend(settings.max_body_seconds, checked)

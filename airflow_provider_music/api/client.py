@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import httpx
 
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.answers import check
-from airflow_provider_music.api.values import one_line, said_by
-from airflow_provider_music.api.whole import DRIP_FACTOR, Collector
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, BodyCollector
+from airflow_provider_music.api.parsing import describe_error, one_line
+from airflow_provider_music.api.responses import check
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
     ModelUnavailableError,
@@ -26,10 +26,10 @@ from airflow_provider_music.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
-    from airflow_provider_music.api.answers import Generation
+    from airflow_provider_music.api.bounded_body import BufferedResponse
+    from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Call, Deprecation
-    from airflow_provider_music.api.settings import MusicSettings
-    from airflow_provider_music.api.whole import WholeReply
+    from airflow_provider_music.api.responses import Generation
 
 T = TypeVar("T")
 
@@ -58,8 +58,8 @@ class MusicClient:
             answer = self._whole(response)
         return call.read(answer, call.what)
 
-    def _whole(self, response: httpx.Response) -> WholeReply:
-        answer = Collector(response, self.settings)
+    def _whole(self, response: httpx.Response) -> BufferedResponse:
+        answer = BodyCollector(response, self.settings)
         for chunk in response.iter_raw():
             answer.add(chunk)
         return answer.whole()
@@ -155,8 +155,8 @@ class AsyncMusicClient:
         except TimeoutError as exc:
             raise httpx.ReadTimeout(f"no whole answer within {within:g} s") from exc
 
-    async def _whole(self, response: httpx.Response) -> WholeReply:
-        answer = Collector(response, self.settings)
+    async def _whole(self, response: httpx.Response) -> BufferedResponse:
+        answer = BodyCollector(response, self.settings)
         async for chunk in response.aiter_raw():
             answer.add(chunk)
         return answer.whole()
@@ -197,7 +197,7 @@ def _free(call: Call[Any]) -> Any:
     try:
         yield
     except httpx.HTTPError as exc:
-        raise ApiUnreachableError(f"{call.what}: no answer ({one_line(said_by(exc))})") from exc
+        raise ApiUnreachableError(f"{call.what}: no answer ({one_line(describe_error(exc))})") from exc
     except UnknownOutcomeError as exc:
         raise ApiUnreachableError(str(exc)) from exc
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow_provider_music.api.answers import Generation, check, generation_of, json_of
-from airflow_provider_music.api.values import id_or_none, number_or_none, one_line, text_or_none
+from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
+from airflow_provider_music.api.responses import Generation, check, generation_of, json_of
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_music.api.whole import Reply
+    from airflow_provider_music.api.bounded_body import AnyResponse
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Call(Generic[T]):
     what: str
     method: str
     path: str
-    read: Callable[[Reply, str], T]
+    read: Callable[[AnyResponse, str], T]
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +117,7 @@ def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
 def poll(generation_id: str) -> Call[Generation]:
     """Ask how a queued song stands."""
 
-    def read(response: Reply, what: str) -> Generation:
+    def read(response: AnyResponse, what: str) -> Generation:
         found = _generation(response, what)
         # Some ids carry their model behind a colon, not everywhere.
         if found.id.partition(":")[0] != generation_id.partition(":")[0]:
@@ -152,7 +152,7 @@ def deprecations() -> Call[tuple[Deprecation, ...]]:
 def pricing(model: str) -> Call[dict[str, Any] | None]:
     """Ask what a model costs; free, no key needed. The answer is its ``pricing`` block as it stands, if it has one."""
 
-    def read(response: Reply, what: str) -> dict[str, Any] | None:
+    def read(response: AnyResponse, what: str) -> dict[str, Any] | None:
         return _pricing(check(response, what), model)
 
     return Call(
@@ -174,12 +174,12 @@ def _pricing(body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     return None
 
 
-def _balance(response: Reply, what: str) -> Balance:
+def _balance(response: AnyResponse, what: str) -> Balance:
     body = check(response, what)
     return Balance(number_or_none(body.get("current_balance")), one_line(str(body.get("currency") or "USD"))[:10])
 
 
-def _upload(response: Reply, what: str) -> Upload:
+def _upload(response: AnyResponse, what: str) -> Upload:
     body = check(response, what)
     return Upload(
         id_or_none(body.get("voice_id")),
@@ -188,11 +188,11 @@ def _upload(response: Reply, what: str) -> Upload:
     )
 
 
-def _generation(response: Reply, what: str) -> Generation:
+def _generation(response: AnyResponse, what: str) -> Generation:
     return generation_of(check(response, what), response, what)
 
 
-def _log_page(response: Reply, what: str) -> LogPage:
+def _log_page(response: AnyResponse, what: str) -> LogPage:
     body = check(response, what)
     rows = body.get("data")
     if not isinstance(rows, list):
@@ -218,7 +218,7 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
     )
 
 
-def _deprecations(response: Reply, what: str) -> tuple[Deprecation, ...]:
+def _deprecations(response: AnyResponse, what: str) -> tuple[Deprecation, ...]:
     bare = json_of(response)
     body = {"data": bare} if response.is_success and isinstance(bare, list) else check(response, what)
     lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]

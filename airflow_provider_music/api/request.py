@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from airflow_provider_music.api.models import MusicRequest, find, known_names
-from airflow_provider_music.api.problems import shown, spell
 from airflow_provider_music.api.schema import FORMATS
+from airflow_provider_music.api.validation import shown, spell
 from airflow_provider_music.exceptions import InvalidRequestError
 
 # Fields that usually come from another task, where an empty XCom renders as the text "None".

@@ -28,16 +28,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_provider_music import __version__
-from airflow_provider_music.api.aiohttp_transport import aiohttp_transport
 from airflow_provider_music.api.checked_transport import checked_transport, own_transport, proxied_transports
-from airflow_provider_music.api.override import current, overridden, use_transport
-from airflow_provider_music.api.quiet import quiet
+from airflow_provider_music.api.poll_transport import aiohttp_transport
+from airflow_provider_music.api.secrecy import quiet
+from airflow_provider_music.api.testing import current, overridden, use_transport
 from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from airflow_provider_music.api.settings import MusicSettings
+    from airflow_provider_music.api.connection import MusicSettings
 
 USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.values import number_or_none
+from airflow_provider_music.api.parsing import number_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.api.whole import Reply
+    from airflow_provider_music.api.bounded_body import AnyResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ def usage_of(body: Mapping[str, Any]) -> Usage:
     return _usage(usage.get("credits_used"), usage.get("usd_spent"))
 
 
-def usage_of_answer(body: Mapping[str, Any], response: Reply) -> Usage:
+def usage_of_answer(body: Mapping[str, Any], response: AnyResponse) -> Usage:
     """Read the body's usage and, where it is silent, the headers'."""
     said = usage_of(body)
     # Headers are read where they are needed only: polls are many, and each look-up walks through them all.
     return said if None not in (said.credits_used, said.usd_spent) else said.or_else(usage_of_headers(response))
 
 
-def usage_of_headers(response: Reply) -> Usage:
+def usage_of_headers(response: AnyResponse) -> Usage:
     """Read ``x-aimlapi-credits-used`` and ``x-aimlapi-usd-spent``."""
     headers = response.headers
     return _usage(headers.get("x-aimlapi-credits-used"), headers.get("x-aimlapi-usd-spent"))

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_music.audio.inspect import NotAudioError, inspect_audio
+from airflow_provider_music.audio.probe import NotAudioError, probe
 from airflow_provider_music.exceptions import InvalidReferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_music.audio.inspect import AudioFacts
+    from airflow_provider_music.audio.probe import AudioFacts
 
 PURPOSES = ("song", "voice", "instrumental")
 MIN_SECONDS = 10
@@ -137,7 +137,7 @@ def _open(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[byt
 
 def _facts(file: Any, opened: IO[bytes], problems: list[str]) -> AudioFacts | None:
     try:
-        facts = inspect_audio(opened)
+        facts = probe(opened)
     except NotAudioError as exc:
         problems.append(f"file: {exc}; give a WAV or MP3 file.")
         return None

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.values import number_or_none
-from airflow_provider_music.cost.estimate import Quote, estimate
+from airflow_provider_music.api.parsing import number_or_none
+from airflow_provider_music.cost.pricing import Quote, estimate
 from airflow_provider_music.cost.spent import spent_on
 from airflow_provider_music.exceptions import InvalidRequestError, MusicError, OverBudgetError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.record.policy import Decision
-    from airflow_provider_music.record.song import SongRecord
+    from airflow_provider_music.record.store import SongRecord
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from airflow_provider_music.cost.spent import usd_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.song import Take
+    from airflow_provider_music.record.store import Take
 
 log = logging.getLogger(__name__)
 

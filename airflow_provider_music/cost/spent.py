@@ -7,13 +7,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.values import number_or_none
+from airflow_provider_music.api.parsing import number_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.cost.estimate import Quote
-    from airflow_provider_music.record.song import SongRecord, Take
+    from airflow_provider_music.cost.pricing import Quote
+    from airflow_provider_music.record.store import SongRecord, Take
 
 #: Source: aimlapi/api-docs, faq/how-can-i-track-my-funds.md.
 CREDITS_PER_USD = 2_000_000

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
-from airflow_provider_music.api.settings import MusicSettings
+from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.api.transports import overridden
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 

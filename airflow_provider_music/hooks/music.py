@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.answers import Generation
     from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+    from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Balance
-    from airflow_provider_music.api.settings import MusicSettings
+    from airflow_provider_music.api.responses import Generation
 
 
 class MusicHook(BaseHook):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.song import SongIdentity, Take
+    from airflow_provider_music.record.store import SongIdentity, Take
     from airflow_provider_music.storage.folder import Folder
 
 #: billed: the API took the request, and makes and bills the song. may_be_billed: its answer is lost, or not there yet.
@@ -67,6 +67,6 @@ def _is_a(error: str | None, *bases: str) -> bool:
 
 def identity_of(ti: Any) -> SongIdentity:
     """Return which records are a task instance's."""
-    from airflow_provider_music.record.song import SongIdentity
+    from airflow_provider_music.record.store import SongIdentity
 
     return SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)

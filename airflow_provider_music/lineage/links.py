@@ -40,7 +40,7 @@ class SongLink(BaseOperatorLink):
 
 def leave_record_link(context: Any, output_dir: str | None) -> None:
     """Leave the link to the record before the task waits."""
-    from airflow_provider_music.record.song import SongIdentity
+    from airflow_provider_music.record.store import SongIdentity
     from airflow_provider_music.storage.folder import default_output_dir
 
     ti = context["ti"]

@@ -16,7 +16,7 @@ Kind = Literal["upload", "song", "batch", "sensor"]
 log = logging.getLogger(__name__)
 
 
-class TellsLineage:
+class LineageMixin:
     """Wraps a task's work, and answers OpenLineage's questions about it."""
 
     lineage_kind: ClassVar[Kind]
@@ -26,11 +26,11 @@ class TellsLineage:
     #: Of a batch: each song in place, with its request's fingerprint.
     lineage_songs: Any = ()
 
-    def _with_lineage(self, context: Any, work: Callable[[], R]) -> R:
+    def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
         """Do the work; leave links, asset events and hook lineage of it."""
-        from airflow_provider_music.lineage import telling
+        from airflow_provider_music.lineage import listener
 
-        _try(telling.begun, self, context)
+        _try(listener.begun, self, context)
         try:
             result = work()
         except Exception as exc:
@@ -38,7 +38,7 @@ class TellsLineage:
             raise
         if result is not None:
             self.lineage_result = result
-            _try(telling.done, self, context, result)
+            _try(listener.done, self, context, result)
         return result
 
     def get_openlineage_facets_on_start(self) -> Any:

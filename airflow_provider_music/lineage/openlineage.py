@@ -21,8 +21,8 @@ from airflow_provider_music.lineage.facets import (
     MusicRunFacet,
 )
 from airflow_provider_music.lineage.facts import SongFacts, facts_of
+from airflow_provider_music.lineage.listener import asked, is_given
 from airflow_provider_music.lineage.names import API_NAMESPACE, dataset_of, dataset_of_foreign_url
-from airflow_provider_music.lineage.telling import asked, is_given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def on_failure(task: Any, ti: Any) -> Any:
         given = asked(task)
         bill, generation = billing.of_sensor(error, given), given.get("generation_id")
     else:
-        from airflow_provider_music.record.song import SongRecord
+        from airflow_provider_music.record.store import SongRecord
         from airflow_provider_music.storage.folder import default_output_dir
 
         try:
@@ -104,7 +104,7 @@ def _inputs(task: Any) -> list[Any]:
         return _named({"generation": given.get("generation_id")})
     if kind == "song":
         return _read_by(vars(task))
-    from airflow_provider_music.operators.batch_requests import listed
+    from airflow_provider_music.api.batch_request import listed
 
     found = {(one.namespace, one.name): one for request in listed(task.requests) for one in _read_by(request)}
     return list(found.values())[:_MOST_TOLD]

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_music.lineage.keeping import check_provenance
 from airflow_provider_music.lineage.links import RecordLink
-from airflow_provider_music.lineage.mixin import TellsLineage
-from airflow_provider_music.operators.checks import OnUnknownPrice, check_spending, check_waiting
+from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.operators.arguments import OnUnknownPrice, check_spending, check_waiting
 from airflow_provider_music.operators.generate import DEFAULT_TIMEOUT
+from airflow_provider_music.provenance.task import check_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from airflow_provider_music.lineage.keeping import ProvenanceKept
+    from airflow_provider_music.provenance.task import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 OnPartial = Literal["fail", "keep"]
 
 
-class GenerateMusicBatchOperator(TellsLineage, BaseOperator):
+class GenerateMusicBatchOperator(LineageMixin, BaseOperator):
     """Ask for many songs, wait for all of them in one trigger, and leave the audio in storage.
 
     It costs two starts of a worker, however many songs there are. Each song has a record of its own, so a retry
@@ -77,7 +77,7 @@ class GenerateMusicBatchOperator(TellsLineage, BaseOperator):
         on_unknown: OnUnknown = "fail",
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
-        provenance: ProvenanceKept = "manifest",
+        provenance: ProvenancePolicy = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -106,15 +106,15 @@ class GenerateMusicBatchOperator(TellsLineage, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the requests, go on from what their records say, and wait."""
-        from airflow_provider_music.operators.batch_flow import BatchFlow
+        from airflow_provider_music.generation.batch import BatchFlow
 
-        return self._with_lineage(context, lambda: BatchFlow(self, context).start())
+        return self._run_with_lineage(context, lambda: BatchFlow(self, context).start())
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land what is done and say what is missing."""
-        from airflow_provider_music.operators.batch_flow import BatchFlow
+        from airflow_provider_music.generation.batch import BatchFlow
 
-        return self._with_lineage(context, lambda: BatchFlow(self, context).resume(event))
+        return self._run_with_lineage(context, lambda: BatchFlow(self, context).resume(event))
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""

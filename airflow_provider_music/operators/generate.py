@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.lineage.keeping import check_provenance
 from airflow_provider_music.lineage.links import RecordLink, SongLink
-from airflow_provider_music.lineage.mixin import TellsLineage
-from airflow_provider_music.operators.checks import OnUnknownPrice, check_spending, check_waiting
+from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.operators.arguments import OnUnknownPrice, check_spending, check_waiting
+from airflow_provider_music.provenance.task import check_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_music.lineage.keeping import ProvenanceKept
+    from airflow_provider_music.provenance.task import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 
 
-class GenerateMusicOperator(TellsLineage, BaseOperator):
+class GenerateMusicOperator(LineageMixin, BaseOperator):
     """Ask for a song, wait for it without holding a worker slot, and leave the audio in storage.
 
     Every song is asked for once: a record beside the audio is written before the paid request, and retries,
@@ -108,7 +108,7 @@ class GenerateMusicOperator(TellsLineage, BaseOperator):
         on_unknown: OnUnknown = "fail",
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
-        provenance: ProvenanceKept = "manifest",
+        provenance: ProvenancePolicy = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -148,15 +148,15 @@ class GenerateMusicOperator(TellsLineage, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, go on from what the record says, and wait."""
-        from airflow_provider_music.operators.flow import SongFlow
+        from airflow_provider_music.generation.task import SongFlow
 
-        return self._with_lineage(context, lambda: SongFlow(self, context).start())
+        return self._run_with_lineage(context, lambda: SongFlow(self, context).start())
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Go on when the wait is over."""
-        from airflow_provider_music.operators.flow import SongFlow
+        from airflow_provider_music.generation.task import SongFlow
 
-        return self._with_lineage(context, lambda: SongFlow(self, context).resume(event))
+        return self._run_with_lineage(context, lambda: SongFlow(self, context).resume(event))
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""

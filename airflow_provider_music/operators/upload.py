@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_music.lineage.mixin import TellsLineage
+from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class UploadReferenceOperator(TellsLineage, BaseOperator):
+class UploadReferenceOperator(LineageMixin, BaseOperator):
     """Send a reference track to the API and hand its ids on.
 
     The file is streamed from wherever it lies, and checked before a byte leaves: it exists, is WAV or MP3 by
@@ -43,13 +43,13 @@ class UploadReferenceOperator(TellsLineage, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
-        return self._with_lineage(context, self._upload)
+        return self._run_with_lineage(context, self._upload)
 
     def _upload(self) -> dict[str, Any]:
         from airflow_provider_music.api import endpoints
         from airflow_provider_music.audio.reference import open_reference
         from airflow_provider_music.hooks.music import MusicHook
-        from airflow_provider_music.lineage.references import remember
+        from airflow_provider_music.record.references import remember
 
         with open_reference(self.file, self.purpose) as reference:
             client = MusicHook(self.conn_id).get_conn()

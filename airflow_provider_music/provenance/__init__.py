@@ -14,11 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_music.provenance.attach import Provenance, keep_provenance
     from airflow_provider_music.provenance.embedding import EmbeddedHashes, embed, embed_in
     from airflow_provider_music.provenance.errors import ProvenanceError
-    from airflow_provider_music.provenance.keeping import Provenance, keep_provenance
     from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE, manifest_name, manifest_of
-    from airflow_provider_music.provenance.verifying import Verdict, verify, verify_all
+    from airflow_provider_music.provenance.verify_song import Verdict, verify, verify_all
 
 __all__ = [
     "DIGITAL_SOURCE_TYPE",

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _verify(path: str, out: TextIO) -> int:
     from airflow_provider_music.exceptions import MusicError
-    from airflow_provider_music.provenance.verifying import verify_all
+    from airflow_provider_music.provenance.verify_song import verify_all
 
     worst = ALL_AGREES
     try:

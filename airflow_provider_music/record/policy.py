@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from airflow_provider_music.record.song import Take
+    from airflow_provider_music.record.store import Take
 
 OnUnknown = Literal["fail", "resubmit"]
 #: ask: a new request, number n. attach: wait for the id of take n. find: take n was asked for, its answer is

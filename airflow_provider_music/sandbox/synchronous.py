@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 
-from airflow_provider_music.audio.inspect import AudioFacts, NotAudioError, inspect_audio
+from airflow_provider_music.audio.probe import AudioFacts, NotAudioError, probe
 from airflow_provider_music.sandbox.orders import checked, open_order
 from airflow_provider_music.sandbox.replies import (
     Refusal,
@@ -100,7 +100,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
 def _listen(file: UploadFile) -> dict[str, Any]:
     """Decide on a track as the API does: by its content, never by its name."""
     try:
-        facts: AudioFacts = inspect_audio(file.file)
+        facts: AudioFacts = probe(file.file)
     except NotAudioError:
         return base_resp(INVALID_PARAMS, "invalid params, the file is not audio")
     if facts.format not in {"wav", "mp3"}:

@@ -13,13 +13,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.values import usable_id
+from airflow_provider_music.api.parsing import usable_id
 from airflow_provider_music.exceptions import ApiUnreachableError, MusicError, RateLimitedError, ServerFailureError
+from airflow_provider_music.generation import rate_limits
+from airflow_provider_music.generation.sensed import read_generation, usual_seconds
+from airflow_provider_music.generation.state_machine import watch
 from airflow_provider_music.hooks.clients import async_client_of
-from airflow_provider_music.sensors.given import read_generation, usual_seconds
 from airflow_provider_music.sensors.templates import CannotRenderError, render
-from airflow_provider_music.waiting import limits
-from airflow_provider_music.waiting.pursue import watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ async def wait(song: Mapping[str, Any], context: Mapping[str, Any] | None, ends:
     if context["ti"].try_number > 1:
         return _look("an earlier try may have landed the song")
     try:
-        async with limits.starts():
+        async with rate_limits.starts():
             song = await asyncio.to_thread(render, dict(song), context)
         given = read_generation(song["generation"])
         generation_id = given.get("generation_id")
@@ -69,7 +69,7 @@ async def _first_poll(conn_id: str, generation_id: str) -> dict[str, Any] | None
     """Return the event of a song that need not be waited for, or None."""
     try:
         client = await async_client_of(conn_id)
-        await limits.polls(client.settings).turn()
+        await rate_limits.polls(client.settings).turn()
         found = await client.call(endpoints.poll(generation_id))
     except (ApiUnreachableError, RateLimitedError, ServerFailureError) as exc:
         log.warning("The API does not answer now; the wait goes on: %s", exc)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_music.lineage.keeping import check_provenance
 from airflow_provider_music.lineage.links import RecordLink, SongLink
-from airflow_provider_music.lineage.mixin import TellsLineage
+from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.provenance.task import check_provenance
 from airflow_provider_music.sensors.begin import BeginsInTriggerer, TriggererArguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from airflow_provider_music.lineage.keeping import ProvenanceKept
-    from airflow_provider_music.sensors.flow import SensedSong
+    from airflow_provider_music.generation.sensor import SensedSong
+    from airflow_provider_music.provenance.task import ProvenancePolicy
 
 DEFAULT_TIMEOUT = 3600.0
 
 
-class MusicGenerationSensor(TellsLineage, BaseSensorOperator):
+class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     """Wait for a queued generation without holding a worker slot, and leave its audio in storage.
 
     It costs nothing: asking how a song stands is free, and a retry or a clear finds the same song.
@@ -65,7 +65,7 @@ class MusicGenerationSensor(TellsLineage, BaseSensorOperator):
         conn_id: str = "music_default",
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = DEFAULT_TIMEOUT,
-        provenance: ProvenanceKept = "manifest",
+        provenance: ProvenancePolicy = "manifest",
         deferrable: bool = True,
         start_from_trigger: bool | None = None,
         **kwargs: Any,
@@ -94,25 +94,25 @@ class MusicGenerationSensor(TellsLineage, BaseSensorOperator):
 
     def execute(self, context: Any) -> Any:
         """Look once, then wait in the triggerer; or poke on the worker."""
-        from airflow_provider_music.sensors.flow import SensedSong
+        from airflow_provider_music.generation.sensor import SensedSong
 
         if not self.deferrable:
-            return self._with_lineage(context, lambda: super(MusicGenerationSensor, self).execute(context))
-        return self._with_lineage(context, lambda: self._look_then_wait(SensedSong(self, context)))
+            return self._run_with_lineage(context, lambda: super(MusicGenerationSensor, self).execute(context))
+        return self._run_with_lineage(context, lambda: self._look_then_wait(SensedSong(self, context)))
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once, on a worker."""
-        from airflow_provider_music.sensors.flow import SensedSong
+        from airflow_provider_music.generation.sensor import SensedSong
 
         result = SensedSong(self, context).look()
         return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land the song, or say why there is none; or begin, where the triggerer left that to a worker."""
-        return self._with_lineage(context, lambda: self._resume(context, event))
+        return self._run_with_lineage(context, lambda: self._resume(context, event))
 
     def _resume(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
-        from airflow_provider_music.sensors.flow import SensedSong
+        from airflow_provider_music.generation.sensor import SensedSong
 
         song = SensedSong(self, context)
         if song.is_of(event):

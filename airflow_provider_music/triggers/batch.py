@@ -53,7 +53,7 @@ class MusicBatchTrigger(BaseTrigger):
     async def outcome(self) -> dict[str, Any]:
         """Wait and return the event's content; also used on a worker that waits itself."""
         exceptions = await loaded("airflow_provider_music.exceptions")
-        batch = await loaded("airflow_provider_music.waiting.batch")
+        batch = await loaded("airflow_provider_music.generation.batch_wait")
         try:
             event: dict[str, Any] = await batch.pursue_batch(
                 self.plan_url, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast

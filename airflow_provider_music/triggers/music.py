@@ -23,7 +23,7 @@ class MusicGenerationTrigger(BaseTrigger):
     Its arguments are kept in Airflow's database in the clear. Those of earlier versions keep working.
 
     :param conn_id: Airflow connection id.
-    :param order: see :class:`airflow_provider_music.waiting.order.Order`, as plain JSON.
+    :param order: see :class:`airflow_provider_music.generation.spec.Order`, as plain JSON.
     :param generation_id: the API's id of a queued generation.
     :param usual_seconds: how long such a song usually takes.
     :param poll_interval: seconds between polls; None is the model's own pace.
@@ -74,10 +74,10 @@ class MusicGenerationTrigger(BaseTrigger):
 
     async def outcome(self) -> dict[str, Any]:
         """Wait and return the event's content; also used on a worker that waits itself."""
-        pursue = await loaded("airflow_provider_music.waiting.pursue")
+        pursue = await loaded("airflow_provider_music.generation.state_machine")
         event: dict[str, Any]
         if self.order is not None:
-            order = await loaded("airflow_provider_music.waiting.order")
+            order = await loaded("airflow_provider_music.generation.spec")
             event = await pursue.pursue(order.Order.from_dict(self.order))
             return event
         event = await pursue.watch(

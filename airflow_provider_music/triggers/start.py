@@ -10,7 +10,7 @@ import importlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.waiting import clock
+from airflow_provider_music.generation import clock
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

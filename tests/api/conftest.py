@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from airflow_provider_music.api import transports
-from airflow_provider_music.api.settings import MusicSettings
+from airflow_provider_music.api.connection import MusicSettings
 
 # A machine that is busy is not a bug: no example is timed.
 settings.register_profile("untimed", deadline=None)

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from airflow_provider_music import exceptions
-from airflow_provider_music.api import endpoints, whole
+from airflow_provider_music.api import bounded_body, endpoints
+from airflow_provider_music.api.bounded_body import MAX_ANSWER_BYTES
 from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
-from airflow_provider_music.api.song_body import SongBody
+from airflow_provider_music.api.hex_stream import HexStream
 from airflow_provider_music.api.transports import use_transport
-from airflow_provider_music.api.whole import MAX_ANSWER_BYTES
 from airflow_provider_music.sandbox.songs import SongSpec, make
 
 BODY = {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"}
@@ -85,7 +85,7 @@ async def test_a_synchronous_song_streams_past(sandbox_settings, music_sandbox):
     music_sandbox.settings(delay=0)
     with contextlib.closing(MusicClient(sandbox_settings)) as blocking:
         ids = blocking.call(endpoints.upload(io.BytesIO(_track()), "reference.mp3", "audio/mpeg", "song"))
-    song, taken = SongBody(), 0
+    song, taken = HexStream(), 0
     body = {"model": "music-01", "lyrics": "la", "refer_voice": ids.voice_id}
     async with asking(sandbox_settings) as client, client.open_generation(body, "id-1") as response:
         async for chunk in response.aiter_bytes():
@@ -297,7 +297,7 @@ class Hours:
 @either_client
 async def test_a_slow_drip_ends(lane, serve, settings_for, monkeypatch, answer):
     hours = Hours()
-    monkeypatch.setattr(whole, "time", hours)
+    monkeypatch.setattr(bounded_body, "time", hours)
     server = serve(answer(json.dumps(BILLING).encode()))
     with pytest.raises(exceptions.ApiUnreachableError, match="too slowly"):
         await free_call(lane, settings_for(server.url), endpoints.billing())

@@ -7,28 +7,28 @@ from __future__ import annotations
 import json
 
 import pytest
-from inprocess.subjects.orders import order_of, record_accepted, song_url
+from inprocess.subjects.orders import order_of, record_accepted, record_url
 
-from airflow_provider_music.record.song import SongRecord
-from airflow_provider_music.waiting.order import Order
+from airflow_provider_music.generation.spec import Order
+from airflow_provider_music.record.store import SongRecord
 
 
 @pytest.mark.parametrize("lane", ["queued", "synchronous"])
 def test_an_order_is_read_by_the_package_field_by_field(lane, tmp_path):
     values = order_of(str(tmp_path), "run", 3, lane=lane, audio_format="mp3")
     order = Order.from_dict(json.loads(json.dumps(values)))
-    assert (order.lane, order.asked_format, order.n) == (lane, "mp3", 1)
+    assert (order.lane, order.audio_format, order.n) == (lane, "mp3", 1)
     assert set(values) <= set(order.as_dict())
 
 
 def test_a_record_is_read_as_an_accepted_song(tmp_path):
     record_accepted(str(tmp_path), "run", ["run~0~1", "run~1~1"])
-    take = SongRecord(song_url(str(tmp_path), "run", 1)).read(1)
+    take = SongRecord(record_url(str(tmp_path), "run", 1)).read(1)
     assert take is not None
     assert take.generation_id == "run~1~1"
     assert set(take.facts) == {"intent", "accepted"}
 
 
 def test_a_store_that_is_a_url_stays_one():
-    assert song_url("s3://conn@bucket/songs", "run", 1) == "s3://conn@bucket/songs/bench/run/song/1"
-    assert song_url("/tmp/songs", "run", 1) == "file:///tmp/songs/bench/run/song/1"
+    assert record_url("s3://conn@bucket/songs", "run", 1) == "s3://conn@bucket/songs/bench/run/song/1"
+    assert record_url("/tmp/songs", "run", 1) == "file:///tmp/songs/bench/run/song/1"

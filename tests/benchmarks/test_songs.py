@@ -11,7 +11,7 @@ import wave
 import pytest
 from inprocess.songs import song_of
 
-from airflow_provider_music.audio.inspect import inspect_audio
+from airflow_provider_music.audio.probe import probe
 
 
 def whole(song, *, hexed=False, piece=2**16):
@@ -35,7 +35,7 @@ def test_the_sound_of_a_long_wav_is_no_silence():
 @pytest.mark.parametrize("size", [2**14, 2_000_000, 20_000_000])
 def test_an_mp3_is_one_by_its_content(size):
     content = whole(song_of("mp3", size))
-    facts = inspect_audio(io.BytesIO(content))
+    facts = probe(io.BytesIO(content))
     assert (len(content), facts.format, facts.bitrate_bps) == (size, "mp3", 256_000)
 
 

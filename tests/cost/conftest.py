@@ -14,7 +14,7 @@ PRICE = 0.195
 def no_pauses(monkeypatch):
     """A price that cannot be had is asked for again at once, and no test inherits a log that is left alone."""
     monkeypatch.setattr("airflow_provider_music.cost.budget._PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("airflow_provider_music.waiting.usage_log._asked_again_at", 0.0)
+    monkeypatch.setattr("airflow_provider_music.generation.usage_log._asked_again_at", 0.0)
 
 
 @pytest.fixture

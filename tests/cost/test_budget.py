@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.cost.budget import Budget
-from airflow_provider_music.cost.estimate import Quote
+from airflow_provider_music.cost.pricing import Quote
 from airflow_provider_music.cost.spent import cost_of, spent_on, usd_of
 from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetError
 from airflow_provider_music.record.policy import Decision
-from airflow_provider_music.record.song import SongRecord, Take
+from airflow_provider_music.record.store import SongRecord, Take
 
 MODEL = "minimax/music-2.6"
 QUOTE = Quote(Decimal("0.195"), "0.195 USD per generation")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from airflow_provider_music.generation import clock
+from airflow_provider_music.record import lease
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.waiting import clock, lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable

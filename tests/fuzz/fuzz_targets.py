@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.answers import check_base_resp, retry_after
-from airflow_provider_music.api.settings import MusicSettings
-from airflow_provider_music.api.song_body import SongBody, SongBodyError
-from airflow_provider_music.api.whole import WholeReply
-from airflow_provider_music.audio.inspect import NotAudioError, describe_head, inspect_audio
+from airflow_provider_music.api.bounded_body import BufferedResponse
+from airflow_provider_music.api.connection import MusicSettings
+from airflow_provider_music.api.hex_stream import HexStream, HexStreamError
+from airflow_provider_music.api.responses import check_base_resp, retry_after
+from airflow_provider_music.audio.probe import NotAudioError, describe_head, probe
 from airflow_provider_music.exceptions import CredentialsError, MusicError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def expect(*, that: bool, what: object) -> None:
         raise Found(str(what)[:2000])
 
 
-# SongBody against json and bytes.fromhex
+# HexStream against json and bytes.fromhex
 
 
 def song_body(data: bytes) -> None:
@@ -59,12 +59,12 @@ def song_body(data: bytes) -> None:
 
 
 def _decoded(body: bytes, cuts: Any) -> tuple[bytes, str | None, Any] | None:
-    song, audio = SongBody(), b""
+    song, audio = HexStream(), b""
     try:
         for start, end in pairwise([0, *cuts, len(body)]):
             audio += song.feed(body[start:end])
         rest = song.finish()
-    except SongBodyError:
+    except HexStreamError:
         return None
     return audio, song.text, _same(rest)
 
@@ -139,7 +139,7 @@ def answers(data: bytes) -> None:
     which, status, *_ = (*head[:2], 0, 0)
     lines = head[2:].split(b"\n")
     headers = httpx.Headers([(_HEADERS[line[0] % len(_HEADERS)].encode(), line[1:].strip()) for line in lines if line])
-    reply = WholeReply(_STATUSES[status % len(_STATUSES)], headers, body)
+    reply = BufferedResponse(_STATUSES[status % len(_STATUSES)], headers, body)
     wait = retry_after(reply)
     expect(that=wait is None or 0 <= wait <= 3600, what=("waits", wait))
     call = _CALLS[which % len(_CALLS)]
@@ -235,7 +235,7 @@ def audio(data: bytes) -> None:
     """The file as it is."""
     _check_words(describe_head(data[:64]))
     try:
-        facts = inspect_audio(_Counted(data))
+        facts = probe(_Counted(data))
     except NotAudioError as exc:
         _check_words(str(exc))
         return

@@ -83,9 +83,9 @@ def test_connections_of_any_words_find_nothing(password, host, schema, port, ext
 
 
 def test_a_target_does_find_what_it_is_there_for(monkeypatch):
-    feed = TARGETS["song_body"].__globals__["SongBody"].feed
+    feed = TARGETS["song_body"].__globals__["HexStream"].feed
     monkeypatch.setattr(
-        "airflow_provider_music.api.song_body.SongBody.feed", lambda body, chunk: feed(body, chunk)[:-1]
+        "airflow_provider_music.api.hex_stream.HexStream.feed", lambda body, chunk: feed(body, chunk)[:-1]
     )
     with pytest.raises(Found):
         song_body(SEEDS["song_body"][1])

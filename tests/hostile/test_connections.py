@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from hostile_api import LANES
 
-from airflow_provider_music.api.settings import MusicSettings
+from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.operators.music import GenerateMusicOperator
 

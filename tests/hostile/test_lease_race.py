@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
+from airflow_provider_music.record import lease as lease_module
+from airflow_provider_music.record.lease import Lease, LeaseWatch
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.waiting import lease as lease_module
-from airflow_provider_music.waiting.lease import Lease, LeaseWatch
 
 
 async def test_a_beat_that_is_under_way_at_the_end_does_not_bring_the_owner_back(tmp_path, monkeypatch):

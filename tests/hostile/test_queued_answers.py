@@ -27,8 +27,8 @@ from airflow_provider_music.exceptions import (
     ServerFailureError,
     UnknownOutcomeError,
 )
+from airflow_provider_music.generation.state_machine import watch
 from airflow_provider_music.hooks.clients import close_clients
-from airflow_provider_music.waiting.pursue import watch
 
 ACCEPTED = {"id": GENERATION, "status": "queued"}
 

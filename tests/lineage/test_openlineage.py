@@ -128,7 +128,7 @@ def test_a_record_that_cannot_be_read_leaves_the_bill_open(airflow, request, ti,
     def broken(*_):
         raise PermissionError("no")
 
-    monkeypatch.setattr("airflow_provider_music.record.song.SongIdentity.folder", broken)
+    monkeypatch.setattr("airflow_provider_music.record.store.SongIdentity.folder", broken)
     task = request.getfixturevalue(kind)()
     told = task.get_openlineage_facets_on_failure(ti(airflow, task))
     assert told.run_facets["aimlapi_musicBilling"].billing == "may_be_billed"

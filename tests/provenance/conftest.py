@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
-from airflow_provider_music.record.song import Take
+from airflow_provider_music.record.store import Take
 from airflow_provider_music.sandbox.songs import SongSpec, make
 from airflow_provider_music.storage.folder import Folder
 
@@ -95,7 +95,7 @@ def take_of(data, audio_format="mp3", *, url="file:///songs/take-1", n=1, **comp
             "lane": "queued",
             "conn_id": "music_default",
             "fingerprint": "f" * 64,
-            "asked_format": audio_format,
+            "audio_format": audio_format,
             "sample_rate_hz": 16000,
         },
         "accepted": {

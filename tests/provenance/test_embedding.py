@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.audio.inspect import inspect_audio
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.provenance import embed
 from airflow_provider_music.provenance.embedding import embed_in
 from airflow_provider_music.provenance.errors import ProvenanceError
@@ -46,7 +46,7 @@ def test_every_frame_and_sample_is_what_it_was_and_so_is_the_length(tmp_path, so
         assert len(sound) > 10_000
         assert seconds > 1
         assert hashes.sound_sha256 == hand.sha256(sound)
-        before, after = inspect_audio(io.BytesIO(data)), inspect_audio(io.BytesIO(path.read_bytes()))
+        before, after = probe(io.BytesIO(data)), probe(io.BytesIO(path.read_bytes()))
         assert (after.duration_ms, after.sample_rate_hz, after.bitrate_bps) == (
             before.duration_ms,
             before.sample_rate_hz,

@@ -79,15 +79,15 @@ def test_from_a_shell(broken, code, song, folder):
 
 
 def test_what_others_log_does_not_get_between_the_lines(song, capsys, monkeypatch):
-    from airflow_provider_music.provenance import verifying
+    from airflow_provider_music.provenance import verify_song
 
-    look = verifying.verify_all
+    look = verify_song.verify_all
 
     def loud(path):
         sys.stdout.write("a library says something")
         yield from look(path)
 
-    monkeypatch.setattr(verifying, "verify_all", loud)
+    monkeypatch.setattr(verify_song, "verify_all", loud)
     assert main(["verify", song]) == 0
     told = capsys.readouterr()
     assert told.out == f"ok {song}\n"

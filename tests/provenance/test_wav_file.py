@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.audio.inspect import inspect_audio
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.provenance.errors import NotTaggableError
 from airflow_provider_music.provenance.splice import Span, copy
 from airflow_provider_music.provenance.wav_file import WavFile
@@ -81,7 +81,7 @@ def test_a_stream_that_left_no_lengths_gets_them(data, length, riff_length, hand
     chunks = dict(hand.riff_chunks(retagged(song)))
     assert chunks[b"data"] == data
     assert chunks[b"id3 "] == NEW
-    before, after = inspect_audio(io.BytesIO(song)), inspect_audio(io.BytesIO(retagged(song)))
+    before, after = probe(io.BytesIO(song)), probe(io.BytesIO(retagged(song)))
     assert after.duration_ms == before.duration_ms
 
 

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from airflow_provider_music.api import transports
+from airflow_provider_music.generation import clock, reconcile
 from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicOperator
-from airflow_provider_music.waiting import clock, find, lease
+from airflow_provider_music.record import lease
 
 KEY = "a-made-up-key"
 
@@ -157,7 +158,7 @@ class Promises(RuleBasedStateMachine):
 
         self.patch.setattr(clock, "now", lambda: real_now() + skipped[0])
         self.patch.setattr(clock, "sleep", sleep)
-        self.patch.setattr(find, "_WATCH_SECONDS", 30.0)
+        self.patch.setattr(reconcile, "_WATCH_SECONDS", 30.0)
 
     def teardown(self) -> None:
         self.network.__exit__(None, None, None)

@@ -20,13 +20,13 @@ from airflow_provider_music.exceptions import (
     InvalidRequestError,
     ModelUnavailableError,
 )
+from airflow_provider_music.generation import clock
+from airflow_provider_music.generation.sensed import USUAL_SECONDS
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.sensors import ahead
 from airflow_provider_music.sensors.begin import _airflow, _song
-from airflow_provider_music.sensors.given import USUAL_SECONDS
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from airflow_provider_music.triggers.sensed import SensedSongTrigger
-from airflow_provider_music.waiting import clock
 
 
 @pytest.fixture

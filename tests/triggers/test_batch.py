@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.generation import batch_wait as waiting
+from airflow_provider_music.generation import clock
+from airflow_provider_music.generation.inline import run_here
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator
 from airflow_provider_music.triggers.batch import MusicBatchTrigger
-from airflow_provider_music.waiting import batch as waiting
-from airflow_provider_music.waiting import clock
-from airflow_provider_music.waiting.inline import run_here
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
 
 def test_the_log_says_how_far_it_is(deferred, caplog, monkeypatch):
     monkeypatch.setattr(waiting, "_SAY_SECONDS", 0.0)
-    with caplog.at_level(logging.INFO, logger="airflow_provider_music.waiting.batch"):
+    with caplog.at_level(logging.INFO, logger="airflow_provider_music.generation.batch_wait"):
         run_here(fire(deferred()))
 
     told = [record.getMessage() for record in caplog.records if "of 4 songs have ended" in record.getMessage()]

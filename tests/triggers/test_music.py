@@ -8,10 +8,10 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.generation import clock
+from airflow_provider_music.generation.inline import run_here
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.triggers.music import MusicGenerationTrigger
-from airflow_provider_music.waiting import clock
-from airflow_provider_music.waiting.inline import run_here
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_music.generation import clock
+from airflow_provider_music.generation.inline import run_here
 from airflow_provider_music.triggers.sensed import SensedSongTrigger
-from airflow_provider_music.waiting import clock
-from airflow_provider_music.waiting.inline import run_here
 
 SONG = {
     "generation": "an-id",

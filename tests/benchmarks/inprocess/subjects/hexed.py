@@ -15,7 +15,7 @@ _SLICE_BYTES = 2**16
 
 def hexed(size: int, rounds: int) -> dict[str, Any]:
     """Seconds of each, in turns."""
-    from airflow_provider_music.api.song_body import SongBody
+    from airflow_provider_music.api.hex_stream import HexStream
 
     song = song_of("mp3", size)
     start, end = song.json_around()
@@ -24,7 +24,7 @@ def hexed(size: int, rounds: int) -> dict[str, Any]:
     slices = [answer[at : at + _SLICE_BYTES] for at in range(0, len(answer), _SLICE_BYTES)]
     ours, whole = [], []
     for _ in range(rounds):
-        body, began, count = SongBody(), time.process_time(), 0
+        body, began, count = HexStream(), time.process_time(), 0
         for piece in slices:
             count += len(body.feed(piece))
         body.finish()

@@ -37,12 +37,12 @@ def landing(what: str, url: str, target: str, size: int) -> dict[str, Any]:
 
 
 def _ours_queued(url: str, target: str, size: int) -> None:
+    from airflow_provider_music.generation.download import download
     from airflow_provider_music.hooks.clients import settings_of
-    from airflow_provider_music.storage.download import download
+    from airflow_provider_music.storage.audio_writer import RequestedAudio
     from airflow_provider_music.storage.folder import Folder
-    from airflow_provider_music.storage.landing import AskedAudio
 
-    landed = download(settings_of("music_bench"), f"{url}/song/wav/{size}", Folder(target), AskedAudio("wav"))
+    landed = download(settings_of("music_bench"), f"{url}/song/wav/{size}", Folder(target), RequestedAudio("wav"))
     assert landed.facts.size_bytes == size
 
 

@@ -26,7 +26,7 @@ _SYNCHRONOUS = {
 }
 
 
-def song_url(folder: str, run: str, number: int) -> str:
+def record_url(folder: str, run: str, number: int) -> str:
     """Folder of one task instance's record, below a local path or a URL."""
     return f"{'' if '://' in folder else 'file://'}{folder}/bench/{run}/song/{number}"
 
@@ -46,12 +46,12 @@ def order_of(
         body["audio_setting"] = {"sample_rate": 44100, "bitrate": 256000, "format": audio_format}
     return {
         "conn_id": "music_bench",
-        "song_url": song_url(folder, run, number),
+        "record_url": record_url(folder, run, number),
         "n": 1,
         "lane": lane,
         "body": body,
         "fingerprint": "0" * 64,
-        "asked_format": audio_format,
+        "audio_format": audio_format,
         "sample_rate_hz": 44100 if audio_format else None,
         "usual_seconds": 90.0,
         "deadline": time.time() + _HOUR,
@@ -68,7 +68,7 @@ def record_accepted(folder: str, run: str, generation_ids: Sequence[str]) -> Non
     """Write the facts of accepted songs, as the package lays them out but without its fsync of each."""
     stamp = {"schema": 1, "n": 1, "written_at": datetime.now(UTC).isoformat(), "try_number": 1, "max_tries": 2}
     for number, generation_id in enumerate(generation_ids):
-        take = Path(song_url(folder, run, number).removeprefix("file://")) / "take-1"
+        take = Path(record_url(folder, run, number).removeprefix("file://")) / "take-1"
         take.mkdir(parents=True, exist_ok=True)
         intent = {
             "client_request_id": f"bench-{number}",

@@ -62,8 +62,8 @@ def pacing(model: str, shares: list[float], songs: int) -> dict[str, Any]:
 
 async def _paced(usual: float, shares: list[float], songs: int, fixed: float | None) -> list[dict[str, float]]:
     from airflow_provider_music.api.transports import use_transport
-    from airflow_provider_music.waiting import clock
-    from airflow_provider_music.waiting.pursue import watch
+    from airflow_provider_music.generation import clock
+    from airflow_provider_music.generation.state_machine import watch
 
     simulated = _Clock()
     api = _Api(simulated)

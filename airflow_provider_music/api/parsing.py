@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Single values of a server's answer: read, or None where they are not what they should be; words safe to log."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_MAX_ID = 512
+_MAX_QUOTE = 300
+_MAX_READ = 4000
+
+
+def usable_id(value: str) -> bool:
+    """Whether an id can be kept, logged and asked for."""
+    return 0 < len(value) <= _MAX_ID and value.isascii() and value.isprintable() and not value.isspace()
+
+
+def id_or_none(value: Any) -> str | None:
+    """Return an id whole, from a string or a whole number; one that cannot be kept is None, never cut."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return text if isinstance(text, str) and usable_id(text) else None
+
+
+def number_or_none(value: Any) -> float | None:
+    """Return a finite number from a number or its string, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a short printable string, else None."""
+    return value[:200] if isinstance(value, str) and value.isprintable() and value else None
+
+
+def describe_error(error: BaseException) -> str:
+    """Name an error and say what it says; a timeout of httpx says nothing."""
+    name, text = type(error).__name__, str(error)
+    return f"{name}: {text}" if text else name
+
+
+def one_line(text: str) -> str:
+    """Make a server's words safe to log: one line, bounded."""
+    # Megabytes of words would take the event loop's time for what is cut off anyway.
+    text = text[:_MAX_READ]
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"

@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API's answers mean: parsed values, or an error of :mod:`airflow_provider_music.exceptions`.
+
+Sources: aimlapi/api-docs (errors-and-messages, music-models), the live OpenAPI, and MiniMax's table of
+``base_resp`` codes. Numbers may come as strings, and two error envelopes are in use.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
+from airflow_provider_music.api.usage import Usage, usage_of_answer
+from airflow_provider_music.exceptions import (
+    ApiError,
+    AuthenticationError,
+    ModelUnavailableError,
+    OutOfCreditsError,
+    RateLimitedError,
+    RequestRejectedError,
+    ServerFailureError,
+    UnknownOutcomeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_music.api.bounded_body import AnyResponse
+
+_DONE = ("completed", "complete", "succeeded", "success")
+_FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
+_MAX_DEPTH = 64
+#: No answer stops the polls of a triggerer for longer, whatever it says.
+_MAX_RETRY_AFTER = 3600.0
+
+#: ``base_resp.status_code`` by what it means for a try. Codes not named here are taken for a failed request.
+_BASE_RESP: Mapping[int, type[ApiError]] = {
+    **dict.fromkeys((1002, 1039, 1041, 2045), RateLimitedError),
+    **dict.fromkeys((1000, 1001, 1013, 1024, 1033), ServerFailureError),
+    **dict.fromkeys((1004, 2049), AuthenticationError),
+    **dict.fromkeys((1008, 1028, 1030, 2056), OutOfCreditsError),
+    **dict.fromkeys(
+        (1026, 1027, 1042, 1043, 1044, 2013, 20132, 2037, 2038, 2039, 2042, 2048, 2061), RequestRejectedError
+    ),
+}
+_OUT_OF_CREDITS = ("run out of", "out of credits", "out of funds", "insufficient balance", "spending limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A queued generation as the API tells it. ``audio_url`` may be signed and is a secret."""
+
+    id: str
+    status: str
+    audio_url: str | None = field(default=None, repr=False)
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    trace_id: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the song is there."""
+        return self.status in _DONE
+
+    @property
+    def failed(self) -> bool:
+        """Whether the API gave up on it."""
+        return self.status in _FAILED
+
+
+def json_of(response: AnyResponse) -> Any:
+    """Return the body as JSON, or None if it is none, or nested so deep that quoting it would break."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return None if _is_deep(response.content, body) else body
+
+
+def _is_deep(content: bytes, body: Any) -> bool:
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:
+        return False
+    level = [body]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent
+
+
+def check(response: AnyResponse, what: str) -> dict[str, Any]:
+    """Return the JSON object of a good answer.
+
+    :param what: the call in words, for messages: "POST /v2/generate/audio for minimax/music-2.6".
+    :raises ApiError: the API said no, in its own words.
+    :raises UnknownOutcomeError: the answer does not say what happened: a gateway's page, a broken body,
+        "Generation timeout", a redirect. For a call that costs nothing this only means "no answer".
+    """
+    body = json_of(response)
+    status = response.status_code
+    if response.is_success and isinstance(body, dict):
+        if "base_resp" in body:
+            check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
+        return body
+    if 400 <= status < 500 and status not in (408, 499):  # noqa: PLR2004 - the HTTP class of refusals
+        raise _refusal(status, body, what, response)
+    timed_out = "generation timeout" in (_message(body).lower() if _is_envelope(body) else "")
+    if status >= 500 and _is_envelope(body) and not timed_out:  # noqa: PLR2004 - the HTTP class of failures
+        raise ServerFailureError(
+            f"{what}: the API failed with {status}: {_message(body)}",
+            status=status,
+            request_id=_request_id(body, response),
+            retry_after=retry_after(response),
+        )
+    if status in (307, 308):
+        raise RequestRejectedError(
+            f"{what}: the API redirects ({status}); redirects are not followed, since they could carry the key "
+            "elsewhere. Correct the base URL in the connection's host.",
+            status=status,
+        )
+    raise UnknownOutcomeError(f"{what}: {_odd(status, body, response)}")
+
+
+def generation_of(body: Mapping[str, Any], response: AnyResponse, what: str) -> Generation:
+    """Parse the answer of a submit or a poll.
+
+    :raises UnknownOutcomeError: there is no usable id.
+    """
+    found = id_or_none(body.get("id")) or id_or_none(body.get("generation_id"))
+    if found is None:
+        raise UnknownOutcomeError(f"{what}: the answer has no usable generation id")
+    audio = body.get("audio_file")
+    url = audio.get("url") if isinstance(audio, dict) else None
+    error = body.get("error")
+    return Generation(
+        id=found,
+        status=one_line(str(body.get("status") or "queued"))[:40].lower(),
+        audio_url=url if isinstance(url, str) and url else None,
+        error=one_line(_error_text(error)) if error else None,
+        usage=usage_of_answer(body, response),
+        trace_id=text_or_none(body.get("trace_id")),
+    )
+
+
+def retry_after(response: AnyResponse) -> float | None:
+    """Seconds that ``Retry-After`` asks to wait, from its number or its date, an hour at most; None without one."""
+    raw = response.headers.get("retry-after")
+    if raw is None:
+        return None
+    seconds = number_or_none(raw)
+    if seconds is None:
+        try:
+            when = parsedate_to_datetime(raw)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(0.0, seconds), _MAX_RETRY_AFTER)
+
+
+def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None = None) -> None:
+    """Raise what a non-zero ``base_resp.status_code`` means; HTTP is usually 200 then."""
+    base = body.get("base_resp")
+    if not isinstance(base, dict) or "status_code" not in base:
+        return
+    told = one_line(str(base.get("status_msg") or "no message"))
+    number = number_or_none(base.get("status_code"))
+    if number == 0:
+        return
+    if number is None:
+        raise UnknownOutcomeError(f"{what}: the API answered base_resp without a number: {told}")
+    code = int(number)
+    error = _BASE_RESP.get(code, ServerFailureError)
+    raise error(
+        f"{what}: the API answered base_resp {code}: {told}",
+        code=code,
+        request_id=request_id or text_or_none(body.get("trace_id")),
+    )
+
+
+def _refusal(status: int, body: Any, what: str, response: AnyResponse) -> ApiError:
+    said = _message(body) if _is_envelope(body) else _odd(status, body, response)
+    request_id = _request_id(body, response)
+    if status == 401:  # noqa: PLR2004
+        return AuthenticationError(
+            f"{what}: the API refused the key (401): {said}", status=status, request_id=request_id
+        )
+    if status in (402, 403):
+        if status == 402 or any(word in said.lower() for word in _OUT_OF_CREDITS):  # noqa: PLR2004
+            return OutOfCreditsError(
+                f"{what}: the account has no credits ({status}): {said} Nothing was generated; top up and "
+                "clear the task.",
+                status=status,
+                request_id=request_id,
+            )
+        return AuthenticationError(
+            f"{what}: the account or key may not do this (403): {said}", status=status, request_id=request_id
+        )
+    if status == 404:  # noqa: PLR2004
+        return ModelUnavailableError(f"{what}: not found (404): {said}", status=status, request_id=request_id)
+    if status == 429:  # noqa: PLR2004
+        return RateLimitedError(
+            f"{what}: too many requests (429): {said}",
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after(response),
+        )
+    return RequestRejectedError(
+        f"{what}: the API refused the request ({status}): {said}", status=status, request_id=request_id
+    )
+
+
+def _is_envelope(body: Any) -> bool:
+    """Whether an error body is the API's own, of either shape, and not a gateway's."""
+    # Gateways answer with problem+json too (RFC 9457: title, status, detail): the API's has a message.
+    if not isinstance(body, dict) or "message" not in body:
+        return False
+    problem = "status" in body and ("title" in body or isinstance(body.get("error"), dict))
+    return problem or "statusCode" in body or "requestId" in body
+
+
+def _message(body: Any) -> str:
+    message = body.get("message") or body.get("title") or _error_text(body.get("error"))
+    details = body.get("details") or body.get("errors")
+    text = f"{message} {json.dumps(details)}" if details else str(message)
+    return one_line(text)
+
+
+def _error_text(error: Any) -> str:
+    if isinstance(error, dict):
+        return ": ".join(str(error[key]) for key in ("name", "message") if error.get(key)) or "no message"
+    return str(error or "no message")
+
+
+def _request_id(body: Any, response: AnyResponse) -> str | None:
+    own = body.get("requestId") if isinstance(body, dict) else None
+    headers = response.headers
+    return text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))
+
+
+def _odd(status: int, body: Any, response: AnyResponse) -> str:
+    kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
+    return f"HTTP {status} with {len(response.content)} bytes ({one_line(kind)}) that are not the API's own answer"

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Follows many songs at once, so many in flight, and says in the log how far they are.
+
+What is to be followed lies in a plan file beside the songs: Airflow keeps the trigger's arguments in its database,
+and a hundred requests do not belong there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.exceptions import RecordError
+from airflow_provider_music.generation import clock
+from airflow_provider_music.generation.spec import Order
+from airflow_provider_music.generation.state_machine import pursue
+from airflow_provider_music.generation.threads import in_thread
+from airflow_provider_music.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+log = logging.getLogger(__name__)
+
+#: A line of progress at most this often.
+_SAY_SECONDS = 10.0
+#: Ends without a song: under fail_fast nothing more is asked for after one of them.
+_LOST = ("failed", "unknown", "error")
+_MAX_TOLD = 300
+
+
+def write_plan(folder: Folder, orders: Sequence[Order]) -> str:
+    """Write what is to be followed and return its URL; blocks.
+
+    :raises RecordError: the store does not take it, so nothing was sent.
+    """
+    name = f"plan-{uuid.uuid4().hex}.json"
+    content = json.dumps({"orders": [order.as_dict() for order in orders]})
+    try:
+        folder.create(name, content.encode())
+    except OSError as exc:
+        raise RecordError(f"{folder.url_of(name)} cannot be written, so nothing was sent: {exc}") from exc
+    return folder.url_of(name)
+
+
+def read_plan(url: str) -> list[Order]:
+    """Read it; blocks.
+
+    :raises RecordError: it is not there, or cannot be read.
+    """
+    folder, _, name = url.rpartition("/")
+    try:
+        content = Folder(folder).read(name)
+    except OSError as exc:
+        raise RecordError(f"The plan {url} cannot be read: {exc}") from exc
+    if content is None:
+        raise RecordError(f"The plan {url} is gone; clear the task, which goes on from the songs' records.")
+    return [Order.from_dict(order) for order in json.loads(content)["orders"]]
+
+
+def forget_plan(url: str) -> None:
+    """Remove it; one that stays does no harm."""
+    folder, _, name = url.rpartition("/")
+    try:
+        Folder(folder).remove(name)
+    except OSError as exc:
+        log.warning("The plan %s stays behind: %s", url, exc)
+
+
+async def pursue_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:
+    """Follow every song of a plan to its end and return the event: counts, never the songs themselves.
+
+    :param max_in_flight: songs asked for and not done at any time.
+    :param fail_fast: ask for no further song once one ended without; those under way are paid and waited for.
+    """
+    orders = await in_thread(read_plan, plan_url)
+    progress = _Progress(len(orders))
+    waiting = iter(orders)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(max_in_flight, len(orders))):
+            group.create_task(_follow(waiting, progress, fail_fast=fail_fast))
+    return {"status": "done", "plan_url": plan_url, "counts": dict(progress.counts), "message": progress.message}
+
+
+async def _follow(orders: Iterator[Order], progress: _Progress, *, fail_fast: bool) -> None:
+    for order in orders:
+        if fail_fast and progress.lost:
+            progress.add({"status": "not_asked"})
+            continue
+        progress.add(await _one(order))
+
+
+async def _one(order: Order) -> dict[str, Any]:
+    try:
+        return await pursue(order)
+    except Exception as exc:
+        # One song's surprise must not end the wait for the others, which are paid.
+        log.exception("The wait for %s broke", order.record_url)
+        return {"status": "error", "message": f"{type(exc).__name__}: {exc}"}
+
+
+class _Progress:
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._said = clock.now()
+        self.counts: collections.Counter[str] = collections.Counter()
+        #: Of the first song that broke.
+        self.message: str | None = None
+
+    @property
+    def lost(self) -> int:
+        return sum(self.counts[status] for status in _LOST)
+
+    def add(self, event: dict[str, Any]) -> None:
+        self.counts[str(event["status"])] += 1
+        if event["status"] in _LOST and self.message is None and event.get("message"):
+            self.message = str(event["message"])[:_MAX_TOLD]
+        ended = sum(self.counts.values())
+        if ended == self._total or clock.now() - self._said >= _SAY_SECONDS:
+            self._said = clock.now()
+            log.info("%d of %d songs have ended: %s", ended, self._total, _spelled(self.counts.items()))
+
+
+def _spelled(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts))

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""The synchronous lane: one POST stays open, and the song that it answers with streams into storage."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor, headers_without
+from airflow_provider_music.api.hex_stream import HexStream
+from airflow_provider_music.api.parsing import number_or_none, text_or_none
+from airflow_provider_music.api.responses import check_base_resp
+from airflow_provider_music.api.secrecy import quiet
+from airflow_provider_music.api.usage import usage_of_answer
+from airflow_provider_music.exceptions import AudioError
+from airflow_provider_music.generation import rate_limits
+from airflow_provider_music.generation.download import download
+from airflow_provider_music.generation.threads import in_thread
+from airflow_provider_music.generation.usage_log import LoggedRequest, usage_from_log
+from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from airflow_provider_music.api.client import AsyncMusicClient
+    from airflow_provider_music.api.connection import MusicSettings
+    from airflow_provider_music.generation.spec import Order
+    from airflow_provider_music.storage.audio_writer import StoredAudio
+    from airflow_provider_music.storage.folder import Folder
+
+log = logging.getLogger(__name__)
+
+#: Written to storage at once, from a thread: few thread hops, little memory.
+_WRITE_BYTES = 2**18
+#: Taken of one song before the next one has its turn.
+_TURN_BYTES = 2**22
+#: A song whose next bytes do not come for so long gives its place to another.
+_PATIENCE_SECONDS = 1.0
+_COMPLETE = 2
+
+
+async def make_song(client: AsyncMusicClient, order: Order, request_id: str, folder: Folder) -> dict[str, Any]:
+    """Ask for the song, land it in ``folder`` and return the values of its ``completed`` fact.
+
+    Whatever breaks is raised as it is, for the table of outcomes to sort.
+    """
+    body, asked_at = HexStream(client.settings.api_key), datetime.now(UTC)
+    asked = RequestedAudio(order.audio_format, order.sample_rate_hz)
+    landing = AudioWriter(folder, asked, max_bytes=client.settings.max_audio_bytes)
+    try:
+        async with _answered(client, order, request_id) as response, _incoming(response, client.settings) as incoming:
+            await _stream(incoming, body, landing, yielding=folder.is_local)
+        answer = body.finish()
+        check_base_resp(answer, f"POST for {order.model}")
+        landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
+    finally:
+        await in_thread(landing.abandon)
+    headers = headers_without(response.headers, client.settings.api_key.encode())
+    generation_id = text_or_none(headers.get("x-inference-id"))
+    wanted = LoggedRequest(request_id, asked_at, generation_id)
+    usage = await usage_from_log(client, wanted, usage_of_answer(answer, response))
+    return {
+        "generation_id": generation_id,
+        "model": order.model,
+        "audio_uri": landed.url,
+        "audio": landed.as_dict(),
+        "usage": usage.as_dict(),
+        "trace_id": text_or_none(answer.get("trace_id")),
+    }
+
+
+@contextlib.asynccontextmanager
+async def _answered(client: AsyncMusicClient, order: Order, request_id: str) -> AsyncIterator[httpx.Response]:
+    """Send the POST; yield the good answer, its body unread.
+
+    The timeouts of the line are between two bytes, so headers that drip, or interim answers without end, need a
+    bound on the whole. Within it a refusal has its time too: its body, and the look for what replaces the model.
+    """
+    settings = client.settings
+    within = settings.generation_timeout + 3 * settings.connect_timeout + 3 * DRIP_FACTOR * settings.read_timeout
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            # httpcore would log the answer's headers.
+            with quiet():
+                async with asyncio.timeout(within):
+                    response = await stack.enter_async_context(client.open_generation(order.body, request_id))
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout(f"no answer within {within:g} s, though bytes came") from exc
+        yield response
+
+
+class _Incoming:
+    """A body as it comes in, decoded, in pieces of bounded size; waiting for a piece can be put off.
+
+    :param until: the event loop's time at which the body has to be there.
+    """
+
+    def __init__(self, response: httpx.Response, settings: MusicSettings) -> None:
+        self._settings = settings
+        self._until = asyncio.get_running_loop().time() + settings.max_body_seconds
+        self._pieces = _plain(response)
+        self._next: asyncio.Task[bytes | None] | None = None
+
+    async def comes(self, within: float) -> bool:
+        """Whether the next piece, or the end, is there within so many seconds."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._piece())
+        return bool((await asyncio.wait({self._next}, timeout=within))[0])
+
+    async def take(self) -> bytes | None:
+        """Return the next piece; None is the end.
+
+        :raises httpx.ReadTimeout: the body takes longer than the connection allows.
+        """
+        left = self._until - asyncio.get_running_loop().time()
+        if left <= 0 or not await self.comes(left) or self._next is None:
+            seconds = f"{self._settings.max_body_seconds:g} s"
+            raise httpx.ReadTimeout(
+                f"the answer did not come whole within the connection's max_body_seconds, {seconds}"
+            )
+        piece = self._next.result()
+        self._next = None
+        return piece
+
+    async def close(self) -> None:
+        """Read no more."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait({self._next})
+            if not self._next.cancelled():
+                # Said, so that nobody else says it was never asked for.
+                self._next.exception()
+        await self._pieces.aclose()
+
+    async def _piece(self) -> bytes | None:
+        return await anext(self._pieces, None)
+
+
+@contextlib.asynccontextmanager
+async def _incoming(response: httpx.Response, settings: MusicSettings) -> AsyncIterator[_Incoming]:
+    incoming = _Incoming(response, settings)
+    try:
+        yield incoming
+    finally:
+        await incoming.close()
+
+
+async def _plain(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Yield the body in small pieces, also where it comes compressed: some proxies do that unasked."""
+    inflater = Decompressor(response.headers)
+    async for chunk in response.aiter_raw():
+        for piece in inflater.pieces(chunk):
+            yield piece
+    inflater.end()
+
+
+async def _stream(incoming: _Incoming, body: HexStream, landing: AudioWriter, *, yielding: bool) -> None:
+    """Take the song from the network into storage, a few songs at once.
+
+    A song that waits for its next bytes takes nobody's place.
+
+    :param yielding: let another song go on after every few megabytes, so that no sender waits so long for its
+        next byte to be taken that a gateway cuts the line. Not where the store keeps a block of the song in memory.
+    """
+    piece = await incoming.take()
+    while piece is not None:
+        async with rate_limits.bodies():
+            piece = await _some(incoming, piece, body, landing, yielding=yielding)
+        if piece == b"":
+            piece = await incoming.take()
+
+
+async def _some(
+    incoming: _Incoming, piece: bytes | None, body: HexStream, landing: AudioWriter, *, yielding: bool
+) -> bytes | None:
+    """Take a turn's worth, from ``piece`` on; return nothing where more is to come, and None at the end."""
+    taken, pending = 0, bytearray()
+    while piece is not None:
+        taken += len(piece)
+        pending += body.feed(piece)
+        if len(pending) >= _WRITE_BYTES:
+            whole, pending = pending, bytearray()
+            await in_thread(landing.write, whole)
+        if yielding and (taken >= _TURN_BYTES or not await incoming.comes(_PATIENCE_SECONDS)):
+            piece = b""
+            break
+        piece = await incoming.take()
+    if pending:
+        await in_thread(landing.write, pending)
+    return piece
+
+
+async def _land(
+    client: AsyncMusicClient,
+    answer: Mapping[str, Any],
+    body: HexStream,
+    landing: AudioWriter,
+    *,
+    folder: Folder,
+    asked: RequestedAudio,
+) -> StoredAudio:
+    info = answer.get("extra_info")
+    info = info if isinstance(info, dict) else {}
+    channels = number_or_none(info.get("music_channel"))
+    if body.text is not None:
+        return await in_thread(download, client.settings, body.text, folder, asked, channels=_count(channels))
+    data = answer.get("data")
+    status = number_or_none(data.get("status")) if isinstance(data, dict) else None
+    size = number_or_none(info.get("audio_size") or info.get("music_size"))
+    if status is not None and status != _COMPLETE and size != landing.size:
+        raise AudioError(f"The API sent a part of the song (data.status {status:g}, {landing.size} bytes).")
+    if landing.size == 0:
+        raise AudioError("The API answered without audio.")
+    return await in_thread(landing.finish, channels=_count(channels))
+
+
+def _count(value: float | None) -> int | None:
+    return int(value) if value and 1 <= value <= 8 else None  # noqa: PLR2004 - no song has more channels

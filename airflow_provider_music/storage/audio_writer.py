@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""A song on its way into storage: a part file first, its final name only when whole and verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Self, get_args
+
+from airflow_provider_music.audio.probe import (
+    AudioFacts,
+    AudioFormat,
+    NotAudioError,
+    describe_head,
+    probe,
+    raw_pcm_facts,
+    sniff,
+)
+from airflow_provider_music.exceptions import AudioError, OutputError
+from airflow_provider_music.storage.folder import store_errors
+from airflow_provider_music.storage.part_files import part_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_music.storage.folder import Folder
+
+#: What one upload block of an object store holds; S3 takes no part below 5 MiB.
+_BLOCK_BYTES = 5 * 2**20
+_READ_BYTES = 2**18
+#: A text of that size in place of samples would be no error message.
+_TEXT_BYTES = 2**18
+_UNITS = ("bytes", "KiB", "MiB", "GiB")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedAudio:
+    """What the request asked for: what is None is free.
+
+    ``format`` mp3, wav or pcm; ``sample_rate_hz`` matters for raw PCM, which does not tell it.
+    """
+
+    format: str | None = None
+    sample_rate_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAudio:
+    """A song in place: its URL, SHA-256 (hex) and facts."""
+
+    url: str
+    sha256: str
+    facts: AudioFacts
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what operators return as ``audio``: plain JSON, sizes in bytes, times in milliseconds."""
+        return {
+            "format": self.facts.format,
+            "size_bytes": self.facts.size_bytes,
+            "duration_ms": self.facts.duration_ms,
+            "sample_rate_hz": self.facts.sample_rate_hz,
+            "bitrate_bps": self.facts.bitrate_bps,
+            "sha256": self.sha256,
+        }
+
+
+class AudioWriter:
+    """Takes a song's bytes in order and puts them in place.
+
+    Used as a context manager: leaving it before :meth:`finish` removes the part file.
+    Its calls block; from an event loop they go through a thread.
+
+    :param folder: where the song goes.
+    :param asked: what the request asked for; audio of another format is refused.
+    :param max_bytes: more than that is refused.
+    """
+
+    def __init__(self, folder: Folder, asked: RequestedAudio, *, max_bytes: int) -> None:
+        self._folder = folder
+        self._asked = asked
+        self._max_bytes = max_bytes
+        self._part = part_name("song")
+        self._file: IO[bytes] | None = None
+        self._leaves_part = False
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.abandon()
+
+    def write(self, chunk: bytes | bytearray) -> None:
+        """Take the next bytes.
+
+        :raises AudioError: more than ``max_bytes``.
+        :raises OutputError: the store does not take them.
+        """
+        if self.size + len(chunk) > self._max_bytes:
+            raise AudioError(
+                f"The song is larger than max_audio_bytes ({readable(self._max_bytes)}) of the connection; "
+                "nothing was kept. Raise max_audio_bytes there."
+            )
+        try:
+            if self._file is None:
+                self._leaves_part = True
+                self._file = self._folder.open_new(self._part, block_size=_BLOCK_BYTES)
+            with store_errors():
+                self._file.write(chunk)
+        except OSError as exc:
+            raise self._cannot_write(exc) from exc
+        self._sha256.update(chunk)
+        self.size += len(chunk)
+
+    def finish(self, *, expected_bytes: int | None = None, channels: int | None = None) -> StoredAudio:
+        """Verify what came, give it its final name and say what it is.
+
+        :param expected_bytes: the size that the sender announced, where it did.
+        :param channels: of raw PCM, from the API's ``music_channel``.
+        :raises AudioError: it is not the audio asked for, or not all of it.
+        :raises OutputError: the store does not take it.
+        """
+        if expected_bytes is not None and expected_bytes != self.size:
+            raise AudioError(f"The song is cut short: {self.size} of {expected_bytes} bytes came.")
+        if self._file is None:
+            raise AudioError("The song is empty: 0 bytes came.")
+        try:
+            self._close(self._file)
+            # Read back from where it lies: what is verified is what is kept, and nothing of it is held in memory.
+            with self._folder.open(self._part) as file, store_errors():
+                facts = self._verify(file, channels)
+            name = f"song.{facts.format}"
+            self._folder.move(self._part, name)
+        except OSError as exc:
+            raise self._cannot_write(exc) from exc
+        self._leaves_part = False
+        return StoredAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts)
+
+    def abandon(self) -> None:
+        """Remove the part file, if there is one; what already has its final name stays."""
+        if not self._leaves_part:
+            return
+        self._leaves_part = False
+        self._folder.discard(self._file, self._part)
+
+    def _close(self, file: IO[bytes]) -> None:
+        with store_errors():
+            file.flush()
+            if self._folder.is_local:
+                os.fsync(file.fileno())
+            file.close()
+
+    def _verify(self, file: IO[bytes], channels: int | None) -> AudioFacts:
+        head = file.read(64)
+        if self._asked.format == "pcm" and self._may_be_raw(head, file):
+            if describe_head(head) != "its first bytes are of no audio format" and self.size < _TEXT_BYTES:
+                raise AudioError(f"Raw PCM was asked for, but {describe_head(head)}.")
+            return self._checked(lambda: raw_pcm_facts(self.size, self._asked.sample_rate_hz, channels))
+        facts = self._checked(lambda: probe(file))
+        if self._asked.format not in (None, facts.format):
+            raise AudioError(f"{self._asked.format} was asked for, but the API sent {facts.format}.")
+        return facts
+
+    def _may_be_raw(self, head: bytes, file: IO[bytes]) -> bool:
+        if sniff(head) not in (None, "mp3"):
+            return False
+        try:
+            # Samples can look like the two bytes that start an MP3 frame; a row of frames is an MP3.
+            probe(file)
+        except NotAudioError as exc:
+            _raise_store_error(exc)
+            return not head.startswith(b"ID3")
+        return False
+
+    def _checked(self, read: Callable[[], AudioFacts]) -> AudioFacts:
+        try:
+            return read()
+        except NotAudioError as exc:
+            _raise_store_error(exc)
+            raise AudioError(f"What came is no song: {exc}.") from exc
+
+    def _cannot_write(self, exc: OSError) -> OutputError:
+        return OutputError(f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}.")
+
+
+def find_stored_audio(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
+    """Return the song that stands in ``folder`` under its final name, or None; blocks, and reads it whole.
+
+    A final name is given to whole and verified songs only, so this is one whose fact was not written.
+
+    :raises OutputError: the store does not answer; that is never taken for "no song".
+    :raises AudioError: somebody changed the song.
+    """
+    try:
+        with store_errors():
+            return _landed_in(folder, asked)
+    except OSError as exc:
+        raise OutputError(f"Whether the song is in {folder.url} cannot be told: {exc}.") from exc
+
+
+def _landed_in(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
+    for audio_format in get_args(AudioFormat):
+        name = f"song.{audio_format}"
+        if folder.size(name) is None:
+            continue
+        with folder.open(name) as file:
+            sha256 = hashlib.sha256()
+            while chunk := file.read(_READ_BYTES):
+                sha256.update(chunk)
+            try:
+                pcm = audio_format == "pcm"
+                facts = raw_pcm_facts(file.tell(), asked.sample_rate_hz, None) if pcm else probe(file)
+            except NotAudioError as exc:
+                _raise_store_error(exc)
+                raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
+        return StoredAudio(folder.url_of(name), sha256.hexdigest(), facts)
+    return None
+
+
+def _raise_store_error(exc: BaseException | None) -> None:
+    """Raise what a store said while a song was read, where the reader took it for a fault of the song."""
+    while exc is not None:
+        if isinstance(exc, OSError):
+            raise exc
+        exc = exc.__cause__ or exc.__context__
+
+
+def readable(count: int) -> str:
+    """Bytes for a person: 1536 is "1.5 KiB"."""
+    figure = float(count)
+    for unit in _UNITS:
+        if figure < 1024 or unit == _UNITS[-1]:  # noqa: PLR2004 - a unit is 1024 of the one before
+            break
+        figure /= 1024
+    return f"{figure:.0f} {unit}" if unit == "bytes" else f"{figure:.1f} {unit}"
