@@ -38,16 +38,16 @@ __all__ = [
 _HOME = {
     "DIGITAL_SOURCE_TYPE": "manifest",
     "EmbeddedHashes": "embedding",
-    "Provenance": "keeping",
+    "Provenance": "attach",
     "ProvenanceError": "errors",
-    "Verdict": "verifying",
+    "Verdict": "verify_song",
     "embed": "embedding",
     "embed_in": "embedding",
-    "keep_provenance": "keeping",
+    "keep_provenance": "attach",
     "manifest_name": "manifest",
     "manifest_of": "manifest",
-    "verify": "verifying",
-    "verify_all": "verifying",
+    "verify": "verify_song",
+    "verify_all": "verify_song",
 }
 
 
