@@ -92,11 +92,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
         "triggers": [
             {
                 "integration-name": "AI/ML API music",
-                "python-modules": [
-                    "airflow_provider_music.triggers.music",
-                    "airflow_provider_music.triggers.batch",
-                    "airflow_provider_music.triggers.sensed",
-                ],
+                "python-modules": ["airflow_provider_music.triggers.music"],
             }
         ],
         "extra-links": [

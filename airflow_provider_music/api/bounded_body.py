@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""A short answer, read whole within bounds of size and time."""
+"""A response's body within bounds: buffered whole where it is short, decompressed in pieces where it is a song."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
+
+from airflow_provider_music.api.secrecy import headers_without_key, without_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +23,11 @@ MAX_ANSWER_BYTES = 4 * 2**20
 #: A whole quick answer may take this many read timeouts, so that a slow drip ends.
 DRIP_FACTOR = 3
 #: What is decompressed at once.
-_PIECE_BYTES = 2**18
+PIECE_BYTES = 2**18
 
 
 class AnyResponse(Protocol):
-    """What the readers of answers need of one; an ``httpx.Response`` that was read is one too."""
+    """What the readers of responses need of one; an ``httpx.Response`` that was read is one too."""
 
     @property
     def status_code(self) -> int:
@@ -46,7 +48,7 @@ class AnyResponse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BufferedResponse:
-    """An answer that was read; a second ``httpx.Response`` for it would cost a tenth of a poll's CPU."""
+    """A response that was read; a second ``httpx.Response`` for it would cost a tenth of a poll's CPU."""
 
     status_code: int
     headers: httpx.Headers
@@ -58,60 +60,36 @@ class BufferedResponse:
         return 200 <= self.status_code < 300  # noqa: PLR2004 - HTTP's own
 
 
-def without(content: bytes, key: bytes) -> bytes:
-    """Take the key out of what a server said: it would be quoted in logs, facts and errors."""
-    return content.replace(key, b"***") if key and key in content else content
+async def buffered(response: httpx.Response, settings: MusicSettings) -> BufferedResponse:
+    """Read a short body whole, and return the response without the key where it quotes it.
 
-
-def headers_without(headers: httpx.Headers, key: bytes) -> httpx.Headers:
-    """Do the same for an answer's headers."""
-    raw = headers.raw
-    if not key or not any(key in value for _, value in raw):
-        return headers
-    return httpx.Headers([(name, without(value, key)) for name, value in raw])
-
-
-class BodyCollector:
-    """Takes a body's pieces as they come, and nothing beyond the bounds.
-
-    :param response: the answer, its body unread.
+    :param response: its body unread.
+    :raises httpx.ReadError: the body is too large.
+    :raises httpx.ReadTimeout: it comes too slowly.
+    :raises httpx.DecodingError: it is compressed in a way that cannot be undone, or is too large.
     """
-
-    def __init__(self, response: httpx.Response, settings: MusicSettings) -> None:
-        self._response = response
-        self._key = settings.api_key.encode()
-        self._chunks = bytearray()
-        self._until = time.monotonic() + DRIP_FACTOR * settings.read_timeout
-
-    def add(self, chunk: bytes) -> None:
-        """Take the next piece, as it came over the line.
-
-        :raises httpx.ReadError: the answer is too large.
-        :raises httpx.ReadTimeout: it comes too slowly.
-        """
-        self._chunks += chunk
-        if len(self._chunks) > MAX_ANSWER_BYTES:
+    until = time.monotonic() + DRIP_FACTOR * settings.read_timeout
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
             raise httpx.ReadError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        if time.monotonic() > self._until:
+        if time.monotonic() > until:
             raise httpx.ReadTimeout("the answer comes too slowly")
+    key = settings.api_key.encode()
+    content = without_key(_decompressed(response.headers, body), key)
+    return BufferedResponse(response.status_code, headers_without_key(response.headers, key), content)
 
-    def whole(self) -> BufferedResponse:
-        """Return the answer, without the key where it quotes it.
 
-        :raises httpx.DecodingError: it is compressed in a way that cannot be undone, or is too large.
-        """
-        headers = headers_without(self._response.headers, self._key)
-        return BufferedResponse(self._response.status_code, headers, without(self._decoded(), self._key))
-
-    def _decoded(self) -> bytes:
-        inflater = Decompressor(self._response.headers)
-        content = bytearray()
-        for piece in inflater.pieces(self._chunks):
-            content += piece
-            if len(content) > MAX_ANSWER_BYTES:
-                raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        inflater.end()
-        return bytes(content)
+def _decompressed(headers: httpx.Headers, body: bytearray) -> bytes:
+    decompressor = Decompressor(headers)
+    content = bytearray()
+    for piece in decompressor.pieces(body):
+        content += piece
+        if len(content) > MAX_ANSWER_BYTES:
+            raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    decompressor.end()
+    return bytes(content)
 
 
 class Decompressor:
@@ -139,7 +117,7 @@ class Decompressor:
         rest = bytes(chunk)
         try:
             while rest and not decoder.eof:
-                yield decoder.decompress(rest, _PIECE_BYTES)
+                yield decoder.decompress(rest, PIECE_BYTES)
                 rest = decoder.unconsumed_tail
         except zlib.error as exc:
             raise httpx.DecodingError(str(exc)) from exc

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The two clients: blocking for workers, asyncio for the triggerer. Both only carry :class:`~.endpoints.Call`."""
+"""The client of the API, for any event loop, and a blocking facade of it. It only carries :class:`~.endpoints.Call`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 import httpx
 
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.bounded_body import DRIP_FACTOR, BodyCollector
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, buffered
 from airflow_provider_music.api.parsing import describe_error, one_line
 from airflow_provider_music.api.responses import check
+from airflow_provider_music.api.secrecy import suppress_logs
+from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
     ModelUnavailableError,
@@ -26,7 +28,6 @@ from airflow_provider_music.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
-    from airflow_provider_music.api.bounded_body import BufferedResponse
     from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Call, Deprecation
     from airflow_provider_music.api.responses import Generation
@@ -35,53 +36,22 @@ T = TypeVar("T")
 
 
 class MusicClient:
-    """Blocking client, for workers. Free calls only; each may be repeated.
-
-    :param settings: the connection, checked.
-    """
-
-    def __init__(self, settings: MusicSettings) -> None:
-        self.settings = settings
-        self._http = transports.sync_client(settings)
-
-    def call(self, call: Call[T]) -> T:
-        """Make a free call.
-
-        :raises ApiError: the API said no.
-        :raises ApiUnreachableError: there was no usable answer.
-        """
-        with _free(call):
-            return self._send(call)
-
-    def _send(self, call: Call[T]) -> T:
-        with transports.quiet(), self._http.stream(call.method, call.path, **call.arguments) as response:
-            answer = self._whole(response)
-        return call.read(answer, call.what)
-
-    def _whole(self, response: httpx.Response) -> BufferedResponse:
-        answer = BodyCollector(response, self.settings)
-        for chunk in response.iter_raw():
-            answer.add(chunk)
-        return answer.whole()
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._http.close()
-
-
-class AsyncMusicClient:
-    """Asyncio client: polls over aiohttp's connections, paid POSTs over httpx's own.
+    """Asyncio client of the API: free calls, which may be repeated, and paid POSTs, each sent once.
 
     It belongs to the event loop it was made in.
 
     :param settings: the connection, checked.
+    :param transport: what free calls are sent over; None is httpx's own.
     """
 
-    def __init__(self, settings: MusicSettings) -> None:
+    def __init__(self, settings: MusicSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.settings = settings
-        self._transport = transports.poll_transport(settings)
-        self._polls = transports.poll_client(settings, self._transport)
-        self._paid = transports.paid_client(settings)
+        self._transport = testing_transport() or transport
+        self._free = transports.free_client(settings, transport)
+
+    @functools.cached_property
+    def _paid(self) -> httpx.AsyncClient:
+        return transports.paid_client(self.settings)
 
     async def call(self, call: Call[T]) -> T:
         """Make a free call; it may be repeated.
@@ -89,12 +59,14 @@ class AsyncMusicClient:
         :raises ApiError: the API said no.
         :raises ApiUnreachableError: there was no usable answer.
         """
-        with _free(call):
-            return await self._send(self._polls, call)
+        with _free_of_charge(call):
+            return await self._send(self._free, call)
 
     def repeated(self, call: Call[T]) -> Repeated[T]:
         """Prepare a free call that will be made many times, such as the polls of one wait."""
-        polls = self._polls
+        polls, transport = self._free, self._transport
+        if transport is None:
+            return Repeated(self, call, functools.partial(self._send, polls, call))
         # One URL parsed, where the client's own way merges and parses three.
         query = urlencode(call.arguments.get("params", {}))
         url = f"{self.settings.base_url}{call.path}?{query}"
@@ -102,7 +74,7 @@ class AsyncMusicClient:
             call.method, url, headers=polls.headers, extensions={"timeout": polls.timeout.as_dict()}
         )
         # Past httpx's client: what it does for each request (key, redirects, cookies) is done once here, or never.
-        send = functools.partial(self._transport.handle_async_request, transports.with_key(self.settings, request))
+        send = functools.partial(transport.handle_async_request, transports.with_key(self.settings, request))
         return Repeated(self, call, lambda: self._exchange(send, call))
 
     async def submit(self, body: Mapping[str, Any], client_request_id: str) -> Generation:
@@ -127,15 +99,16 @@ class AsyncMusicClient:
         ) as response:
             if not response.is_success:
                 try:
-                    check(await self._whole(response), what)
+                    check(await buffered(response, self.settings), what)
                 except ModelUnavailableError as exc:
                     raise await self._with_replacement(exc, str(body.get("model"))) from exc
             yield response
 
     async def aclose(self) -> None:
         """Close its connections."""
-        await self._polls.aclose()
-        await self._paid.aclose()
+        await self._free.aclose()
+        if "_paid" in vars(self):
+            await self._paid.aclose()
 
     async def _send(self, http: httpx.AsyncClient, call: Call[T]) -> T:
         request = http.build_request(call.method, call.path, **call.arguments)
@@ -144,22 +117,19 @@ class AsyncMusicClient:
     async def _exchange(self, send: Callable[[], Awaitable[httpx.Response]], call: Call[T]) -> T:
         # Read timeouts are between two bytes: a server that drips its headers needs a bound on the whole.
         within = self.settings.connect_timeout + (DRIP_FACTOR + 1) * self.settings.read_timeout
+        if "files" in call.arguments:
+            # A reference track may be a hundred megabytes on a slow line.
+            within += self.settings.max_body_seconds
         try:
             async with asyncio.timeout(within):
-                with transports.quiet():
+                with suppress_logs():
                     response = await send()
                     try:
-                        return call.read(await self._whole(response), call.what)
+                        return call.read(await buffered(response, self.settings), call.what)
                     finally:
                         await response.aclose()
         except TimeoutError as exc:
             raise httpx.ReadTimeout(f"no whole answer within {within:g} s") from exc
-
-    async def _whole(self, response: httpx.Response) -> BufferedResponse:
-        answer = BodyCollector(response, self.settings)
-        async for chunk in response.aiter_raw():
-            answer.add(chunk)
-        return answer.whole()
 
     async def _with_replacement(self, exc: ModelUnavailableError, model: str) -> ModelUnavailableError:
         try:
@@ -176,7 +146,7 @@ class Repeated(Generic[T]):
     :param send: makes it.
     """
 
-    def __init__(self, client: AsyncMusicClient, call: Call[T], send: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, client: MusicClient, call: Call[T], send: Callable[[], Awaitable[T]]) -> None:
         self.client = client
         self._call = call
         self._send = send
@@ -187,12 +157,46 @@ class Repeated(Generic[T]):
         :raises ApiError: the API said no.
         :raises ApiUnreachableError: there was no usable answer.
         """
-        with _free(self._call):
+        with _free_of_charge(self._call):
             return await self._send()
 
 
+class SyncMusicClient:
+    """Blocking facade of :class:`MusicClient`, for code without an event loop. Free calls only.
+
+    It keeps an event loop of its own, and belongs to the thread it was made in.
+
+    :param settings: the connection, checked.
+    """
+
+    def __init__(self, settings: MusicSettings) -> None:
+        self.settings = settings
+        self._runner = asyncio.Runner()
+
+    @functools.cached_property
+    def _client(self) -> MusicClient:
+        return MusicClient(self.settings)
+
+    def call(self, call: Call[T]) -> T:
+        """Make a free call; blocks.
+
+        :raises ApiError: the API said no.
+        :raises ApiUnreachableError: there was no usable answer.
+        :raises RuntimeError: an event loop runs in this thread; use ``MusicHook.get_async_conn()`` there.
+        """
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to ask without an exception
+            raise RuntimeError("An event loop runs in this thread; use MusicHook.get_async_conn() here.")
+        return self._runner.run(self._client.call(call))
+
+    def close(self) -> None:
+        """Close its connections and its event loop."""
+        if "_client" in vars(self):
+            self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
 @contextlib.contextmanager
-def _free(call: Call[Any]) -> Any:
+def _free_of_charge(call: Call[Any]) -> Any:
     """For calls that cost nothing, "no answer" is one thing, whatever broke."""
     try:
         yield

@@ -8,27 +8,29 @@ Never for a paid POST: httpx-aiohttp reports a lost answer as a failed connect.
 from __future__ import annotations
 
 import contextlib
-import urllib.request
 from typing import TYPE_CHECKING, cast
 
 import httpx
 
+from airflow_provider_music.api.transports import environment_proxy, ssl_context
+
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Iterator
+
+    from airflow_provider_music.api.connection import MusicSettings
 
 _POLL_CONNECTIONS = 100
 
 
-def aiohttp_transport(base_url: str, context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """Make the transport; the environment's proxy for ``base_url`` is honoured."""
+def poll_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
+    """Make the transport; the environment's proxy for the API's host is honoured."""
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
-    proxy = _env_proxy(base_url)
+    context, proxy = ssl_context(settings.verify), environment_proxy(httpx.URL(settings.base_url))
     if proxy is not None and proxy.url.scheme not in ("http", "https"):
         # aiohttp knows no SOCKS.
-        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
+        return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, trust_env=False)
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=context, limit=_POLL_CONNECTIONS, keepalive_timeout=75)
@@ -36,18 +38,6 @@ def aiohttp_transport(base_url: str, context: ssl.SSLContext) -> httpx.AsyncBase
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=2**14)
 
     return _Mapped(AiohttpTransport(verify=context, client=session, proxy=proxy))
-
-
-def _env_proxy(base_url: str) -> httpx.Proxy | None:
-    """Proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for this URL."""
-    url = httpx.URL(base_url)
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    named = urllib.request.getproxies()
-    found = named.get(url.scheme) or named.get("all")
-    if not found:
-        return None
-    return httpx.Proxy(found if "://" in found else f"http://{found}")
 
 
 class _Mapped(httpx.AsyncBaseTransport):

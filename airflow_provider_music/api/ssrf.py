@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a song may be fetched from: which URLs, which hosts, which addresses.
+"""Where a song may be fetched from: which URLs, which hosts, which addresses (server-side request forgery).
 
 The API names the song's URL, and a redirect may name another. Whoever can write either could point a worker at
 the machines beside it: cloud metadata, databases, admin pages. So songs come from public addresses only, unless
@@ -9,6 +9,7 @@ the connection's own host is of the same kind itself: a sandbox on this machine,
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,7 @@ from airflow_provider_music.api.connection import is_loopback
 from airflow_provider_music.exceptions import AudioHostError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
     from airflow_provider_music.api.connection import MusicSettings
@@ -87,19 +89,19 @@ def literal(host: str) -> Address | None:
         return None
 
 
-def look_up(host: str) -> list[Address]:
-    """Return a host's addresses in the system's order; blocks.
+async def look_up(host: str) -> list[Address]:
+    """Return a host's addresses in the system's order.
 
     :raises OSError: it has none, or nobody can say.
     """
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as exc:
         raise OSError("the host name cannot be looked up") from exc
     return list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
 
 
-def check_url(settings: MusicSettings, url: str) -> httpx.URL:
+async def check_url(settings: MusicSettings, url: str) -> httpx.URL:
     """Check what can be told from a song's URL alone, and return it parsed.
 
     :raises AudioHostError: nothing may be fetched from there. The message never shows path or query.
@@ -125,19 +127,19 @@ def check_url(settings: MusicSettings, url: str) -> httpx.URL:
         )
     address = literal(host)
     if address is not None:
-        check_addresses(settings, host, [address])
+        await check_addresses(settings, host, [address])
     return target
 
 
-def check_addresses(settings: MusicSettings, host: str, addresses: Iterable[Address]) -> None:
-    """Check every address of a song's host; blocks where the connection's own host has to be looked up too.
+async def check_addresses(settings: MusicSettings, host: str, addresses: Iterable[Address]) -> None:
+    """Check every address of a song's host; the connection's own host may have to be looked up too.
 
     :raises AudioHostError: one of them is neither public nor of the kind of the connection's own host.
     """
     inside = [(address, kind) for address in addresses if (kind := kind_of(address)) is not None]
     if not inside:
         return
-    own = _own_kinds(settings)
+    own = await _own_kinds(settings)
     for address, kind in inside:
         if kind not in own:
             raise AudioHostError(
@@ -147,14 +149,60 @@ def check_addresses(settings: MusicSettings, host: str, addresses: Iterable[Addr
             )
 
 
-def _own_kinds(settings: MusicSettings) -> set[Kind | None]:
+async def _own_kinds(settings: MusicSettings) -> set[Kind | None]:
     host = urlsplit(settings.base_url).hostname or ""
     if is_loopback(host):
         return {"loopback"}
     try:
-        return {kind_of(address) for address in look_up(host)}
+        return {kind_of(address) for address in await look_up(host)}
     except OSError:
         return set()
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """Connects to the addresses of a host that were checked: there is no second look-up whose result could differ.
+
+    The address stands in the URL, the name in ``Host`` and in TLS, which verifies it. No connection is kept: the
+    next hop of a redirect makes its own, checked again.
+    """
+
+    def __init__(self, settings: MusicSettings, context: ssl.SSLContext) -> None:
+        self._settings = settings
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._inner = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request to the first of the host's addresses that lets it in.
+
+        :raises AudioHostError: nothing may be fetched from one of them.
+        """
+        host = request.url.raw_host.decode("ascii")
+        try:
+            found = await look_up(host)
+        except OSError as exc:
+            raise httpx.ConnectError(str(exc), request=request) from exc
+        await check_addresses(self._settings, host, found)
+        refused: httpx.TransportError = httpx.ConnectError("the host has no address", request=request)
+        for address in found:
+            try:
+                return await self._inner.handle_async_request(_pinned(request, host, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+                refused = exc
+        raise refused
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._inner.aclose()
+
+
+def _pinned(request: httpx.Request, host: str, address: Address) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": host},
+    )
 
 
 def _matches(host: str, pattern: str) -> bool:

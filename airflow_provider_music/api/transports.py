@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam between this package and the network: httpx clients, each for what it may be used for.
 
-Four kinds, because what may be repeated, what is paid and what anyone may have named want different connections:
+What may be repeated, what is paid and what anyone may have named want different connections:
 
-* quick: checks and uploads on a worker; connections kept alive, the time of each answer bounded.
-* downloads: from hosts that the API names; only to checked addresses, within a bound on the whole time.
-* polls: many short free calls in the triggerer, over aiohttp's connections: plain httpx takes several
-  times the CPU per poll. Never for a paid POST: httpx-aiohttp reports a lost answer as a failed connect.
+* free: short calls that may be repeated, connections kept alive. On a worker over httpx's own transport; in a
+  triggerer over :mod:`~airflow_provider_music.api.poll_transport`, since plain httpx takes several times the CPU.
 * paid: httpx's own transport, a fresh connection each time: a kept-alive one that the server has just
   closed looks like a lost answer.
+* download: hosts that the API names; only checked addresses, and never the key.
 
 Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and CA bundles (``SSL_CERT_FILE``, ``SSL_CERT_DIR``,
 ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) are taken from the environment, as Airflow's users expect.
@@ -17,76 +16,61 @@ Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and CA bundles (``SSL_CERT_FILE``, ``SSL
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import platform
 import ssl
+import urllib.request
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from airflow_provider_music import __version__
-from airflow_provider_music.api.checked_transport import checked_transport, own_transport, proxied_transports
-from airflow_provider_music.api.poll_transport import aiohttp_transport
-from airflow_provider_music.api.secrecy import quiet
-from airflow_provider_music.api.testing import current, overridden, use_transport
+from airflow_provider_music.api.ssrf import CheckedTransport
+from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from airflow_provider_music.api.connection import MusicSettings
 
 USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
-__all__ = [
-    "USER_AGENT",
-    "download_client",
-    "overridden",
-    "paid_client",
-    "poll_client",
-    "poll_transport",
-    "quiet",
-    "ssl_context",
-    "sync_client",
-    "use_transport",
-    "with_key",
-]
 
+def free_client(settings: MusicSettings, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Client for free calls.
 
-def sync_client(settings: MusicSettings) -> httpx.Client:
-    """Client for quick calls on a worker."""
-    context = ssl_context(settings.verify)
-    override = current().sync
-    with _proxies_of_environment():
-        return httpx.Client(
-            **_common(settings),
-            transport=override or own_transport(context),
-            mounts=None if override else proxied_transports(context, None),
-        )
+    :param transport: what they are sent over; None is httpx's own.
+    """
+    return httpx.AsyncClient(**_common(settings), **_way(httpx.URL(settings.base_url), transport))
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for paid POSTs: httpx's own transport, every request on a connection of its own."""
-    with _proxies_of_environment():
-        return httpx.AsyncClient(
-            **_common(settings),
-            transport=current().asynchronous,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        )
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncClient(**_common(settings), **_way(httpx.URL(settings.base_url)), limits=limits)
 
 
-def poll_transport(settings: MusicSettings) -> httpx.AsyncBaseTransport:
-    """Make what polls are sent over: aiohttp's connections."""
-    with _proxies_of_environment():
-        return current().asynchronous or aiohttp_transport(settings.base_url, ssl_context(settings.verify))
+def download_client(settings: MusicSettings, url: httpx.URL) -> httpx.AsyncClient:
+    """Client for the audio's host, which never sees the API's key.
 
-
-def poll_client(settings: MusicSettings, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Client for free calls in an event loop; httpx's interface over :func:`poll_transport`."""
-    return httpx.AsyncClient(**_common(settings), transport=transport or poll_transport(settings))
+    Where the environment names a proxy for ``url``, the proxy looks the host up, so only what the URL itself says
+    can be checked; otherwise every address is.
+    """
+    way = _way(url)
+    if not any(way.values()):
+        way = {"transport": CheckedTransport(settings, ssl_context(settings.verify))}
+    return httpx.AsyncClient(
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+        timeout=_timeout(settings),
+        verify=ssl_context(settings.verify),
+        follow_redirects=False,
+        trust_env=False,
+        limits=httpx.Limits(max_keepalive_connections=0),
+        **way,
+    )
 
 
 def with_key(settings: MusicSettings, request: httpx.Request) -> httpx.Request:
@@ -94,29 +78,33 @@ def with_key(settings: MusicSettings, request: httpx.Request) -> httpx.Request:
     return next(_BearerAuth(settings).auth_flow(request))
 
 
-def download_client(settings: MusicSettings) -> httpx.Client:
-    """Client for the audio's host, which never sees the API's key; its ``max_body_seconds`` run from now on."""
-    context = ssl_context(settings.verify)
-    override = current().sync
-    with _proxies_of_environment():
-        return httpx.Client(
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            timeout=_timeout(settings),
-            follow_redirects=False,
-            transport=override or checked_transport(settings, context),
-            mounts=None if override else proxied_transports(context, settings.max_body_seconds),
-        )
+def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
+    """Proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for this URL.
 
-
-@contextlib.contextmanager
-def _proxies_of_environment() -> Iterator[None]:
-    """Say it in the package's words where the environment names a proxy that cannot be used."""
+    :raises CredentialsError: it cannot be used.
+    """
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    named = urllib.request.getproxies()
+    found = named.get(url.scheme) or named.get("all")
+    if not found:
+        return None
     try:
-        yield
+        proxy = httpx.Proxy(found if "://" in found else f"http://{found}")
+        if proxy.url.scheme.startswith("socks5"):
+            import socksio  # type: ignore[import-not-found]  # noqa: F401 - httpx says it at the first request
     except (ImportError, ValueError, httpx.InvalidURL) as exc:
         raise CredentialsError(
             f"The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used ({exc}); nothing was sent."
         ) from exc
+    return proxy
+
+
+def _way(url: httpx.URL, transport: httpx.AsyncBaseTransport | None = None) -> dict[str, Any]:
+    """Return what a client reaches ``url`` by: the testing transport, the one given, a proxy, or the network itself."""
+    chosen = testing_transport() or transport
+    # httpx would pass over a transport where a proxy is given beside it.
+    return {"transport": chosen, "proxy": None if chosen else environment_proxy(url)}
 
 
 def _common(settings: MusicSettings) -> dict[str, Any]:
@@ -126,6 +114,8 @@ def _common(settings: MusicSettings) -> dict[str, Any]:
         "auth": _BearerAuth(settings),
         "timeout": _timeout(settings),
         "verify": ssl_context(settings.verify),
+        # Or httpx reads proxies, CA bundles and ~/.netrc by rules of its own.
+        "trust_env": False,
         # A redirect could carry the key to another host, and a POST to another meaning.
         "follow_redirects": False,
         "cookies": _NoCookies(),

@@ -1,157 +1,184 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""One try of one song, whether it has a task of its own or is one of a batch: decide, order, land, deliver."""
+"""One try of one song, whether it has a task of its own or is one of a batch: decide, specify, land, deliver."""
 
 from __future__ import annotations
 
 import functools
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.api.request import fingerprint
 from airflow_provider_music.exceptions import MusicError
-from airflow_provider_music.generation import clock, errors
-from airflow_provider_music.generation.fetch import fetch, mark_delivered
-from airflow_provider_music.generation.spec import Order, audio_format
+from airflow_provider_music.generation import errors, runtime
+from airflow_provider_music.generation.fetch import fetch
+from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
+from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest
-from airflow_provider_music.provenance.task import as_it_stands, keep
+from airflow_provider_music.hooks.clients import client_of
+from airflow_provider_music.provenance.task import as_it_stands, keep_in
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.references import references_of
 from airflow_provider_music.record.store import SongIdentity, SongRecord
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import default_output_dir
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.exceptions import ChangedRequestError
     from airflow_provider_music.provenance.task import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
-
-log = logging.getLogger(__name__)
+    from airflow_provider_music.record.store import Take
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a task says about each of its songs; times in seconds."""
+class GenerationOptions:
+    """What a task says about each of its songs, its templates rendered; times in seconds.
+
+    The parameters of :class:`~airflow_provider_music.operators.music.GenerateMusicOperator` of the same names.
+    """
 
     conn_id: str
+    output_dir: str
     timeout: float
     poll_interval: float | None
-    on_unknown: OnUnknown = "fail"
-    until_accepted: bool = False
+    on_unknown: OnUnknown
+    max_usd: Any
+    on_unknown_price: Literal["refuse", "allow"]
+    provenance: ProvenancePolicy
+    deferrable: bool
+    wait_for_completion: bool = True
 
     @classmethod
-    def of(cls, task: Any) -> Terms:
-        """Read them from an operator, its templates rendered."""
+    def of(cls, task: Any) -> GenerationOptions:
+        """Read them from an operator."""
         interval = task.poll_interval
         return cls(
             conn_id=task.conn_id,
-            timeout=clock.seconds_of(task.timeout),
-            poll_interval=clock.seconds_of(interval) if interval is not None else None,
+            output_dir=task.output_dir or default_output_dir(),
+            timeout=runtime.seconds_of(task.timeout),
+            poll_interval=runtime.seconds_of(interval) if interval is not None else None,
             on_unknown=task.on_unknown,
-            until_accepted=not getattr(task, "wait_for_completion", True),
+            max_usd=task.max_usd,
+            on_unknown_price=task.on_unknown_price,
+            provenance=task.provenance,
+            deferrable=task.deferrable,
+            wait_for_completion=getattr(task, "wait_for_completion", True),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class TryOfTask:
-    """Which try of which task instance this is, as Airflow tells it."""
+class TaskAttempt:
+    """Which try of which task instance this is, as Airflow reports it."""
 
     identity: SongIdentity
     try_number: int
     max_tries: int
 
     @classmethod
-    def of(cls, context: Any) -> TryOfTask:
+    def of(cls, context: Any) -> TaskAttempt:
         """Read it from the context of the running task instance."""
         ti = context["ti"]
-        identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        return cls(identity, int(ti.try_number), int(ti.max_tries))
+        return cls(SongIdentity.of(ti), int(ti.try_number), int(ti.max_tries))
 
     @property
-    def stamp(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What every fact says about the try that wrote it."""
         return {"task": self.identity.name, "try_number": self.try_number, "max_tries": self.max_tries}
 
 
-class SongTry:
+class SongAttempt:
     """One try of one song.
 
-    :param prepared: the request, checked.
+    :param request: the request, checked.
     :param record: the song's record.
     """
 
-    def __init__(self, prepared: PreparedRequest, record: SongRecord, terms: Terms, this_try: TryOfTask) -> None:
+    def __init__(
+        self, request: PreparedRequest, record: SongRecord, options: GenerationOptions, attempt: TaskAttempt
+    ) -> None:
         self.record = record
-        self.prepared = prepared
-        self._terms = terms
-        self._try = this_try
+        self.request = request
+        self._options = options
+        self._attempt = attempt
 
-    def decide(self, n: int | None = None) -> Decision:
-        """Decide what this try does, from take ``n`` or the newest one."""
-        return decide(self.record.latest() if n is None else self.record.read(n), self._attempt)
+    def decide(self, take: Take | None) -> Decision:
+        """Decide what this try does, given the song's newest take."""
+        return decide(take, self._policy_attempt)
 
-    def order(self, decision: Decision) -> Order:
+    def spec(self, decision: Decision) -> GenerationSpec:
         """Return what the wait has to know; the deadline counts from now."""
-        terms, prepared = self._terms, self.prepared
-        return Order(
-            conn_id=terms.conn_id,
+        options, request = self._options, self.request
+        return GenerationSpec(
+            conn_id=options.conn_id,
             record_url=self.record.folder.url,
             n=decision.n,
-            lane=prepared.lane,
-            body=prepared.body,
-            fingerprint=self._attempt.fingerprint,
-            audio_format=audio_format(prepared),
-            sample_rate_hz=prepared.sample_rate_hz,
-            usual_seconds=prepared.usual_seconds,
-            deadline=clock.now() + terms.timeout,
-            poll_interval=terms.poll_interval,
-            until_accepted=terms.until_accepted and prepared.lane == "queued",
+            lane=request.lane,
+            body=request.body,
+            fingerprint=self._policy_attempt.fingerprint,
+            audio_format=audio_format(request),
+            sample_rate_hz=request.sample_rate_hz,
+            usual_seconds=request.usual_seconds,
+            deadline=runtime.now() + options.timeout,
+            poll_interval=options.poll_interval,
+            until_accepted=not options.wait_for_completion and request.lane == "queued",
             resubmission=decision.resubmission,
-            references=references_of(prepared.body),
-            **self._try.stamp,
+            references=references_of(request.body),
+            **self._attempt.metadata,
         )
 
-    def changed(self, n: int) -> ChangedRequestError:
+    def changed(self, take: Take) -> ChangedRequestError:
         """Write down that a changed request was refused, and make its error."""
-        self.record.write(n, "changed", **self._try.stamp, fingerprint=self._attempt.fingerprint)
-        return errors.changed(self.record, n)
+        self.record.write(take, "changed", **self._attempt.metadata, fingerprint=self._policy_attempt.fingerprint)
+        return errors.changed(take)
 
     @functools.cached_property
-    def _attempt(self) -> Attempt:
-        terms = self._terms
-        print_ = fingerprint(self.prepared, terms.conn_id)
-        return Attempt(self._try.try_number, self._try.max_tries, print_, terms.on_unknown)
+    def _policy_attempt(self) -> Attempt:
+        # Only the first half of a task has a request: the catalogue's import is most of what this costs.
+        from airflow_provider_music.api.request import fingerprint
+
+        print_ = fingerprint(self.request, self._options.conn_id)
+        return Attempt(self._attempt.try_number, self._attempt.max_tries, print_, self._options.on_unknown)
 
 
-def land(record: SongRecord, n: int, client: MusicClient, this_try: TryOfTask) -> None:
-    """Fetch an accepted song that is done, and write down that it is in place; blocks.
+async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttempt) -> Take:
+    """Fetch an accepted song that is ready, and return its take, completed.
 
     :raises MusicError: it cannot be fetched; it is paid, and another try fetches it again.
     """
-    take = record.read(n)
-    if take is None or take.generation_id is None:
-        raise MusicError(f"The record in {record.take_folder(n).url} holds no accepted song.")
+    if take.generation_id is None:
+        raise MusicError(f"The record in {take.folder.url} holds no accepted song.")
     intent = take["intent"]
-    asked = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
-    wanted = LoggedRequest.of(intent, take.generation_id)
-    values = fetch(client, take.generation_id, record.take_folder(n), asked, before=take["accepted"], wanted=wanted)
-    record.write(n, "completed", **this_try.stamp, model=intent.get("model"), **values)
+    requested = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
+    logged = LoggedRequest.of(intent, take.generation_id)
+    client = await client_of(conn_id)
+    values = await fetch(client, take.generation_id, take.folder, requested, before=take["accepted"], logged=logged)
+    return await in_thread(
+        lambda: record.write(take, "completed", **attempt.metadata, model=intent.get("model"), **values)
+    )
 
 
-def deliver(record: SongRecord, n: int, this_try: TryOfTask, provenance: ProvenancePolicy = "none") -> dict[str, Any]:
-    """Return the song's result, and write down that the task handed it on.
+def with_provenance(
+    take: Take, attempt: TaskAttempt, how: ProvenancePolicy, song_index: int | None = None
+) -> dict[str, Any]:
+    """Attach a take's provenance and return its result, its audio described as the file is then.
 
-    :raises OutputError: its provenance cannot be kept; a retry does, and asks for nothing.
+    :raises OutputError: the provenance cannot be written; a retry does, and submits nothing.
     """
-    changed = keep(record, n, this_try.identity, provenance)
-    result = as_it_stands(mark_delivered(record, n, this_try.stamp), changed)
-    log.info("Delivering take %d: %s", n, result["audio_uri"] or result["generation_id"])
+    changed = keep_in(take.folder, take, attempt.identity, how, song_index=song_index) if "completed" in take else {}
+    return as_it_stands(result_of(take), changed)
+
+
+def deliver(record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy) -> dict[str, Any]:
+    """Return a song's result, and write down that the task did. Errors as of :func:`with_provenance`."""
+    result = with_provenance(take, attempt, how)
+    mark_delivered(record, take, attempt.metadata)
+    log_ready(result)
     return result
 
 
-def song_folder(task: Any, this_try: TryOfTask) -> SongRecord:
-    """Record of a task's only song."""
-    return SongRecord(this_try.identity.folder(task.output_dir or default_output_dir()))
+def audio_format(request: PreparedRequest) -> str | None:
+    """Return the format that the request itself names; where it names none, the content decides."""
+    setting = request.body.get("audio_setting")
+    value = setting.get("format") if isinstance(setting, dict) else None
+    return value if value in ("mp3", "wav", "pcm") else None

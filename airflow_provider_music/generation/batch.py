@@ -1,47 +1,46 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a task for many songs does on a worker, before and after the wait."""
+"""One try of a task for many songs on a worker: its first half before the wait, and its second half after it."""
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
-from airflow_provider_music.api.batch_request import prepare_all
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.cost.budget import Budget
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
-    GenerationTimeoutError,
     MusicError,
     OverBudgetError,
 )
-from airflow_provider_music.generation import batch_manifest, clock, errors
-from airflow_provider_music.generation.attempt import SongTry, Terms, TryOfTask, land
-from airflow_provider_music.generation.batch_manifest import SongEnd
-from airflow_provider_music.generation.batch_wait import forget_plan, write_plan
-from airflow_provider_music.generation.fetch import result_of
-from airflow_provider_music.generation.inline import run_here
-from airflow_provider_music.hooks.clients import sync_client_of
-from airflow_provider_music.provenance.task import as_it_stands, keep
-from airflow_provider_music.record.policy import Decision
+from airflow_provider_music.generation import batch_manifest, errors
+from airflow_provider_music.generation.attempt import SongAttempt, land, with_provenance
+from airflow_provider_music.generation.batch_manifest import SongOutcome
+from airflow_provider_music.generation.batch_plan import remove_plan, run_batch, write_plan
+from airflow_provider_music.generation.result import mark_delivered
+from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.hooks.clients import settings_of, sync_client_of
 from airflow_provider_music.record.store import SongRecord
-from airflow_provider_music.storage.folder import default_output_dir
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
-    from airflow_provider_music.operators.batch import GenerateMusicBatchOperator
+    from airflow_provider_music.cost.budget import Budget
+    from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+    from airflow_provider_music.record.policy import Decision
     from airflow_provider_music.record.store import Take
     from airflow_provider_music.storage.folder import Folder
 
 T = TypeVar("T")
 R = TypeVar("R")
+OnPartial = Literal["fail", "keep"]
 
 log = logging.getLogger(__name__)
 
@@ -49,183 +48,238 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 8
 
 
-class BatchFlow:
-    """One try of a batch, or its second half after the wait.
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What a batch says beside :class:`~airflow_provider_music.generation.attempt.GenerationOptions`.
 
-    :param task: the operator, its templates rendered.
-    :param context: Airflow's context of the running task instance.
+    The parameters of :class:`~airflow_provider_music.operators.music.GenerateMusicBatchOperator` of the same names.
     """
 
-    def __init__(self, task: GenerateMusicBatchOperator, context: Any) -> None:
-        self._task = task
-        self._try = TryOfTask.of(context)
+    max_in_flight: int
+    on_partial: OnPartial
+    fail_fast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeferBatch:
+    """The task has to wait: what a trigger is to do."""
+
+    plan_url: str
+    max_in_flight: int
+    fail_fast: bool
+
+
+class GenerationBatch:
+    """One try of a batch.
+
+    :param options: what the task says about each of its songs.
+    :param batch: what it says about all of them.
+    :param requests: the requests, as :func:`~airflow_provider_music.api.request.prepare_all` takes them.
+    :param attempt: which try this is.
+    """
+
+    def __init__(self, options: GenerationOptions, batch: BatchOptions, requests: Any, attempt: TaskAttempt) -> None:
+        self._options = options
+        self._batch = batch
+        self._given = requests
+        self._attempt = attempt
         #: Newest take of each song, as it stood at the end.
         self._takes: dict[int, Take] = {}
+        #: The songs whose results were returned, each with its take.
+        self.delivered: list[tuple[dict[str, Any], Take]] = []
 
-    def start(self) -> dict[str, Any]:
-        """Check the requests and go on from what the records say."""
-        for note, count in collections.Counter(note for one in self._prepared for note in one.notes).items():
-            log.warning("%s (%d of %d requests)", note, count, len(self._prepared))
+    def start(self) -> dict[str, Any] | DeferBatch:
+        """Check the requests and continue from what the records say; return the result, or what to wait for."""
+        for note, count in collections.Counter(note for one in self._requests for note in one.notes).items():
+            log.warning("%s (%d of %d requests)", note, count, len(self._requests))
         # Before the records, so that a missing key is told as such and leaves nothing behind.
-        _ = self._client
+        settings_of(self._options.conn_id)
         _ = self._budget
         if self._folder.is_empty():
-            # Claims are exclusive, so a song asked for in this very moment is still asked for once.
-            return self._follow([Decision("ask", 1, "nothing was asked for yet")] * len(self._songs))
-        return self._follow(_each(SongTry.decide, self._songs))
+            # Claims are exclusive, so a song submitted in this very moment is still submitted once.
+            return self._decided([None] * len(self._songs))
+        return self._decided(self._newest())
 
-    def resume(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on from how the wait ended; the songs' records say the rest."""
+    def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | DeferBatch:
+        """Continue from how the wait ended; the songs' records say the rest."""
         if event.get("plan_url"):
-            forget_plan(str(event["plan_url"]))
-        if self._task.on_unknown == "resubmit":
-            decisions = _each(SongTry.decide, self._songs)
+            remove_plan(str(event["plan_url"]))
+        if self._options.on_unknown == "resubmit":
+            takes = self._newest()
+            decisions = self._decisions(takes)
             if any(decision.resubmission for decision in decisions):
-                self._tell_lost(decisions)
-                return self._follow([one if one.resubmission else _leave(one) for one in decisions])
+                self._count_lost(takes, decisions)
+                return self._follow(takes, [one if one.resubmission else _skipped(one) for one in decisions])
         return self._finish(event)
 
-    def _follow(self, decisions: Sequence[Decision]) -> dict[str, Any]:
+    def _decided(self, takes: Sequence[Take | None]) -> dict[str, Any] | DeferBatch:
+        return self._follow(takes, self._decisions(takes))
+
+    def _follow(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> dict[str, Any] | DeferBatch:
         steps = collections.Counter(decision.step for decision in decisions)
         log.info("Batch of %d: %s. Records: %s", len(decisions), dict(steps), self._folder.url)
         if steps["refuse_changed"]:
-            raise self._changed(decisions)
+            raise self._changed(takes, decisions)
         refusal = self._refusal(decisions)
-        if refusal is not None and steps["ask"] == len(decisions):
+        if refusal is not None and steps["submit"] == len(decisions):
             raise refusal
-        # What was asked for before is paid: it is waited for and landed, and the refusal is told at the end.
-        follow = ("ask", "attach", "find") if refusal is None else ("attach", "find")
-        orders = [
-            song.order(decision)
+        # What was submitted before is paid: it is waited for and landed, and the refusal is raised at the end.
+        follow = ("submit", "attach", "reconcile") if refusal is None else ("attach", "reconcile")
+        specs = [
+            song.spec(decision)
             for song, decision in zip(self._songs, decisions, strict=True)
             if decision.step in follow
         ]
-        if not orders:
+        if not specs:
             return self._finish({}, refusal)
-        from airflow_provider_music.triggers.batch import MusicBatchTrigger
-
-        trigger = MusicBatchTrigger(
-            plan_url=write_plan(self._folder, orders),
-            max_in_flight=self._task.max_in_flight,
-            fail_fast=self._task.fail_fast,
-            asked_at=clock.now(),
+        wait = DeferBatch(write_plan(self._folder, specs), self._batch.max_in_flight, self._batch.fail_fast)
+        if self._options.deferrable:
+            return wait
+        return self.resume(
+            run_sync(run_batch(wait.plan_url, max_in_flight=wait.max_in_flight, fail_fast=wait.fail_fast))
         )
-        if self._task.deferrable:
-            self._task.defer(trigger=trigger, method_name="execute_complete")
-        return self.resume(run_here(trigger.outcome()))
 
-    def _finish(self, event: dict[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
+    def _finish(self, event: Mapping[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
-        all_ends = _each(self._end, range(len(self._songs)))
-        manifest_uri = batch_manifest.write_manifest(self._folder, self._try.try_number, all_ends)
-        # Under fail_fast what was not asked for is as good as failed; at a deadline it is still to come.
-        stopped = bool((event.get("counts") or {}).get("not_asked"))
-        kept = ("failed", "unknown", "not_asked") if stopped else ("failed", "unknown")
-        lost = [end for end in all_ends if end.status != "completed"]
+        outcomes = run_sync(self._settle_all())
+        manifest_uri = batch_manifest.write_manifest(self._folder, self._attempt.try_number, outcomes)
+        # Under fail_fast what was not submitted is as good as failed; at a deadline it is still to come.
+        stopped = bool((event.get("counts") or {}).get("not_submitted"))
+        kept = ("failed", "unknown", "not_submitted") if stopped else ("failed", "unknown")
+        lost = [one for one in outcomes if one.status != "completed"]
         refusal = refusal or (self._refusal_of_rest() if lost else None)
         if refusal is not None:
-            raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(all_ends, manifest_uri)}")
-        if lost and (self._task.on_partial == "fail" or any(end.status not in kept for end in lost)):
-            raise batch_manifest.missing(all_ends, manifest_uri, event.get("message") if event.get("error") else None)
-        done = [end for end in all_ends if end.status == "completed"]
-        _each(self._hand_on, done)
-        self._task.lineage_songs = [(end.told, self._takes[end.index]["intent"].get("fingerprint")) for end in done]
-        log.info("Delivering %d of %d songs: %s", len(done), len(all_ends), manifest_uri)
-        return batch_manifest.result_of(all_ends, manifest_uri)
+            raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
+        if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
+            reason = event.get("message") if event.get("error") else None
+            raise batch_manifest.missing(outcomes, manifest_uri, reason)
+        done = [one for one in outcomes if one.status == "completed"]
+        _each(self._mark_delivered, done)
+        self.delivered = [(one.fields, self._takes[one.index]) for one in done]
+        log.info("Delivering %d of %d songs: %s", len(done), len(outcomes), manifest_uri)
+        return batch_manifest.result_of(outcomes, manifest_uri)
 
-    def _end(self, index: int) -> SongEnd:
+    async def _settle_all(self) -> list[SongOutcome]:
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(index: int) -> SongOutcome:
+            async with slots:
+                return await self._settle(index)
+
+        return await asyncio.gather(*(one(index) for index in range(len(self._songs))))
+
+    async def _settle(self, index: int) -> SongOutcome:
+        """Land a song where it is ready, and say how it ended."""
         record = self._songs[index].record
-        take = record.latest()
+        take = await in_thread(record.latest)
         if take is None:
-            return SongEnd(index, "not_asked")
-        n, stamp = take.n, self._try.stamp
+            return SongOutcome(index, "not_submitted")
         try:
-            if "accepted" in take and not {"completed", "delivered", "failed"} & take.facts.keys():
-                land(record, n, self._client, self._try)
-                take = record.read(n) or take
-            changed = keep(record, n, self._try.identity, self._task.provenance, song_index=index)
+            if take.state == "accepted":
+                take = await land(record, take, self._options.conn_id, self._attempt)
+            self._takes[index] = take
+            if take.state in ("completed", "delivered"):
+                how = self._options.provenance
+                result = await in_thread(with_provenance, take, self._attempt, how, index)
+                return SongOutcome(index, "completed", take.n, result)
         except MusicError as exc:
-            return SongEnd.without(index, "pending", n, exc)
-        self._takes[index] = take
-        if "completed" in take:
-            return SongEnd(index, "completed", n, as_it_stands(result_of(record, take), changed))
-        if "failed" in take:
-            metrics.lost(take, "failed", stamp)
-            return SongEnd.without(index, "failed", n, errors.failed(record, n))
-        if "unknown" in take:
-            metrics.lost(take, "unknown", stamp)
-            return SongEnd.without(index, "unknown", n, errors.unknown(record, n, self._task.on_unknown))
-        metrics.timed_out(take["intent"].get("model"))
-        late: GenerationTimeoutError = errors.timed_out(record, n, self._task.timeout)
-        return SongEnd.without(index, "pending", n, late)
+            return SongOutcome.without(index, "pending", take.n, exc)
+        return self._without_song(index, take)
 
-    def _hand_on(self, end: SongEnd) -> None:
-        if self._songs[end.index].record.write(end.n, "delivered", **self._try.stamp, status="completed"):
-            metrics.delivered(self._takes[end.index])
+    def _without_song(self, index: int, take: Take) -> SongOutcome:
+        metadata = self._attempt.metadata
+        match take.state:
+            case "failed":
+                metrics.lost(take, "failed", metadata)
+                return SongOutcome.without(index, "failed", take.n, errors.failed(take))
+            case "unknown":
+                metrics.lost(take, "unknown", metadata)
+                return SongOutcome.without(index, "unknown", take.n, errors.unknown(take, self._options.on_unknown))
+            case "open" | "accepted":
+                metrics.timed_out(take.model)
+                return SongOutcome.without(index, "pending", take.n, errors.timed_out(take, self._options.timeout))
+            case "completed" | "delivered":
+                raise AssertionError("unreachable: its song is there")
+            case _:
+                assert_never(take.state)
 
-    def _tell_lost(self, decisions: Sequence[Decision]) -> None:
-        """Count the lost answers that are asked for anew: at the end only their next takes are looked at."""
-        for song, decision in zip(self._songs, decisions, strict=True):
+    def _mark_delivered(self, outcome: SongOutcome) -> None:
+        mark_delivered(self._songs[outcome.index].record, self._takes[outcome.index], self._attempt.metadata)
+
+    def _count_lost(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> None:
+        """Count the lost answers that are submitted anew: at the end only their next takes are seen."""
+        for take, decision in zip(takes, decisions, strict=True):
             if decision.resubmission:
-                metrics.lost(song.record.read(decision.n - 1), "unknown", self._try.stamp)
+                metrics.lost(take, "unknown", self._attempt.metadata)
+
+    def _newest(self) -> list[Take | None]:
+        return _each(lambda song: song.record.latest(), self._songs)
+
+    def _decisions(self, takes: Sequence[Take | None]) -> list[Decision]:
+        return [song.decide(take) for song, take in zip(self._songs, takes, strict=True)]
 
     def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
-        return self._budget.refusal(self._client, self._songs, decisions) if self._budget is not None else None
+        if self._budget is None:
+            return None
+        return self._budget.refusal(sync_client_of(self._options.conn_id), self._songs, decisions)
 
     def _refusal_of_rest(self) -> OverBudgetError | None:
         """Say why songs were left out by this try; between its halves only the records stay."""
         if self._budget is None:
             return None
-        decisions = [
-            _leave(decision) if decision.step == "ask" and self._asked_in_this_try(index) else decision
-            for index, decision in enumerate(_each(SongTry.decide, self._songs))
-        ]
-        return self._refusal(decisions)
+        decisions = self._decisions(self._newest())
+        return self._refusal(
+            [
+                _skipped(decision) if decision.step == "submit" and self._submitted_in_this_try(index) else decision
+                for index, decision in enumerate(decisions)
+            ]
+        )
 
-    def _asked_in_this_try(self, index: int) -> bool:
+    def _submitted_in_this_try(self, index: int) -> bool:
         intent = self._takes[index]["intent"] if index in self._takes else {}
-        return all(intent.get(name) == value for name, value in self._try.stamp.items())
+        return all(intent.get(name) == value for name, value in self._attempt.metadata.items())
 
-    def _changed(self, decisions: Sequence[Decision]) -> ChangedRequestError:
-        errors = {
-            index: self._songs[index].changed(decision.n)
-            for index, decision in enumerate(decisions)
-            if decision.step == "refuse_changed"
+    def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
+        refused = {
+            index: self._songs[index].changed(take)
+            for index, (take, decision) in enumerate(zip(takes, decisions, strict=True))
+            if decision.step == "refuse_changed" and take is not None
         }
-        first = next(iter(errors))
+        first = next(iter(refused))
         return ChangedRequestError(
-            f"{len(errors)} of {len(decisions)} requests changed while their songs are open, the first is "
-            f"requests[{first}]; nothing was sent. A song is known by its place in the list. {errors[first]}"
+            f"{len(refused)} of {len(decisions)} requests changed while their songs are open, the first is "
+            f"requests[{first}]; nothing was sent. A song is known by its place in the list. {refused[first]}"
         )
 
     @functools.cached_property
-    def _prepared(self) -> list[PreparedRequest]:
-        return prepare_all(self._task.requests)
+    def _requests(self) -> list[PreparedRequest]:
+        from airflow_provider_music.api.request import prepare_all
+
+        return prepare_all(self._given)
 
     @functools.cached_property
     def _budget(self) -> Budget | None:
-        return Budget.of(self._task)
+        if self._options.max_usd is None:
+            return None
+        from airflow_provider_music.cost.budget import Budget
 
-    @functools.cached_property
-    def _client(self) -> MusicClient:
-        return sync_client_of(self._task.conn_id)
+        return Budget.of(self._options)
 
     @functools.cached_property
     def _folder(self) -> Folder:
-        return self._try.identity.folder(self._task.output_dir or default_output_dir())
+        return self._attempt.identity.folder(self._options.output_dir)
 
     @functools.cached_property
-    def _songs(self) -> list[SongTry]:
-        terms = Terms.of(self._task)
+    def _songs(self) -> list[SongAttempt]:
         return [
-            SongTry(prepared, SongRecord(self._folder.url_of(f"song-{index}")), terms, self._try)
-            for index, prepared in enumerate(self._prepared)
+            SongAttempt(request, SongRecord(self._folder.url_of(f"song-{index}")), self._options, self._attempt)
+            for index, request in enumerate(self._requests)
         ]
 
 
-def _leave(decision: Decision) -> Decision:
-    """Of a song that this round of asking again does not concern."""
-    return Decision("deliver", decision.n, decision.why)
+def _skipped(decision: Decision) -> Decision:
+    """Leave a song out of this round."""
+    return replace(decision, step="skip")
 
 
 def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:

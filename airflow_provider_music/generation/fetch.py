@@ -1,83 +1,87 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a song that is ready to the result that a task returns: landed, recorded, handed on. Runs on workers."""
+"""Fetches a song that is ready: asks where it lies, downloads it, and lands it in storage.
+
+The audio's host never sees the key, and its URL is a secret.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
+import tenacity
+
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.usage import Usage
-from airflow_provider_music.cost import metrics
+from airflow_provider_music.api.bounded_body import PIECE_BYTES, Decompressor
+from airflow_provider_music.api.parsing import number_or_none
+from airflow_provider_music.api.responses import Usage
+from airflow_provider_music.api.secrecy import strip_traceback, suppress_logs
+from airflow_provider_music.api.ssrf import check_url
+from airflow_provider_music.api.transports import download_client
 from airflow_provider_music.exceptions import (
     ApiError,
     ApiUnreachableError,
     AudioError,
     GenerationFailedError,
+    LinkExpiredError,
     MusicError,
     OutputError,
 )
-from airflow_provider_music.generation.download import LinkExpiredError, download
-from airflow_provider_music.generation.pace import backoff
-from airflow_provider_music.generation.usage_log import usage_from_log_here
+from airflow_provider_music.generation import runtime
+from airflow_provider_music.generation.poll import backoff
+from airflow_provider_music.generation.usage_log import usage_from_log
+from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio, StoredAudio
+from airflow_provider_music.storage.cleanup import sweep
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from airflow_provider_music.api.client import MusicClient
+    from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.responses import Generation
     from airflow_provider_music.generation.usage_log import LoggedRequest
-    from airflow_provider_music.record.store import SongRecord, Take
-    from airflow_provider_music.storage.audio_writer import RequestedAudio
     from airflow_provider_music.storage.folder import Folder
 
 log = logging.getLogger(__name__)
 
-#: What operators and sensor return, in this order.
-RESULT_KEYS = (
-    "generation_id",
-    "model",
-    "status",
-    "audio_uri",
-    "audio",
-    "usage",
-    "submissions",
-    "trace_id",
-    "record_uri",
-)
-NO_USAGE = {"credits_used": None, "usd_spent": None}
-#: Where a paid song lies is asked this often, for at most that long.
-_LOOKS = 4
-_LOOK_SECONDS = 60.0
+_MAX_REDIRECTS = 3
+_GONE = (401, 403, 404, 410)
+#: Where a paid song lies is polled this often, for at most that long.
+_POLLS = 4
+_POLL_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 #: When that was last in vain, by base URL.
 _gave_up_at: dict[str, float] = {}
+_NO_USAGE = {"credits_used": None, "usd_spent": None}
 _PAID = "The song is paid for; a retry or a clear fetches it again without paying again."
 
 
-def fetch(
+async def fetch(
     client: MusicClient,
     generation_id: str,
     folder: Folder,
-    asked: RequestedAudio,
+    requested: RequestedAudio,
     *,
     before: Mapping[str, Any] | None = None,
-    wanted: LoggedRequest | None = None,
+    logged: LoggedRequest | None = None,
 ) -> dict[str, Any]:
-    """Ask once more where the song lies, land it in ``folder``, and return the values of its completed fact.
+    """Poll once more where the song lies, land it in ``folder``, and return the values of its completed fact.
 
     :param before: usage and trace id known from the submit's answer; a poll may be silent about them.
-    :param wanted: the request's row in the usage log, for what neither of them says about the cost.
+    :param logged: the request's row in the usage log, for what neither of them says about the cost.
     :raises GenerationFailedError: the API has changed its mind about the generation.
     :raises AudioError: there is no file, or it is not the audio asked for.
-    :raises ApiError: the API does not say where the song lies, however often it is asked.
+    :raises ApiError: the API does not say where the song lies, however often it is polled.
     """
     before = before or {}
     for last_try in (False, True):
-        found = _look(client, generation_id)
+        found = await _locate(client, generation_id)
         if found.failed:
             raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
         if not found.done or found.audio_url is None:
@@ -86,7 +90,7 @@ def fetch(
                 "the file again, not for a new song."
             )
         try:
-            landed = download(client.settings, found.audio_url, folder, asked)
+            landed = await download(client.settings, found.audio_url, folder, requested)
         except LinkExpiredError:
             if last_try:
                 raise
@@ -94,95 +98,151 @@ def fetch(
             continue
         except (AudioError, OutputError) as exc:
             raise type(exc)(f"{exc} {_PAID}") from exc
+        known = before.get("usage") or _NO_USAGE
+        usage = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
+        if logged is not None:
+            usage = await usage_from_log(client, logged, usage)
         return {
             "generation_id": generation_id,
             "audio_uri": landed.url,
             "audio": landed.as_dict(),
-            "usage": _usage(client, found, before, wanted),
+            "usage": usage.as_dict(),
             "trace_id": found.trace_id or before.get("trace_id"),
         }
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _look(client: MusicClient, generation_id: str) -> Generation:
-    """Ask where the song lies. One 429 must not cost a try, nor one 401, which ends a task, a paid song."""
+async def _locate(client: MusicClient, generation_id: str) -> Generation:
+    """Poll where the song lies. One 429 must not cost a try, nor one 401, which ends a task, a paid song."""
     where = client.settings.base_url
-    give_up = time.monotonic() + _LOOK_SECONDS
-    # A batch's other songs need not wait for what one has waited for in vain.
-    looks = 1 if time.monotonic() - _gave_up_at.get(where, -math.inf) < _LOOK_SECONDS else _LOOKS
-    failures = 0
-    while True:
+    # A circuit breaker: a batch's other songs need not wait for what one has waited for in vain.
+    polls = 1 if time.monotonic() - _gave_up_at.get(where, -math.inf) < _POLL_SECONDS else _POLLS
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type((ApiError, ApiUnreachableError)),
+        stop=tenacity.stop_after_attempt(polls) | tenacity.stop_after_delay(_POLL_SECONDS),
+        wait=_pause,
+        sleep=lambda seconds: runtime.sleep(seconds),  # noqa: PLW0108 - looked up at each call, as tests replace it
+        before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+    try:
+        return await retrying(client.call, endpoints.poll(generation_id))
+    except (ApiError, ApiUnreachableError) as exc:
+        _gave_up_at[where] = time.monotonic()
+        exc.args = (f"{str(exc).rstrip('.')}. {_PAID}",)
+        raise
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    pause = backoff(state.attempt_number, first=_FIRST_PAUSE)
+    return min(max(pause, getattr(error, "retry_after", None) or 0.0), _LONGEST_PAUSE)
+
+
+async def download(
+    settings: MusicSettings, url: str, folder: Folder, requested: RequestedAudio, *, channels: int | None = None
+) -> StoredAudio:
+    """Stream a song into ``folder``.
+
+    :param channels: of raw PCM, where known.
+    :raises LinkExpiredError: 401, 403, 404 or 410.
+    :raises ApiUnreachableError: the host did not answer, or not to the end.
+    :raises AudioHostError: the URL, or a redirect, leads where this connection may not fetch from.
+    :raises AudioError: what came is not the audio asked for.
+    :raises OutputError: the store does not take it.
+    """
+    failed: MusicError
+    try:
+        return await _download(settings, url, folder, requested, channels=channels)
+    except MusicError as exc:
+        failed = strip_traceback(exc)
+    url = "hidden"
+    raise failed
+
+
+async def _download(
+    settings: MusicSettings, url: str, folder: Folder, requested: RequestedAudio, *, channels: int | None
+) -> StoredAudio:
+    until = asyncio.get_running_loop().time() + settings.max_body_seconds
+    for _ in range(_MAX_REDIRECTS + 1):
+        target = await check_url(settings, url)
         try:
-            return client.call(endpoints.poll(generation_id))
-        except (ApiError, ApiUnreachableError) as exc:
-            failures += 1
-            pause = backoff(failures, first=_FIRST_PAUSE)
-            pause = min(max(pause, getattr(exc, "retry_after", None) or 0.0), _LONGEST_PAUSE)
-            if failures >= looks or time.monotonic() + pause > give_up:
-                _gave_up_at[where] = time.monotonic()
-                exc.args = (f"{str(exc).rstrip('.')}. {_PAID}",)
-                raise
-            log.warning("%s; asking again in %.0f s", exc, pause)
-        time.sleep(pause)
+            async with download_client(settings, target) as http:
+                with suppress_logs():
+                    async with asyncio.timeout_at(until):
+                        response = await http.send(http.build_request("GET", target), stream=True)
+                    try:
+                        if response.has_redirect_location:
+                            url = str(target.join(response.headers["location"]))
+                            continue
+                        return await _land(response, settings, folder, requested, channels=channels, until=until)
+                    finally:
+                        await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
+            raise _did_not_come(target.host, exc, settings) from exc
+    raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times.")
 
 
-def result_of(record: SongRecord, take: Take) -> dict[str, Any]:
-    """Build what the task returns, from the record alone."""
-    if "completed" in take:
-        fact = take["completed"]
-        return _in_order(
-            {
-                **{key: fact.get(key) for key in RESULT_KEYS},
-                "model": fact.get("model") or take["intent"].get("model"),
-                "status": "completed",
-                "submissions": record.submissions(take.n),
-                "record_uri": record.fact_url(take.n, "completed"),
-            }
-        )
-    fact = take["accepted"]
-    return _in_order(
-        {
-            "generation_id": fact["generation_id"],
-            "model": take["intent"].get("model"),
-            "status": "accepted",
-            "audio_uri": None,
-            "audio": {
-                "format": take["intent"].get("audio_format"),
-                "size_bytes": None,
-                "duration_ms": None,
-                "sample_rate_hz": take["intent"].get("sample_rate_hz"),
-                "bitrate_bps": None,
-                "sha256": None,
-            },
-            "usage": fact.get("usage") or NO_USAGE,
-            "submissions": record.submissions(take.n),
-            "trace_id": fact.get("trace_id"),
-            "record_uri": record.fact_url(take.n, "accepted"),
-        }
+def _did_not_come(host: str, exc: Exception, settings: MusicSettings) -> ApiUnreachableError:
+    paid = "It is paid for; a retry fetches it again."
+    if not isinstance(exc, TimeoutError):
+        return ApiUnreachableError(f"The song did not come whole from {host} ({type(exc).__name__}). {paid}")
+    return ApiUnreachableError(
+        f"The song did not come whole from {host} within the {settings.max_body_seconds:g} s that the connection's "
+        f"max_body_seconds allows. {paid} Raise max_body_seconds where the line is that slow."
     )
 
 
-def mark_delivered(record: SongRecord, n: int, stamp: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the result and write down that the task did: from here on only a clear makes a new song.
+async def _land(
+    response: httpx.Response,
+    settings: MusicSettings,
+    folder: Folder,
+    requested: RequestedAudio,
+    *,
+    channels: int | None,
+    until: float,
+) -> StoredAudio:
+    host = response.request.url.host
+    if response.status_code in _GONE:
+        raise LinkExpiredError(f"{host} answered {response.status_code} for the song: the link has expired.")
+    if response.status_code != httpx.codes.OK:
+        raise ApiUnreachableError(f"{host} answered {response.status_code} for the song.")
+    announced = number_or_none(response.headers.get("content-length"))
+    if response.headers.get("content-encoding", "identity") != "identity":
+        announced = None
+    try:
+        decompressor = Decompressor(response.headers)
+    except httpx.DecodingError as exc:
+        raise AudioError("The song came in a content encoding that was not asked for and is not known here.") from exc
+    # First of all: what a killed try left may be what the disk is full of.
+    await in_thread(sweep, folder)
+    writer = AudioWriter(folder, requested, max_bytes=settings.max_audio_bytes)
+    try:
+        async for piece in _raw_pieces(response, until):
+            await in_thread(_write, writer, decompressor, piece)
+        decompressor.end()
+        expected = int(announced) if announced is not None else None
+        landed = await in_thread(writer.finish, expected_bytes=expected, channels=channels)
+    finally:
+        await in_thread(writer.abandon)
+    return landed
 
-    :raises MusicError: the record does not hold a song.
-    """
-    take = record.read(n)
-    if take is None or not ("completed" in take or "accepted" in take):
-        raise MusicError(f"The record in {record.take_folder(n).url} holds no song to deliver.")
-    result = result_of(record, take)
-    if record.write(n, "delivered", **stamp, status=result["status"]):
-        metrics.delivered(take)
-    return result
+
+def _write(writer: AudioWriter, decompressor: Decompressor, piece: bytes) -> None:
+    for plain in decompressor.pieces(piece):
+        writer.write(plain)
 
 
-def _usage(
-    client: MusicClient, found: Generation, before: Mapping[str, Any], wanted: LoggedRequest | None
-) -> dict[str, Any]:
-    known = before.get("usage") or NO_USAGE
-    told = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
-    return (usage_from_log_here(client, wanted, told) if wanted is not None else told).as_dict()
-
-
-def _in_order(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in RESULT_KEYS}
+async def _raw_pieces(response: httpx.Response, until: float) -> AsyncIterator[bytes]:
+    """Yield the body as it came, in pieces worth writing; a drip is noticed at every byte of it."""
+    chunks, pending = response.aiter_raw(), bytearray()
+    while True:
+        async with asyncio.timeout_at(until):
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            break
+        pending += chunk
+        if len(pending) >= PIECE_BYTES:
+            yield bytes(pending)
+            pending.clear()
+    yield bytes(pending)

@@ -12,7 +12,7 @@ import math
 import weakref
 from typing import TYPE_CHECKING
 
-from airflow_provider_music.generation import clock
+from airflow_provider_music.generation import runtime
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -51,32 +51,32 @@ def _share() -> _Share:
 
 
 def starts() -> asyncio.Semaphore:
-    """Places for waits that begin, as an async context manager."""
+    """Slots for waits that begin, as an async context manager."""
     return _share().starts
 
 
 def bodies() -> asyncio.Semaphore:
-    """Places for songs that are being taken from the network, as an async context manager."""
+    """Slots for songs that are being taken from the network, as an async context manager."""
     return _share().bodies
 
 
-async def place_before(deadline: float, places: asyncio.Semaphore) -> bool:
-    """Take one of the places, to be released by the caller; False where the deadline comes first.
+async def slot_before(deadline: float, slots: asyncio.Semaphore) -> bool:
+    """Take one of the slots, to be released by the caller; False where the deadline comes first.
 
     :param deadline: seconds since 1970.
     """
-    left = deadline - clock.now()
+    left = deadline - runtime.now()
     if left <= 0:
         return False
     try:
         async with asyncio.timeout(left):
-            return await places.acquire()
+            return await slots.acquire()
     except TimeoutError:
         return False
 
 
 def open_generations(settings: MusicSettings) -> asyncio.Semaphore:
-    """Places for synchronous generations whose POST is open: ``max_open_generations`` of the connection."""
+    """Slots for synchronous generations whose POST is open: ``max_open_generations`` of the connection."""
     key = (settings.conn_id, settings.max_open_generations)
     known = _share().generations
     if key not in known:
@@ -107,16 +107,16 @@ class TokenBucket:
 
     async def turn(self, deadline: float = math.inf) -> bool:
         """Wait for a turn; False where the deadline (seconds since 1970) comes first."""
-        now = clock.now()
+        now = runtime.now()
         at = max(self._next, now - _BURST * self._every)
         if at > deadline:
-            await clock.sleep(max(deadline - now, 0.0))
+            await runtime.sleep(max(deadline - now, 0.0))
             return False
         self._next = at + self._every
         if at > now:
-            await clock.sleep(at - now)
+            await runtime.sleep(at - now)
         return True
 
     def pause(self, seconds: float) -> None:
         """Give no turn for so long, within reason: the API asked for it."""
-        self._next = max(self._next, clock.now() + min(seconds, _LONGEST_PAUSE_SECONDS))
+        self._next = max(self._next, runtime.now() + min(seconds, _LONGEST_PAUSE_SECONDS))

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor does on a worker: tell which song is meant, look at it, land it."""
+"""One try of a sensor on a worker: which generation is meant, how it stands, and its song landed."""
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,13 @@ from airflow_provider_music.exceptions import (
     ServerFailureError,
     named,
 )
-from airflow_provider_music.generation import clock
-from airflow_provider_music.generation.fetch import RESULT_KEYS, fetch
+from airflow_provider_music.generation import runtime
+from airflow_provider_music.generation.fetch import fetch
+from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
+from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.sensed import read_generation, usual_seconds
 from airflow_provider_music.generation.usage_log import LoggedRequest
-from airflow_provider_music.hooks.clients import sync_client_of
+from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.lineage.facts import asked_facts
 from airflow_provider_music.provenance.task import as_it_stands, keep_in
 from airflow_provider_music.record.store import SongIdentity, Take
@@ -35,117 +38,157 @@ from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
 
 if TYPE_CHECKING:
-    from airflow_provider_music.sensors.music import MusicGenerationSensor
-    from airflow_provider_music.triggers.music import MusicGenerationTrigger
+    from airflow_provider_music.api.client import MusicClient
+    from airflow_provider_music.api.responses import Generation
+    from airflow_provider_music.provenance.task import ProvenancePolicy
 
 log = logging.getLogger(__name__)
 
 _RESULT = "completed.json"
 
 
-class SensedSong:
-    """The song that a sensor waits for.
+@dataclass(frozen=True, slots=True)
+class SensorOptions:
+    """What a sensor says, its templates rendered; times in seconds.
 
-    :param sensor: the sensor, its templates rendered.
-    :param context: Airflow's context of the running task instance.
+    The parameters of :class:`~airflow_provider_music.sensors.music.MusicGenerationSensor` of the same names.
+    """
+
+    generation: Any
+    model: str | None
+    audio_format: str | None
+    output_dir: str
+    conn_id: str
+    poll_interval: float | None
+    timeout: float
+    provenance: ProvenancePolicy
+
+    @classmethod
+    def of(cls, sensor: Any) -> SensorOptions:
+        """Read them from a sensor."""
+        interval = sensor.poll_interval
+        return cls(
+            generation=sensor.generation,
+            model=sensor.model,
+            audio_format=sensor.audio_format,
+            output_dir=sensor.output_dir or default_output_dir(),
+            conn_id=sensor.conn_id,
+            poll_interval=runtime.seconds_of(interval) if interval is not None else None,
+            timeout=float(sensor.timeout),
+            provenance=sensor.provenance,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The sensor has to wait: what a trigger is to do; times in seconds, moments in seconds since 1970."""
+
+    generation_id: str
+    usual_seconds: float
+    poll_interval: float | None
+    deadline: float
+    submitted_at: float
+
+
+class SensedGeneration:
+    """The generation that a sensor waits for.
+
+    :param options: what the sensor says.
+    :param identity: the sensor's own task instance, below which the song is landed.
     :raises InvalidRequestError: ``generation`` names no song.
     """
 
-    def __init__(self, sensor: MusicGenerationSensor, context: Any) -> None:
-        self._sensor = sensor
-        self._given = given = read_generation(sensor.generation)
-        self._id = given.get("generation_id")
-        if given.get("status") != "completed" and not (isinstance(self._id, str) and usable_id(self._id)):
+    def __init__(self, options: SensorOptions, identity: SongIdentity) -> None:
+        self._options = options
+        self._input = read_generation(options.generation)
+        self._id = self._input.get("generation_id")
+        if self._input.get("status") != "completed" and not (isinstance(self._id, str) and usable_id(self._id)):
             raise InvalidRequestError(
-                f"generation: {sensor.generation!r:.120} holds no generation_id; pass what GenerateMusicOperator "
+                f"generation: {options.generation!r:.120} holds no generation_id; pass what GenerateMusicOperator "
                 "returned, or the id itself.",
                 "The sensor",
             )
-        self._model = given.get("model") or sensor.model
-        ti = context["ti"]
-        self._identity = identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        self._folder = (
-            identity.folder(sensor.output_dir or default_output_dir()) / f"generation-{safe_name(str(self._id))}"
-        )
+        self._model = self._input.get("model") or options.model
+        self._identity = identity
+        self._folder = identity.folder(options.output_dir) / f"generation-{safe_name(str(self._id))}"
 
-    def look(self) -> dict[str, Any] | None:
-        """Return the result if the song is there, None if it is still being made.
+    def poll(self) -> dict[str, Any] | None:
+        """Return the result if the song is there, None while the generation is under way.
 
         :raises GenerationFailedError: the API says that it failed.
         :raises ApiError: the API does not know it, or refuses the key.
         """
         known = self._landed_before()
-        if known is not None:
-            return known
-        try:
-            found = sync_client_of(self._sensor.conn_id).call(endpoints.poll(str(self._id)))
-        except (ApiUnreachableError, RateLimitedError, ServerFailureError) as exc:
-            log.warning("The API does not answer now; the wait goes on: %s", exc)
-            return None
-        log.info("Generation %s is %s", self._id, found.status)
-        if found.failed:
-            raise GenerationFailedError(f"Generation {self._id}: the API says {found.status}: {found.error}")
-        return self._land() if found.done and found.audio_url else None
+        return known if known is not None else run_sync(self._poll_and_land())
 
-    def trigger(self) -> MusicGenerationTrigger:
-        """Make the wait for the triggerer."""
-        from airflow_provider_music.triggers.music import MusicGenerationTrigger
-
-        sensor, interval = self._sensor, self._sensor.poll_interval
-        return MusicGenerationTrigger(
-            conn_id=sensor.conn_id,
-            generation_id=self._id,
+    def watch(self) -> Watch:
+        """Return what a trigger has to wait for; the deadline counts from now."""
+        options = self._options
+        return Watch(
+            generation_id=str(self._id),
             usual_seconds=usual_seconds(self._model),
-            poll_interval=clock.seconds_of(interval) if interval is not None else None,
-            deadline=clock.now() + float(sensor.timeout),
-            asked_at=clock.now(),
+            poll_interval=options.poll_interval,
+            deadline=runtime.now() + options.timeout,
+            submitted_at=runtime.now(),
         )
 
-    def is_of(self, event: dict[str, Any]) -> bool:
-        """Tell whether an event says how the wait for this very song ended; if not, a worker has to look."""
-        return event["status"] != "look" and event.get("generation_id") == self._id
-
     def resume(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on from how the wait ended."""
+        """Continue from how the wait ended."""
         status = event["status"]
         if status == "ready":
-            return self._landed_before() or self._land()
+            return self._landed_before() or run_sync(self._land())
         if status == "failed":
             raise GenerationFailedError(f"Generation {self._id}: {event.get('message')}")
         if status == "timeout":
             raise GenerationSensorTimeout(
-                f"Generation {self._id} was not done within {self._sensor.timeout:g} s. The API goes on making it; "
+                f"Generation {self._id} was not done within {self._options.timeout:g} s. The generation keeps running; "
                 "clear this sensor to wait on, which costs nothing."
             )
         raise named(event.get("error"), str(event.get("message") or f"The wait ended with {status!r}."))
 
     def _landed_before(self) -> dict[str, Any] | None:
         """Return the result that exists already: the operator's own, or that of an earlier try."""
-        given = self._given
-        if given.get("status") == "completed" and given.get("audio_uri"):
-            folder, _, name = str(given["audio_uri"]).rpartition("/")
+        known = self._input
+        if known.get("status") == "completed" and known.get("audio_uri"):
+            folder, _, name = str(known["audio_uri"]).rpartition("/")
             try:
                 size = Folder(folder).size(name)
             except OSError as exc:
-                raise OutputError(f"{given['audio_uri']} cannot be looked at: {exc}") from exc
+                raise OutputError(f"{known['audio_uri']} cannot be read: {exc}") from exc
             if size is None:
-                raise OutputError(f"{given['audio_uri']} is no longer there; its task has to be cleared.")
-            return {key: given.get(key) for key in RESULT_KEYS}
+                raise OutputError(f"{known['audio_uri']} is no longer there; its task has to be cleared.")
+            return {key: known.get(key) for key in RESULT_KEYS}
         try:
             content = self._folder.read(_RESULT)
         except OSError as exc:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be read: {exc}") from exc
-        return self._kept(json.loads(content)) if content else None
+        return self._with_provenance(json.loads(content)) if content else None
 
-    def _land(self) -> dict[str, Any]:
-        audio = self._given.get("audio") or {}
-        asked = RequestedAudio(audio.get("format") or self._sensor.audio_format, audio.get("sample_rate_hz"))
-        client, wanted = sync_client_of(self._sensor.conn_id), LoggedRequest.recent(str(self._id))
-        values = fetch(client, str(self._id), self._folder, asked, before=self._given, wanted=wanted)
+    async def _poll_and_land(self) -> dict[str, Any] | None:
+        client = await client_of(self._options.conn_id)
+        found = await self._found(client)
+        return await self._land() if found is not None and found.done and found.audio_url else None
+
+    async def _found(self, client: MusicClient) -> Generation | None:
+        try:
+            found = await client.call(endpoints.poll(str(self._id)))
+        except (ApiUnreachableError, RateLimitedError, ServerFailureError) as exc:
+            log.warning("The API does not answer now; waiting all the same: %s", exc)
+            return None
+        log.info("generation %s: %s", self._id, found.status)
+        if found.failed:
+            raise GenerationFailedError(f"Generation {self._id}: the API says {found.status}: {found.error}")
+        return found
+
+    async def _land(self) -> dict[str, Any]:
+        audio = self._input.get("audio") or {}
+        requested = RequestedAudio(audio.get("format") or self._options.audio_format, audio.get("sample_rate_hz"))
+        client, logged = await client_of(self._options.conn_id), LoggedRequest.recent(str(self._id))
+        values = await fetch(client, str(self._id), self._folder, requested, before=self._input, logged=logged)
         values |= {
             "model": self._model,
             "status": "completed",
-            "submissions": self._given.get("submissions"),
+            "submissions": self._input.get("submissions"),
             "record_uri": self._folder.url_of(_RESULT),
         }
         fact = {key: values.get(key) for key in RESULT_KEYS} | {"written_at": datetime.now(UTC).isoformat()}
@@ -155,14 +198,16 @@ class SensedSong:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be written: {exc}") from exc
         if first:
             metrics.landed(self._model, fact["usage"])
-        return self._kept(fact)
+        result = self._with_provenance(fact)
+        log_ready(result)
+        return result
 
-    def _kept(self, fact: dict[str, Any]) -> dict[str, Any]:
-        """Keep the song's provenance and return the result."""
+    def _with_provenance(self, fact: dict[str, Any]) -> dict[str, Any]:
+        """Attach the song's provenance and return the result."""
         result = {key: fact.get(key) for key in RESULT_KEYS}
         try:
-            facts = {**asked_facts(self._given), "completed": fact}
+            facts: dict[Any, Any] = {**asked_facts(self._input), "completed": fact}
         except OSError as exc:
-            raise RecordError(f"The record {self._given.get('record_uri')} cannot be read: {exc}") from exc
-        take = Take(int(facts.get("intent", {}).get("n", 1)), facts)
-        return as_it_stands(result, keep_in(self._folder, take, self._identity, self._sensor.provenance))
+            raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
+        take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
+        return as_it_stands(result, keep_in(self._folder, take, self._identity, self._options.provenance))

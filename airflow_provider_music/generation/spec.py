@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the wait has to know about a song, as plain JSON: it travels to the triggerer and outlives restarts."""
+"""What the wait for a generation has to know, as plain JSON: it travels to the triggerer and outlives restarts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_music.api.request import PreparedRequest
-
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One song to be had: the request, whose it is, and until when.
+class GenerationSpec:
+    """One generation: the request, whose it is, and until when.
 
     No key, no URL of audio and no audio is in here; Airflow keeps it in its database in the clear.
 
     :param record_url: folder of the task instance's record.
     :param n: number of the request, see :mod:`airflow_provider_music.record.store`.
-    :param audio_format: mp3, wav or pcm if the request names it.
+    :param audio_format: mp3, wav or pcm if the request names it; where it names none, the content decides.
     :param deadline: seconds since 1970; a restart does not extend it.
     :param poll_interval: seconds between polls, or None for the model's own pace.
     :param until_accepted: stop waiting as soon as the API gave an id.
@@ -53,8 +51,8 @@ class Order:
         return str(self.body.get("model"))
 
     @property
-    def stamp(self) -> dict[str, Any]:
-        """What every fact says about the try that wrote it."""
+    def attempt(self) -> dict[str, Any]:
+        """Attempt metadata: what every fact says about the try that wrote it."""
         return {"task": self.task, "try_number": self.try_number, "max_tries": self.max_tries}
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,13 +60,6 @@ class Order:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Order:
+    def from_dict(cls, values: Mapping[str, Any]) -> GenerationSpec:
         """Read :meth:`as_dict`, also of an older version: unknown names are left out."""
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
-
-
-def audio_format(prepared: PreparedRequest) -> str | None:
-    """Return the format that the request itself names; where it names none, the content decides."""
-    setting = prepared.body.get("audio_setting")
-    value = setting.get("format") if isinstance(setting, dict) else None
-    return value if value in ("mp3", "wav", "pcm") else None

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Follows one song from wherever its record says it stands to its end, in any event loop, any number of times.
+"""Runs one generation from wherever its record says it stands to its end, in any event loop, any number of times.
 
-Every copy of a wait reads the same record, so a restarted or doubled triggerer goes on where the other was.
+Every copy of a wait reads the same record, so a restarted or doubled triggerer resumes where the other was.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.exceptions import MusicError
-from airflow_provider_music.generation import clock, rate_limits
-from airflow_provider_music.generation.pace import Pace, backoff
-from airflow_provider_music.generation.poll import poll_until_done
-from airflow_provider_music.generation.reconcile import Finder
-from airflow_provider_music.generation.submit import Asker
-from airflow_provider_music.generation.threads import in_thread
+from airflow_provider_music.generation import rate_limits, runtime
+from airflow_provider_music.generation.poll import Pace, backoff, poll_until_done
+from airflow_provider_music.generation.reconcile import Reconciliation
+from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.generation.spec import Order
+    from airflow_provider_music.generation.spec import GenerationSpec
     from airflow_provider_music.record.store import Fact, Take
 
 log = logging.getLogger(__name__)
@@ -35,32 +34,32 @@ log = logging.getLogger(__name__)
 Status = Literal["accepted", "ready", "completed", "failed", "unknown", "timeout", "error"]
 
 
-async def pursue(order: Order) -> dict[str, Any]:
-    """Follow a song to its end and return the event: small JSON, with no URL of audio and no secret."""
-    pursuit = Pursuit(order)
+async def run_generation(spec: GenerationSpec) -> dict[str, Any]:
+    """Follow a generation to its end and return the event: small JSON, with no URL of audio and no secret."""
+    machine = StateMachine(spec)
     try:
-        status, more = await pursuit.run()
+        status, more = await machine.run()
     except MusicError as exc:
-        log.exception("The wait for request %d broke", pursuit.n)
+        log.exception("The wait for take %d broke", machine.n)
         status, more = "error", {"error": type(exc).__name__, "message": str(exc)}
-    return {"status": status, "record_url": order.record_url, "n": pursuit.n, **more}
+    return {"status": status, "record_url": spec.record_url, "n": machine.n, **more}
 
 
-async def watch(
+async def watch_generation(
     conn_id: str,
     generation_id: str,
     *,
     usual_seconds: float,
     poll_interval: float | None,
     deadline: float,
-    asked_at: float,
+    submitted_at: float,
 ) -> dict[str, Any]:
-    """Wait for a generation that somebody else asked for, and return the event."""
+    """Wait for a generation that somebody else submitted, and return the event."""
     more: dict[str, Any] = {}
     status: Status
     try:
         found = await poll_until_done(
-            conn_id, generation_id, Pace(usual_seconds, poll_interval), deadline=deadline, asked_at=asked_at
+            conn_id, generation_id, Pace(usual_seconds, poll_interval), deadline=deadline, submitted_at=submitted_at
         )
         status = "timeout" if found is None else "failed" if found.failed else "ready"
         if found is not None and found.failed:
@@ -71,43 +70,54 @@ async def watch(
     return {"status": status, "generation_id": generation_id, **more}
 
 
-class Pursuit:
-    """One wait.
+class StateMachine:
+    """One wait for one generation.
 
-    :param order: the song.
+    :param spec: the generation.
     """
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._record = SongRecord(order.record_url)
+    def __init__(self, spec: GenerationSpec) -> None:
+        self._spec = spec
+        self._record = SongRecord(spec.record_url)
         self._refused = 0
 
     async def run(self) -> tuple[Status, dict[str, Any]]:
         """Return how it ended, and what an event says beside that."""
+        take = await self._read()
         while True:
-            take = await self._read()
             if take is None:
-                if not await Asker(self._order, self._record).ask():
+                try:
+                    take = await Submission(self._spec, self._record).submit()
+                except DeadlineReached:
                     return "timeout", {}
-            elif "delivered" in take or "completed" in take:
-                return "completed", {}
-            elif "failed" in take:
-                if not await self._next_number(take):
-                    return "failed", {}
-            elif "unknown" in take:
-                return "unknown", {}
-            elif "accepted" in take:
-                return await self._wait(take)
-            elif await Finder(self._order, self._record).find(take) is None:
-                await self._write("unknown", reason="the usage log had no row of it before the deadline")
+                continue
+            match take.state:
+                case "delivered" | "completed":
+                    return "completed", {}
+                case "failed":
+                    if not await self._next_take(take):
+                        return "failed", {}
+                    take = await self._read()
+                case "unknown":
+                    return "unknown", {}
+                case "accepted":
+                    return await self._wait(take)
+                case "open":
+                    take = await self._reconcile(take)
+                case _:
+                    assert_never(take.state)
 
     @property
     def n(self) -> int:
-        """Number of the request that is followed now."""
-        return self._order.n
+        """Number of the take that is followed now."""
+        return self._spec.n
 
-    async def _next_number(self, take: Take) -> bool:
-        """After a request that was not accepted, wait and go on with the next number; False where that ends it.
+    async def _reconcile(self, take: Take) -> Take:
+        found = await Reconciliation(self._spec, self._record).reconcile(take)
+        return found or await self._write(take, "unknown", reason="the usage log had no row of it before the deadline")
+
+    async def _next_take(self, take: Take) -> bool:
+        """After a request that was not accepted, wait and take the next number; False where that ends it.
 
         While this waits no claim is open, so a process that dies here leaves nothing in doubt.
         """
@@ -116,40 +126,40 @@ class Pursuit:
             return False
         self._refused += 1
         wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or 0.0)
-        if clock.now() + wait >= self._order.deadline:
+        if runtime.now() + wait >= self._spec.deadline:
             return False
-        log.info("The API takes no request now; asking again in %.0f s", wait)
-        await clock.sleep(wait)
-        self._order = dataclasses.replace(self._order, n=take.n + 1)
+        log.info("The API takes no request now; submitting again in %.0f s", wait)
+        await runtime.sleep(wait)
+        self._spec = dataclasses.replace(self._spec, n=take.n + 1)
         return True
 
     async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:
-        order = self._order
+        spec = self._spec
         generation_id = str(take.generation_id)
-        if order.until_accepted:
+        if spec.until_accepted:
             return "accepted", {"generation_id": generation_id}
         found = await poll_until_done(
-            order.conn_id,
+            spec.conn_id,
             generation_id,
-            Pace(order.usual_seconds, order.poll_interval),
-            deadline=order.deadline,
-            asked_at=written_at(take["intent"]),
+            Pace(spec.usual_seconds, spec.poll_interval),
+            deadline=spec.deadline,
+            submitted_at=written_at(take["intent"]),
         )
         if found is None:
             return "timeout", {"generation_id": generation_id}
         if found.failed:
             reason = f"the API says {found.status}: {found.error or 'no reason given'}"
-            await self._write("failed", sent=True, error="GenerationFailedError", reason=reason)
+            await self._write(take, "failed", sent=True, error="GenerationFailedError", reason=reason)
             return "failed", {"generation_id": generation_id}
         return "ready", {"generation_id": generation_id}
 
     async def _read(self) -> Take | None:
         async with rate_limits.starts():
-            return await in_thread(self._record.read, self._order.n)
+            return await in_thread(self._record.read, self._spec.n)
 
-    async def _write(self, fact: Fact, **values: Any) -> None:
-        order = self._order
-        await in_thread(lambda: self._record.write(order.n, fact, **order.stamp, **values))
+    async def _write(self, take: Take, fact: Fact, **values: Any) -> Take:
+        attempt = self._spec.attempt
+        return await in_thread(lambda: self._record.write(take, fact, **attempt, **values))
 
 
 def written_at(fact: Mapping[str, Any]) -> float:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Asks for a song: claims request n, sends its POST once, and writes down how that ended."""
+"""Submits a generation: claims take n, sends its POST once, and writes down what came of it."""
 
 from __future__ import annotations
 
@@ -11,130 +11,143 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import tenacity
+
 from airflow_provider_music.api.outcome import outcome_of
 from airflow_provider_music.api.parsing import describe_error
 from airflow_provider_music.exceptions import OutputError, RecordError
-from airflow_provider_music.generation import clock, rate_limits
-from airflow_provider_music.generation.pace import backoff
-from airflow_provider_music.generation.synchronous import make_song
-from airflow_provider_music.generation.threads import in_thread
-from airflow_provider_music.hooks.clients import async_client_of
+from airflow_provider_music.generation import rate_limits, runtime
+from airflow_provider_music.generation.poll import backoff
+from airflow_provider_music.generation.synchronous import generate_song
+from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import Lease
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.client import AsyncMusicClient
-    from airflow_provider_music.generation.spec import Order
-    from airflow_provider_music.record.store import Fact, SongRecord
+    from airflow_provider_music.api.client import MusicClient
+    from airflow_provider_music.generation.spec import GenerationSpec
+    from airflow_provider_music.record.store import Fact, SongRecord, Take
 
 log = logging.getLogger(__name__)
 
-#: How long a fact about a request that was made is tried to be written.
-_STORE_PATIENCE_SECONDS = 120.0
+#: How often a fact about a request that was sent is tried to be written: for about two minutes.
+_STORE_TRIES = 8
 #: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
-_open_posts: set[asyncio.Task[None]] = set()
+_open_posts: set[asyncio.Task[Take]] = set()
 
 
-class Asker:
-    """Makes request n of a song.
+class DeadlineReached(Exception):  # noqa: N818 - no error: the task's timeout says what it means
+    """The deadline came before the request could leave; nothing was claimed."""
 
-    :param order: the song.
-    :param record: its record.
+
+class Submission:
+    """The request of one take.
+
+    :param spec: the generation.
+    :param record: its song's record.
     """
 
-    def __init__(self, order: Order, record: SongRecord) -> None:
-        self._order = order
+    def __init__(self, spec: GenerationSpec, record: SongRecord) -> None:
+        self._spec = spec
         self._record = record
-        self._lease = Lease(record.take_folder(order.n))
+        self._lease = Lease(record.take_folder(spec.n))
 
-    async def ask(self) -> bool:
-        """Send the POST if nobody else did; afterwards the record says how it ended.
+    async def submit(self) -> Take | None:
+        """Send the POST if nobody else did, and return the take as it stands afterwards.
 
         A cancelled caller does not stop an open POST.
 
-        :return: False where the deadline came before the POST could leave; nothing was claimed.
+        :return: None where somebody else had claimed the take, and took the claim back.
+        :raises DeadlineReached: the deadline came before the POST could leave; nothing was claimed.
         :raises OutputError: the record cannot be written, so nothing was sent.
         :raises CredentialsError: the connection cannot be used here; nothing was sent.
         """
+        spec = self._spec
         # First of all, so that a missing key leaves no claim behind.
-        client = await async_client_of(self._order.conn_id)
-        places = rate_limits.open_generations(client.settings) if self._order.lane == "synchronous" else None
-        if not await self._place(places):
-            return False
+        client = await client_of(spec.conn_id)
+        slots = rate_limits.open_generations(client.settings) if spec.lane == "synchronous" else None
+        await self._wait_for_slot(slots)
         try:
-            post = await self._claimed_post(client)
+            take, request_id = await self._claim()
+            post = asyncio.create_task(self._post(client, take, request_id)) if take is not None else None
         except BaseException:
-            _release(places)
+            _release(slots)
             raise
-        # Not when this caller ends: cancelled, it leaves the POST open.
-        post.add_done_callback(lambda _: _release(places))
-        await asyncio.shield(post)
-        return True
-
-    async def _place(self, places: asyncio.Semaphore | None) -> bool:
-        """Wait for a place among the open generations; False where the deadline comes first."""
-        deadline = self._order.deadline
-        if places is None:
-            return clock.now() < deadline
-        if places.locked():
-            log.info("Request %d waits for its turn: max_open_generations are under way", self._order.n)
-        return await rate_limits.place_before(deadline, places)
-
-    async def _claimed_post(self, client: AsyncMusicClient) -> asyncio.Task[None]:
-        """Claim the request and start its POST; where somebody else has it, there is nothing to start."""
-        request_id = _new_request_id(self._order)
-        if not await self._claim(request_id):
-            log.info("Request %d is somebody else's; waiting for its outcome", self._order.n)
-            return asyncio.create_task(asyncio.sleep(0))
-        post = asyncio.create_task(self._post(client, request_id))
+        if post is None:
+            _release(slots)
+            log.info("Take %d is claimed by another process; waiting for what comes of it", spec.n)
+            return await in_thread(self._record.read, spec.n)
         _open_posts.add(post)
         post.add_done_callback(_open_posts.discard)
-        return post
+        # Not when this caller ends: cancelled, it leaves the POST open.
+        post.add_done_callback(lambda _: _release(slots))
+        return await asyncio.shield(post)
 
-    async def _claim(self, request_id: str) -> bool:
-        order = self._order
+    async def _wait_for_slot(self, slots: asyncio.Semaphore | None) -> None:
+        """Wait for a slot among the open generations."""
+        deadline = self._spec.deadline
+        if slots is None:
+            if runtime.now() >= deadline:
+                raise DeadlineReached
+            return
+        if slots.locked():
+            log.info("Take %d waits for its turn: max_open_generations are under way", self._spec.n)
+        if not await rate_limits.slot_before(deadline, slots):
+            raise DeadlineReached
+
+    async def _claim(self) -> tuple[Take | None, str]:
+        spec, request_id = self._spec, _new_request_id(self._spec)
         intent = {
-            **order.stamp,
+            **spec.attempt,
             "client_request_id": request_id,
-            "model": order.model,
-            "lane": order.lane,
-            "conn_id": order.conn_id,
-            "fingerprint": order.fingerprint,
-            "resubmission": order.resubmission,
-            "audio_format": order.audio_format,
-            "sample_rate_hz": order.sample_rate_hz,
-            "references": order.references,
+            "model": spec.model,
+            "lane": spec.lane,
+            "conn_id": spec.conn_id,
+            "fingerprint": spec.fingerprint,
+            "resubmission": spec.resubmission,
+            "audio_format": spec.audio_format,
+            "sample_rate_hz": spec.sample_rate_hz,
+            "references": spec.references,
         }
         try:
-            return await in_thread(lambda: self._record.write(order.n, "intent", **intent))
+            return await in_thread(lambda: self._record.claim(spec.n, **intent)), request_id
         except RecordError as exc:
             raise _not_sent(exc) from exc
 
-    async def _post(self, client: AsyncMusicClient, request_id: str) -> None:
+    async def _post(self, client: MusicClient, take: Take, request_id: str) -> Take:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._lease.held())
             except OSError as exc:
                 # Claimed and never sent: a claim that stayed would have the next try look for an answer.
                 with contextlib.suppress(OSError):
-                    await in_thread(self._record.take_folder(self._order.n).remove, "intent.json")
+                    await in_thread(self._record.withdraw, take)
                 raise _not_sent(exc) from exc
-            log.info("Sending request %d for %s as %s", self._order.n, self._order.model, request_id)
+            spec = self._spec
+            log.info("Submitting take %d to %s, X-Client-Request-Id %s", spec.n, spec.model, request_id)
             try:
-                await self._send(client, request_id)
+                return await self._send(client, take, request_id)
             except BaseException as exc:
-                await self._broke(exc)
+                take = await self._record_failure(take, exc)
                 if not isinstance(exc, Exception):
                     raise
+                return take
 
-    async def _send(self, client: AsyncMusicClient, request_id: str) -> None:
-        order = self._order
-        if order.lane == "synchronous":
-            completed = await make_song(client, order, request_id, self._record.take_folder(order.n))
-            await self._write("completed", **completed)
-            return
-        found = await client.submit(order.body, request_id)
-        log.info("Accepted as generation %s", found.id)
-        await self._write(
+    async def _send(self, client: MusicClient, take: Take, request_id: str) -> Take:
+        spec = self._spec
+        if spec.lane == "synchronous":
+            completed = await generate_song(client, spec, request_id, take.folder)
+            return await self._write(take, "completed", **completed)
+        found = await client.submit(spec.body, request_id)
+        log.info(
+            "Submitted generation %s (%s, take %d); usually ready in about %.0f s",
+            found.id,
+            spec.model,
+            spec.n,
+            spec.usual_seconds,
+        )
+        return await self._write(
+            take,
             "accepted",
             generation_id=found.id,
             usage=found.usage.as_dict(),
@@ -142,46 +155,41 @@ class Asker:
             source="answer",
         )
 
-    async def _broke(self, exc: BaseException) -> None:
-        """Write down what a broken request means for the bill; a lost answer has no fact, it is looked for."""
+    async def _record_failure(self, take: Take, exc: BaseException) -> Take:
+        """Write down what a broken request means for the bill; a lost answer has no fact, it is reconciled."""
         outcome = outcome_of(exc)
-        told = describe_error(exc)
+        reason = describe_error(exc)
         if isinstance(exc, asyncio.CancelledError):
-            told = "the process that held the POST open was stopped"
+            reason = "the process that held the POST open was stopped"
         if outcome in ("never_left", "not_accepted"):
-            log.warning("Not accepted, nothing is owed: %s", told)
+            log.warning("Take %d was not accepted, nothing is owed: %s", take.n, reason)
             error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"
             wait = getattr(exc, "retry_after", None)
-            await self._write("failed", sent=False, error=error, reason=told, retry_after=wait)
-        elif outcome == "failed":
-            log.error("The API says that the request failed; it is not billed: %s", exc)
-            await self._write("failed", sent=True, error=type(exc).__name__, reason=str(exc))
-        else:
-            self._lease.why = told
-            log.warning("The answer to request %d is lost; it may be billed: %s", self._order.n, told)
+            return await self._write(take, "failed", sent=False, error=error, reason=reason, retry_after=wait)
+        if outcome == "failed":
+            log.error("The API says that take %d failed; it is not billed: %s", take.n, exc)
+            return await self._write(take, "failed", sent=True, error=type(exc).__name__, reason=str(exc))
+        self._lease.why = reason
+        log.warning("The answer to take %d is lost; it may be billed: %s", take.n, reason)
+        return take
 
-    async def _write(self, fact: Fact, **values: Any) -> None:
-        """Write how it ended; a store that is away for a moment must not lose an id that was paid for."""
-        give_up = clock.now() + _STORE_PATIENCE_SECONDS
-        failures = 0
-        while True:
-            try:
-                return await in_thread(lambda: self._write_now(fact, **values))
-            except RecordError as exc:
-                failures += 1
-                wait = backoff(failures)
-                if clock.now() + wait > give_up:
-                    raise
-                log.warning("%s; trying again in %.0f s", exc, wait)
-                await clock.sleep(wait)
-
-    def _write_now(self, fact: Fact, **values: Any) -> None:
-        self._record.write(self._order.n, fact, **self._order.stamp, **values)
+    async def _write(self, take: Take, fact: Fact, **values: Any) -> Take:
+        """Write what came of it; a store that is away for a moment must not lose an id that was paid for."""
+        attempt = self._spec.attempt
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(RecordError),
+            stop=tenacity.stop_after_attempt(_STORE_TRIES),
+            wait=lambda state: backoff(state.attempt_number),
+            sleep=lambda seconds: runtime.sleep(seconds),  # noqa: PLW0108 - looked up at each call, as tests replace it
+            before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+            reraise=True,
+        )
+        return await retrying(in_thread, lambda: self._record.write(take, fact, **attempt, **values))
 
 
-def _release(places: asyncio.Semaphore | None) -> None:
-    if places is not None:
-        places.release()
+def _release(slots: asyncio.Semaphore | None) -> None:
+    if slots is not None:
+        slots.release()
 
 
 def _not_sent(exc: Exception) -> OutputError:
@@ -191,11 +199,11 @@ def _not_sent(exc: Exception) -> OutputError:
     )
 
 
-def _new_request_id(order: Order) -> str:
+def _new_request_id(spec: GenerationSpec) -> str:
     """Make the request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
 
     A part of it is random: two Airflows with one API key run the same DAGs at the same times, and one must
     not find the other's song.
     """
-    place = hashlib.sha256(order.record_url.encode()).hexdigest()[:24]
-    return f"airflow-music-{place}-{order.n}-{uuid.uuid4().hex[:12]}"
+    place = hashlib.sha256(spec.record_url.encode()).hexdigest()[:24]
+    return f"airflow-music-{place}-{spec.n}-{uuid.uuid4().hex[:12]}"

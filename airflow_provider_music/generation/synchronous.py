@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor, headers_without
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor
 from airflow_provider_music.api.hex_stream import HexStream
 from airflow_provider_music.api.parsing import number_or_none, text_or_none
 from airflow_provider_music.api.responses import check_base_resp
-from airflow_provider_music.api.secrecy import quiet
+from airflow_provider_music.api.secrecy import headers_without_key, suppress_logs
 from airflow_provider_music.api.usage import usage_of_answer
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.generation import rate_limits
-from airflow_provider_music.generation.download import download
-from airflow_provider_music.generation.threads import in_thread
+from airflow_provider_music.generation.fetch import download
 from airflow_provider_music.generation.usage_log import LoggedRequest, usage_from_log
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from airflow_provider_music.api.client import AsyncMusicClient
+    from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.connection import MusicSettings
-    from airflow_provider_music.generation.spec import Order
+    from airflow_provider_music.generation.spec import GenerationSpec
     from airflow_provider_music.storage.audio_writer import StoredAudio
     from airflow_provider_music.storage.folder import Folder
 
@@ -40,34 +40,42 @@ log = logging.getLogger(__name__)
 _WRITE_BYTES = 2**18
 #: Taken of one song before the next one has its turn.
 _TURN_BYTES = 2**22
-#: A song whose next bytes do not come for so long gives its place to another.
+#: A song whose next bytes do not come for so long gives its slot to another.
 _PATIENCE_SECONDS = 1.0
 _COMPLETE = 2
+_PROGRESS_SECONDS = 30.0
 
 
-async def make_song(client: AsyncMusicClient, order: Order, request_id: str, folder: Folder) -> dict[str, Any]:
-    """Ask for the song, land it in ``folder`` and return the values of its ``completed`` fact.
+async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: str, folder: Folder) -> dict[str, Any]:
+    """Submit the request, land the song in ``folder`` and return the values of its ``completed`` fact.
 
     Whatever breaks is raised as it is, for the table of outcomes to sort.
     """
-    body, asked_at = HexStream(client.settings.api_key), datetime.now(UTC)
-    asked = RequestedAudio(order.audio_format, order.sample_rate_hz)
-    landing = AudioWriter(folder, asked, max_bytes=client.settings.max_audio_bytes)
+    log.info(
+        "The POST of take %d (%s) stays open; usually ready in about %.0f s", spec.n, spec.model, spec.usual_seconds
+    )
+    body, submitted_at = HexStream(client.settings.api_key), datetime.now(UTC)
+    requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
+    writer = AudioWriter(folder, requested, max_bytes=client.settings.max_audio_bytes)
     try:
-        async with _answered(client, order, request_id) as response, _incoming(response, client.settings) as incoming:
-            await _stream(incoming, body, landing, yielding=folder.is_local)
+        async with (
+            _progress(spec),
+            _answered(client, spec, request_id) as response,
+            _incoming(response, client.settings) as incoming,
+        ):
+            await _stream(incoming, body, writer, yielding=folder.is_local)
         answer = body.finish()
-        check_base_resp(answer, f"POST for {order.model}")
-        landed = await _land(client, answer, body, landing, folder=folder, asked=asked)
+        check_base_resp(answer, f"POST for {spec.model}")
+        landed = await _land(client, answer, body, writer, folder=folder, requested=requested)
     finally:
-        await in_thread(landing.abandon)
-    headers = headers_without(response.headers, client.settings.api_key.encode())
+        await in_thread(writer.abandon)
+    headers = headers_without_key(response.headers, client.settings.api_key.encode())
     generation_id = text_or_none(headers.get("x-inference-id"))
-    wanted = LoggedRequest(request_id, asked_at, generation_id)
+    wanted = LoggedRequest(request_id, submitted_at, generation_id)
     usage = await usage_from_log(client, wanted, usage_of_answer(answer, response))
     return {
         "generation_id": generation_id,
-        "model": order.model,
+        "model": spec.model,
         "audio_uri": landed.url,
         "audio": landed.as_dict(),
         "usage": usage.as_dict(),
@@ -76,7 +84,7 @@ async def make_song(client: AsyncMusicClient, order: Order, request_id: str, fol
 
 
 @contextlib.asynccontextmanager
-async def _answered(client: AsyncMusicClient, order: Order, request_id: str) -> AsyncIterator[httpx.Response]:
+async def _answered(client: MusicClient, spec: GenerationSpec, request_id: str) -> AsyncIterator[httpx.Response]:
     """Send the POST; yield the good answer, its body unread.
 
     The timeouts of the line are between two bytes, so headers that drip, or interim answers without end, need a
@@ -87,12 +95,30 @@ async def _answered(client: AsyncMusicClient, order: Order, request_id: str) -> 
     async with contextlib.AsyncExitStack() as stack:
         try:
             # httpcore would log the answer's headers.
-            with quiet():
+            with suppress_logs():
                 async with asyncio.timeout(within):
-                    response = await stack.enter_async_context(client.open_generation(order.body, request_id))
+                    response = await stack.enter_async_context(client.open_generation(spec.body, request_id))
         except TimeoutError as exc:
             raise httpx.ReadTimeout(f"no answer within {within:g} s, though bytes came") from exc
         yield response
+
+
+@contextlib.asynccontextmanager
+async def _progress(spec: GenerationSpec) -> AsyncIterator[None]:
+    """Say now and then that the song is still waited for."""
+
+    async def lines() -> None:
+        seconds = 0.0
+        while True:
+            await asyncio.sleep(_PROGRESS_SECONDS)
+            seconds += _PROGRESS_SECONDS
+            log.info("take %d (%s): generating, %.0f s", spec.n, spec.model, seconds)
+
+    task = asyncio.create_task(lines())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class _Incoming:
@@ -107,7 +133,7 @@ class _Incoming:
         self._pieces = _plain(response)
         self._next: asyncio.Task[bytes | None] | None = None
 
-    async def comes(self, within: float) -> bool:
+    async def arrives(self, within: float) -> bool:
         """Whether the next piece, or the end, is there within so many seconds."""
         if self._next is None:
             self._next = asyncio.create_task(self._piece())
@@ -119,7 +145,7 @@ class _Incoming:
         :raises httpx.ReadTimeout: the body takes longer than the connection allows.
         """
         left = self._until - asyncio.get_running_loop().time()
-        if left <= 0 or not await self.comes(left) or self._next is None:
+        if left <= 0 or not await self.arrives(left) or self._next is None:
             seconds = f"{self._settings.max_body_seconds:g} s"
             raise httpx.ReadTimeout(
                 f"the answer did not come whole within the connection's max_body_seconds, {seconds}"
@@ -160,24 +186,24 @@ async def _plain(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     inflater.end()
 
 
-async def _stream(incoming: _Incoming, body: HexStream, landing: AudioWriter, *, yielding: bool) -> None:
+async def _stream(incoming: _Incoming, body: HexStream, writer: AudioWriter, *, yielding: bool) -> None:
     """Take the song from the network into storage, a few songs at once.
 
-    A song that waits for its next bytes takes nobody's place.
+    A song that waits for its next bytes takes no slot.
 
-    :param yielding: let another song go on after every few megabytes, so that no sender waits so long for its
+    :param yielding: let another song have the slot after every few megabytes, so that no sender waits so long for its
         next byte to be taken that a gateway cuts the line. Not where the store keeps a block of the song in memory.
     """
     piece = await incoming.take()
     while piece is not None:
         async with rate_limits.bodies():
-            piece = await _some(incoming, piece, body, landing, yielding=yielding)
+            piece = await _some(incoming, piece, body, writer, yielding=yielding)
         if piece == b"":
             piece = await incoming.take()
 
 
 async def _some(
-    incoming: _Incoming, piece: bytes | None, body: HexStream, landing: AudioWriter, *, yielding: bool
+    incoming: _Incoming, piece: bytes | None, body: HexStream, writer: AudioWriter, *, yielding: bool
 ) -> bytes | None:
     """Take a turn's worth, from ``piece`` on; return nothing where more is to come, and None at the end."""
     taken, pending = 0, bytearray()
@@ -186,38 +212,38 @@ async def _some(
         pending += body.feed(piece)
         if len(pending) >= _WRITE_BYTES:
             whole, pending = pending, bytearray()
-            await in_thread(landing.write, whole)
-        if yielding and (taken >= _TURN_BYTES or not await incoming.comes(_PATIENCE_SECONDS)):
+            await in_thread(writer.write, whole)
+        if yielding and (taken >= _TURN_BYTES or not await incoming.arrives(_PATIENCE_SECONDS)):
             piece = b""
             break
         piece = await incoming.take()
     if pending:
-        await in_thread(landing.write, pending)
+        await in_thread(writer.write, pending)
     return piece
 
 
 async def _land(
-    client: AsyncMusicClient,
+    client: MusicClient,
     answer: Mapping[str, Any],
     body: HexStream,
-    landing: AudioWriter,
+    writer: AudioWriter,
     *,
     folder: Folder,
-    asked: RequestedAudio,
+    requested: RequestedAudio,
 ) -> StoredAudio:
     info = answer.get("extra_info")
     info = info if isinstance(info, dict) else {}
     channels = number_or_none(info.get("music_channel"))
     if body.text is not None:
-        return await in_thread(download, client.settings, body.text, folder, asked, channels=_count(channels))
+        return await download(client.settings, body.text, folder, requested, channels=_count(channels))
     data = answer.get("data")
     status = number_or_none(data.get("status")) if isinstance(data, dict) else None
     size = number_or_none(info.get("audio_size") or info.get("music_size"))
-    if status is not None and status != _COMPLETE and size != landing.size:
-        raise AudioError(f"The API sent a part of the song (data.status {status:g}, {landing.size} bytes).")
-    if landing.size == 0:
+    if status is not None and status != _COMPLETE and size != writer.size:
+        raise AudioError(f"The API sent a part of the song (data.status {status:g}, {writer.size} bytes).")
+    if writer.size == 0:
         raise AudioError("The API answered without audio.")
-    return await in_thread(landing.finish, channels=_count(channels))
+    return await in_thread(writer.finish, channels=_count(channels))
 
 
 def _count(value: float | None) -> int | None:

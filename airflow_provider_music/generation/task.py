@@ -1,150 +1,181 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a task for one song does on a worker, before and after the wait."""
+"""One try of a task for one song on a worker: its first half before the wait, and its second half after it."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.api.request import prepare
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.cost.budget import Budget
 from airflow_provider_music.exceptions import MusicError
-from airflow_provider_music.generation import clock, errors
-from airflow_provider_music.generation.attempt import SongTry, Terms, TryOfTask, deliver, land, song_folder
-from airflow_provider_music.generation.inline import run_here
-from airflow_provider_music.generation.submit import Asker
-from airflow_provider_music.hooks.clients import settings_of, sync_client_of
+from airflow_provider_music.generation import errors
+from airflow_provider_music.generation.attempt import SongAttempt, deliver, land
+from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.generation.state_machine import run_generation
+from airflow_provider_music.generation.submit import DeadlineReached, Submission
+from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.record.store import SongRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_music.api.request import PreparedRequest
-    from airflow_provider_music.generation.spec import Order
-    from airflow_provider_music.operators.generate import GenerateMusicOperator
+    from airflow_provider_music.api.responses import Generation
+    from airflow_provider_music.cost.budget import Budget
+    from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+    from airflow_provider_music.generation.spec import GenerationSpec
     from airflow_provider_music.record.policy import Decision
     from airflow_provider_music.record.store import Take
 
 log = logging.getLogger(__name__)
 
 
-class SongFlow:
-    """One try of a task, or its second half after the wait.
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """The task has to wait: what a trigger is to do."""
 
-    :param task: the operator, its templates rendered.
-    :param context: Airflow's context of the running task instance.
+    spec: GenerationSpec
+
+
+class GenerationTask:
+    """One try of a task for one song.
+
+    :param options: what the task says beside its request.
+    :param request: ``model``, ``fields`` and ``extra_body`` of the request, as
+        :func:`~airflow_provider_music.api.request.prepare` takes them.
+    :param attempt: which try this is.
     """
 
-    def __init__(self, task: GenerateMusicOperator, context: Any) -> None:
-        self._task = task
-        self._try = TryOfTask.of(context)
+    def __init__(self, options: GenerationOptions, request: Mapping[str, Any], attempt: TaskAttempt) -> None:
+        self._options = options
+        self._given = request
+        self._attempt = attempt
+        #: The take whose result was returned.
+        self.delivered: Take | None = None
 
-    def start(self) -> dict[str, Any]:
-        """Check the request and go on from what the record says."""
-        for note in self._prepared.notes:
+    def start(self) -> dict[str, Any] | Defer:
+        """Check the request and continue from what the record says; return the result, or what to wait for."""
+        for note in self._request.notes:
             log.warning(note)
         # Before the record, so that a missing key is told as such and leaves nothing behind.
-        settings_of(self._task.conn_id)
+        settings_of(self._options.conn_id)
         _ = self._budget
-        song = self._song(song_folder(self._task, self._try))
-        return self._follow(song, song.decide())
+        record = SongRecord(self._attempt.identity.folder(self._options.output_dir))
+        return self._decided(self._song(record), record.latest())
 
-    def resume(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on from how the wait ended."""
-        record, n, status = SongRecord(str(event["record_url"])), int(event["n"]), event["status"]
-        if status in ("completed", "accepted"):
-            return self._deliver(record, n)
-        if status == "ready":
-            return self._land(record, n)
-        if status == "failed":
-            raise self._failed(record, n)
-        if status == "unknown":
-            metrics.lost(record.read(n), "unknown", self._try.stamp)
-            song = self._song(record)
-            return self._follow(song, song.decide(n))
+    def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | Defer:
+        """Continue from how the wait ended."""
+        record, status = SongRecord(str(event["record_url"])), event["status"]
+        take = record.read(int(event["n"]))
         if status == "timeout":
-            metrics.timed_out(self._prepared.body.get("model"))
-            raise errors.timed_out(record, n, self._task.timeout)
-        raise errors.broken_wait(record, n, event.get("error"), event.get("message"), status)
+            metrics.timed_out(self._request.body.get("model"))
+            raise errors.timed_out(take, self._options.timeout)
+        if take is None and status != "error":
+            raise MusicError(f"The record in {record.folder.url} vanished; nothing is sent.")
+        if take is None or status == "error":
+            raise errors.broken_wait(take, event.get("error"), event.get("message"), status)
+        if status in ("completed", "accepted"):
+            return self._deliver(record, take)
+        if status == "ready":
+            return self._land(record, take)
+        if status == "failed":
+            raise self._failed(take)
+        # unknown: whether another request may be made is the policy's business.
+        metrics.lost(take, "unknown", self._attempt.metadata)
+        return self._decided(self._song(record), take)
 
-    def _follow(self, song: SongTry, decision: Decision) -> dict[str, Any]:
-        n, record = decision.n, song.record
-        log.info("%s: %s. Record: %s", decision.step, decision.why, record.take_folder(n).url)
-        if decision.step == "deliver":
-            return self._deliver(record, n)
-        if decision.step == "refuse_unknown":
-            raise errors.unknown(record, n, self._task.on_unknown)
-        if decision.step == "refuse_changed":
-            raise song.changed(n)
-        if self._budget is not None:
-            refusal = self._budget.refusal(sync_client_of(self._task.conn_id), [song], [decision])
-            if refusal is not None:
-                raise refusal
-        order = song.order(decision)
-        if not self._task.deferrable:
-            return self._wait(order)
-        if decision.step == "ask" and order.lane == "queued":
-            return self._ask_here(record, order)
-        take = record.read(n)
-        if take is not None and "accepted" in take:
-            return self._accepted(record, order, take)
-        return self._wait(order)
+    def _decided(self, song: SongAttempt, take: Take | None) -> dict[str, Any] | Defer:
+        """Do what the policy says of the newest take."""
+        decision = song.decide(take)
+        log.info("%s: %s. Record: %s", decision.step, decision.why, song.record.take_folder(decision.n).url)
+        if take is not None:
+            if decision.step == "deliver":
+                return self._deliver(song.record, take)
+            if decision.step == "refuse_unknown":
+                raise errors.unknown(take, self._options.on_unknown)
+            if decision.step == "refuse_changed":
+                raise song.changed(take)
+        self._check_budget(song, decision)
+        spec = song.spec(decision)
+        if not self._options.deferrable:
+            return self._wait(spec)
+        if decision.step == "submit" and spec.lane == "queued":
+            return self._submit(song.record, spec)
+        if take is not None and decision.step == "attach":
+            return self._attach(song.record, spec, take)
+        return self._wait(spec)
 
-    def _ask_here(self, record: SongRecord, order: Order) -> dict[str, Any]:
+    def _submit(self, record: SongRecord, spec: GenerationSpec) -> dict[str, Any] | Defer:
         """Send the quick POST of the queued lane from the worker."""
-        run_here(Asker(order, record).ask())
-        take = record.read(order.n)
-        if take is not None and "accepted" in take and order.until_accepted:
-            return self._deliver(record, order.n)
-        if take is not None and "failed" in take and take["failed"].get("sent") is not False:
-            raise self._failed(record, order.n)
-        # Accepted; or not accepted now, and the triggerer goes on trying; or the answer is lost, and it looks for it.
-        return self._wait(order)
-
-    def _accepted(self, record: SongRecord, order: Order, take: Take) -> dict[str, Any]:
-        """Look once before deferring: on a retry the song is often done already."""
-        if order.until_accepted:
-            return self._deliver(record, order.n)
         try:
-            found = sync_client_of(order.conn_id).call(endpoints.poll(str(take.generation_id)))
+            take = run_sync(Submission(spec, record).submit())
+        except DeadlineReached:
+            take = None
+        if take is not None and take.state == "accepted" and spec.until_accepted:
+            return self._deliver(record, take)
+        if take is not None and take.state == "failed" and take["failed"].get("sent") is not False:
+            raise self._failed(take)
+        # Accepted; or not accepted now, and the triggerer submits again; or the answer is lost, and it reconciles.
+        return self._wait(spec)
+
+    def _attach(self, record: SongRecord, spec: GenerationSpec, take: Take) -> dict[str, Any] | Defer:
+        """Poll once before deferring: on a retry the song is often done already."""
+        if spec.until_accepted:
+            return self._deliver(record, take)
+
+        async def poll() -> Generation:
+            client = await client_of(spec.conn_id)
+            return await client.call(endpoints.poll(str(take.generation_id)))
+
+        try:
+            found = run_sync(poll())
         except MusicError as exc:
-            log.warning("The first look failed; the wait goes on: %s", exc)
-            return self._wait(order)
-        return self._land(record, order.n) if found.done and found.audio_url else self._wait(order)
+            log.warning("The first poll failed; waiting all the same: %s", exc)
+            return self._wait(spec)
+        return self._land(record, take) if found.done and found.audio_url else self._wait(spec)
 
-    def _wait(self, order: Order) -> dict[str, Any]:
-        from airflow_provider_music.triggers.music import MusicGenerationTrigger
+    def _wait(self, spec: GenerationSpec) -> dict[str, Any] | Defer:
+        return Defer(spec) if self._options.deferrable else self.resume(run_sync(run_generation(spec)))
 
-        trigger = MusicGenerationTrigger(
-            conn_id=order.conn_id, order=order.as_dict(), deadline=order.deadline, asked_at=clock.now()
-        )
-        if self._task.deferrable:
-            self._task.defer(trigger=trigger, method_name="execute_complete")
-        return self.resume(run_here(trigger.outcome()))
+    def _land(self, record: SongRecord, take: Take) -> dict[str, Any]:
+        return self._deliver(record, run_sync(land(record, take, self._options.conn_id, self._attempt)))
 
-    def _land(self, record: SongRecord, n: int) -> dict[str, Any]:
-        land(record, n, sync_client_of(self._task.conn_id), self._try)
-        return self._deliver(record, n)
+    def _deliver(self, record: SongRecord, take: Take) -> dict[str, Any]:
+        result = deliver(record, take, self._attempt, self._options.provenance)
+        self.delivered = take
+        return result
 
-    def _deliver(self, record: SongRecord, n: int) -> dict[str, Any]:
-        return deliver(record, n, self._try, self._task.provenance)
+    def _failed(self, take: Take) -> MusicError:
+        metrics.lost(take, "failed", self._attempt.metadata)
+        return errors.failed(take)
 
-    def _failed(self, record: SongRecord, n: int) -> MusicError:
-        metrics.lost(record.read(n), "failed", self._try.stamp)
-        return errors.failed(record, n)
+    def _song(self, record: SongRecord) -> SongAttempt:
+        return SongAttempt(self._request, record, self._options, self._attempt)
 
-    def _song(self, record: SongRecord) -> SongTry:
-        return SongTry(self._prepared, record, Terms.of(self._task), self._try)
+    def _check_budget(self, song: SongAttempt, decision: Decision) -> None:
+        if self._budget is None:
+            return
+        from airflow_provider_music.hooks.clients import sync_client_of
+
+        refusal = self._budget.refusal(sync_client_of(self._options.conn_id), [song], [decision])
+        if refusal is not None:
+            raise refusal
 
     @functools.cached_property
     def _budget(self) -> Budget | None:
-        return Budget.of(self._task)
+        if self._options.max_usd is None:
+            return None
+        from airflow_provider_music.cost.budget import Budget
+
+        return Budget.of(self._options)
 
     @functools.cached_property
-    def _prepared(self) -> PreparedRequest:
-        task = self._task
-        fields = {name: getattr(task, name) for name in REQUEST_FIELDS}
-        return prepare(task.model, fields, task.extra_body)
+    def _request(self) -> PreparedRequest:
+        # Not for the second half of a task: the catalogue's import is most of what this costs.
+        from airflow_provider_music.api.request import prepare
+
+        return prepare(**self._given)

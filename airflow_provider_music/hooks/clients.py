@@ -9,6 +9,7 @@ half a megabyte; a thousand waits share one of each.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import threading
 import time
@@ -16,14 +17,18 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from asgiref.sync import sync_to_async
 
-from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.connection import MusicSettings
-from airflow_provider_music.api.transports import overridden
+from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+
+    import httpx
 
 #: A changed connection is noticed after this many seconds; after a refused key at once.
 KEEP_SECONDS = 300.0
@@ -34,15 +39,20 @@ class _LoopClients:
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.clients: dict[str, tuple[AsyncMusicClient, float, object | None]] = {}
+        self.clients: dict[str, tuple[MusicClient, float, object | None]] = {}
+        self.poll_transport: Callable[[MusicSettings], httpx.AsyncBaseTransport] | None = None
 
-    def fresh(self, conn_id: str) -> AsyncMusicClient | None:
+    def fresh(self, conn_id: str) -> MusicClient | None:
         """Return the client where its connection need not be looked up again."""
         known = self.clients.get(conn_id)
-        return known[0] if known and known[1] > time.monotonic() and known[2] is overridden() else None
+        return known[0] if known and known[1] > time.monotonic() and known[2] is testing_transport() else None
+
+    def new(self, settings: MusicSettings) -> MusicClient:
+        """Make a client; blocks for some tenths of a second where it is the first."""
+        return MusicClient(settings, self.poll_transport(settings) if self.poll_transport else None)
 
 
-_sync_clients: dict[tuple[int, int, str], tuple[MusicClient, object | None]] = {}
+_sync_clients: dict[tuple[int, int, str], tuple[SyncMusicClient, object | None]] = {}
 _loops: weakref.WeakKeyDictionary[AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
 
@@ -72,38 +82,55 @@ def _connection(conn_id: str) -> Any:
         ) from exc
 
 
-def sync_client_of(conn_id: str) -> MusicClient:
+def sync_client_of(conn_id: str) -> SyncMusicClient:
     """Client for blocking code in this process and thread."""
-    # A forked child must not share its parent's sockets, nor one thread another's open call.
+    # A forked child must not share its parent's sockets, nor one thread another's event loop.
     key = (os.getpid(), threading.get_ident(), conn_id)
     settings = settings_of(conn_id)
     known = _sync_clients.get(key)
-    if known and known[0].settings == settings and known[1] is overridden():
+    if known and known[0].settings == settings and known[1] is testing_transport():
         return known[0]
-    client = MusicClient(settings)
-    _sync_clients[key] = (client, overridden())
+    client = SyncMusicClient(settings)
+    _sync_clients[key] = (client, testing_transport())
     return client
 
 
-async def async_client_of(conn_id: str) -> AsyncMusicClient:
+async def client_of(conn_id: str) -> MusicClient:
     """Client for the running loop; the connection is looked up in a thread and kept for some minutes."""
-    shared = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
+    shared = _shared()
     if (fresh := shared.fresh(conn_id)) is not None:
         return fresh
     async with shared.lock:
         if (fresh := shared.fresh(conn_id)) is not None:
             return fresh
         known = shared.clients.get(conn_id)
-        settings = await asyncio.to_thread(settings_of, conn_id)
+        # Not from a thread of our own: in a triggerer of Airflow 3.0 and 3.1 a look-up from one ends the process.
+        settings = await sync_to_async(settings_of)(conn_id)
         keep_until = time.monotonic() + KEEP_SECONDS
-        if known and known[0].settings == settings and known[2] is overridden():
+        if known and known[0].settings == settings and known[2] is testing_transport():
             shared.clients[conn_id] = (known[0], keep_until, known[2])
             return known[0]
-        # In a thread too: aiohttp's import and the TLS context would block the loop for some tenths of a second.
+        # In a thread too: the TLS context would block the loop for some hundredths of a second.
         # The old client is not closed: a wait may be in the middle of a call. It goes with its last user.
-        client = await asyncio.to_thread(AsyncMusicClient, settings)
-        shared.clients[conn_id] = (client, keep_until, overridden())
+        client = await asyncio.to_thread(shared.new, settings)
+        shared.clients[conn_id] = (client, keep_until, testing_transport())
         return client
+
+
+async def use_poll_transport() -> None:
+    """Send this loop's free calls over aiohttp's connections: a triggerer's polls are many.
+
+    Not for a worker: its import takes longer than the few calls of a task.
+    """
+    shared = _shared()
+    if shared.poll_transport is None:
+        module = await asyncio.to_thread(importlib.import_module, "airflow_provider_music.api.poll_transport")
+        # aiohttp itself is imported with the first transport, in a thread as well.
+        shared.poll_transport = module.poll_transport
+
+
+def _shared() -> _LoopClients:
+    return _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
 
 
 def look_up_again(conn_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+    from airflow_provider_music.api.client import MusicClient, SyncMusicClient
     from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Balance
     from airflow_provider_music.api.responses import Generation
@@ -43,10 +43,24 @@ class MusicHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Extra fields of the connection form, for Airflow 2."""
-        from airflow_provider_music.hooks.form import widgets
+        """Extra fields of the connection form for Airflow 2, from the same metadata that Airflow 3 reads.
 
-        return widgets()
+        They need the web server's packages, which Airflow 3 does not have.
+        """
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import BooleanField, StringField
+
+        from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
+
+        fields: dict[str, Any] = {}
+        for name, spec in CONNECTION_FIELDS.items():
+            text = {"label": spec["label"], "description": spec["description"]}
+            if spec["schema"]["type"][0] == "boolean":  # type: ignore[index]
+                fields[name] = BooleanField(**text)
+            else:
+                # Text for numbers too: an empty field then means the default, and the hook checks the range.
+                fields[name] = StringField(**text, widget=BS3TextFieldWidget())
+        return fields
 
     def get_settings(self) -> MusicSettings:
         """Look the connection up and check it.
@@ -57,17 +71,17 @@ class MusicHook(BaseHook):
 
         return settings_of(self.conn_id)
 
-    def get_conn(self) -> MusicClient:
-        """Client for blocking code; one per process and connection."""
+    def get_conn(self) -> SyncMusicClient:
+        """Client for blocking code; one per thread and connection."""
         from airflow_provider_music.hooks.clients import sync_client_of
 
         return sync_client_of(self.conn_id)
 
-    async def get_async_conn(self) -> AsyncMusicClient:
+    async def get_async_conn(self) -> MusicClient:
         """Client for the running event loop; one per loop and connection."""
-        from airflow_provider_music.hooks.clients import async_client_of
+        from airflow_provider_music.hooks.clients import client_of
 
-        return await async_client_of(self.conn_id)
+        return await client_of(self.conn_id)
 
     def get_balance(self) -> Balance:
         """Return what the account holds, in US dollars; costs nothing."""

@@ -1,54 +1,38 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Asks for many songs in one task and leaves them in storage."""
+"""Generates many songs in one task and leaves them in storage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_music.lineage.links import RecordLink
-from airflow_provider_music.lineage.mixin import LineageMixin
-from airflow_provider_music.operators.arguments import OnUnknownPrice, check_spending, check_waiting
-from airflow_provider_music.operators.generate import DEFAULT_TIMEOUT
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.operators.base import GenerationOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_provider_music.provenance.task import ProvenancePolicy
-    from airflow_provider_music.record.policy import OnUnknown
+    from airflow_provider_music.generation.batch import DeferBatch, GenerationBatch
 
 OnPartial = Literal["fail", "keep"]
 
 
-class GenerateMusicBatchOperator(LineageMixin, BaseOperator):
-    """Ask for many songs, wait for all of them in one trigger, and leave the audio in storage.
+class GenerateMusicBatchOperator(GenerationOperator):
+    """Submit many generations, wait for all of them in one trigger, and leave the audio in storage.
 
     It costs two starts of a worker, however many songs there are. Each song has a record of its own, so a retry
-    asks only for what is missing; clearing a task that succeeded makes new takes of all. Waits, checks and what is
-    promised about money are those of :class:`GenerateMusicOperator`.
+    submits only what is missing; clearing a task that succeeded makes new takes of all. Waits, checks and what is
+    promised about money are those of :class:`GenerateMusicOperator`. The parameters of
+    :class:`~airflow_provider_music.operators.base.GenerationOperator` are taken too.
 
     :param requests: one dict a song, of the fields that :class:`GenerateMusicOperator` takes for one song
-        (``model``, default ``music-01``, ``lyrics``, ``prompt``, ..., ``extra_body``); templated. A song is known
-        by its place in the list, so a retry has to give the same list.
-    :param max_in_flight: songs asked for and not done at any time.
+        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``); templated. A song is known by its place in the
+        list, so a retry has to give the same list.
+    :param max_in_flight: generations submitted and not done at any time.
     :param on_partial: what a song without an end in storage (failed, or its answer lost) means when all others are
-        done: ``fail`` ends the task with an error, and a retry asks for what failed; ``keep`` succeeds with the songs
-        that are there. A song that is still being made, or paid and not fetched yet, is never given up: the task fails.
-    :param fail_fast: once a song failed, ask for no further one; those under way are paid, so they are waited for.
-    :param output_dir: see :class:`GenerateMusicOperator`.
-    :param conn_id: Airflow connection id.
-    :param poll_interval: seconds between polls of one song; default is the model's own pace.
-    :param timeout: how long a try waits for all of its songs, as seconds or ``timedelta``; an absolute deadline.
-    :param on_unknown: see :class:`GenerateMusicOperator`; for each song.
-    :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
-        its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
-    :param on_unknown_price: with ``max_usd``, when a price cannot be told: ``refuse`` or ``allow``.
-    :param provenance: see :class:`GenerateMusicOperator`; for each song.
-    :param deferrable: False waits on the worker.
+        done: ``fail`` ends the task with an error, and a retry submits what failed; ``keep`` succeeds with the songs
+        that are there. A generation that is under way, or paid and not fetched yet, is never given up: the task fails.
+    :param fail_fast: once a song failed, submit no further one; those under way are paid, so they are waited for.
     :return: ``manifest_uri`` (JSON lines, one a song in the list's order: ``index``, ``status``, and what
         :class:`GenerateMusicOperator` returns, or ``error`` and ``message``), ``requested``, ``delivered``,
         ``failed``, ``unknown`` (counts), ``usage`` (sum of the delivered songs); each also under its own XCom key.
@@ -59,7 +43,6 @@ class GenerateMusicBatchOperator(LineageMixin, BaseOperator):
 
     template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd")
     template_fields_renderers = {"requests": "json"}  # noqa: RUF012 - Airflow's own form
-    ui_color = "#e6dcf5"
     lineage_kind = "batch"
     operator_extra_links = (RecordLink(),)
 
@@ -70,55 +53,42 @@ class GenerateMusicBatchOperator(LineageMixin, BaseOperator):
         max_in_flight: int = 10,
         on_partial: OnPartial = "fail",
         fail_fast: bool = False,
-        output_dir: str | None = None,
-        conn_id: str = "music_default",
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = DEFAULT_TIMEOUT,
-        on_unknown: OnUnknown = "fail",
-        max_usd: float | str | None = None,
-        on_unknown_price: OnUnknownPrice = "refuse",
-        provenance: ProvenancePolicy = "manifest",
-        deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.requests = requests
         self.max_in_flight = max_in_flight
         self.on_partial = on_partial
         self.fail_fast = fail_fast
-        self.output_dir = output_dir
-        self.conn_id = conn_id
-        self.poll_interval = poll_interval
-        self.timeout = timeout
-        self.on_unknown = on_unknown
-        self.max_usd = max_usd
-        self.on_unknown_price = on_unknown_price
-        self.provenance = provenance
-        self.deferrable = deferrable
-        check_provenance(provenance)
-        check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
-        check_spending(max_usd, on_unknown_price)
         if on_partial not in get_args(OnPartial):
             raise ValueError(f"on_partial: {on_partial!r}; give 'fail' or 'keep'.")
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
             raise ValueError(f"max_in_flight: {max_in_flight!r}; give a whole number of 1 or more.")
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Check the requests, go on from what their records say, and wait."""
-        from airflow_provider_music.generation.batch import BatchFlow
-
-        return self._run_with_lineage(context, lambda: BatchFlow(self, context).start())
+        """Check the requests, continue from what their records say, and wait."""
+        return self._run(context, lambda batch: batch.start())
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land what is done and say what is missing."""
-        from airflow_provider_music.generation.batch import BatchFlow
+        return self._run(context, lambda batch: batch.resume(event))
 
-        return self._run_with_lineage(context, lambda: BatchFlow(self, context).resume(event))
+    def _run(self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]) -> dict[str, Any]:
+        return self._run_with_lineage(context, lambda: self._returned_or_deferred(context, half))
 
-    def on_kill(self) -> None:
-        """Say what a kill means for the bill; the API has no cancel."""
-        self.log.warning(
-            "Killed. The API cannot cancel: songs that it accepted are still made and billed. Their records stay; "
-            "clearing this task goes on with them."
-        )
+    def _returned_or_deferred(
+        self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]
+    ) -> dict[str, Any]:
+        from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+        from airflow_provider_music.generation.batch import BatchOptions, DeferBatch, GenerationBatch
+
+        options = BatchOptions(self.max_in_flight, self.on_partial, self.fail_fast)
+        batch = GenerationBatch(GenerationOptions.of(self), options, self.requests, TaskAttempt.of(context))
+        result = half(batch)
+        if isinstance(result, DeferBatch):
+            from airflow_provider_music.triggers.music import MusicBatchTrigger
+
+            self.defer(trigger=MusicBatchTrigger.for_plan(result), method_name="execute_complete")
+        self.lineage_takes = [take for _, take in batch.delivered]
+        self.lineage_songs = [(song, take["intent"].get("fingerprint")) for song, take in batch.delivered]
+        return result

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the process that owns an open POST still lives, so that nobody waits for an answer that cannot come.
+"""Whether the process that sent an open POST still lives, so that nobody waits for an answer that cannot come.
 
-``post.json`` beside the facts is no fact: its owner rewrites it while the POST is open. On the same machine
+``post.json`` beside the facts is no fact: its writer rewrites it while the POST is open. On the same machine
 the process itself is looked at; from another machine only whether the file still changes counts, by the
-looker's own clock, so that two clocks need not agree.
+reader's own clock, so that two clocks need not agree.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.generation.threads import in_thread
 from airflow_provider_music.storage.part_files import process_started
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ _held: set[str] = set()
 
 
 class Lease:
-    """The owner's side."""
+    """The writer's side: held by the process whose POST is open."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -46,7 +46,7 @@ class Lease:
         self._writing = threading.Lock()
         self._gone = False
         self._token = uuid.uuid4().hex
-        #: Why the answer is lost, for whoever looks for it.
+        #: Why the answer is lost, for whoever reconciles it.
         self.why: str | None = None
 
     @contextlib.asynccontextmanager
@@ -76,7 +76,7 @@ class Lease:
         await in_thread(self._replace, state)
 
     def _replace(self, state: State) -> None:
-        # A beat may be under way in a thread when the owner ends: it must not bring the owner back.
+        # A beat may be under way in a thread when the writer ends: it must not bring the writer back.
         with self._writing:
             if not self._gone:
                 self._gone = state == "gone"
@@ -98,7 +98,7 @@ class Lease:
 
 
 class LeaseWatch:
-    """The looker's side: remembers what it saw."""
+    """The reader's side: remembers what it saw."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -106,12 +106,12 @@ class LeaseWatch:
         self._since = time.monotonic()
 
     def why(self) -> str:
-        """Return what the owner said about losing the answer."""
+        """Return what the writer said about losing the answer."""
         body = _parsed(self._seen)
         return str(body.get("why") or "") if body else ""
 
-    def owner_lives(self) -> bool:
-        """Whether the owner may still write the answer's facts; blocks."""
+    def writer_lives(self) -> bool:
+        """Whether the writer may still write the answer's facts; blocks."""
         # A store that does not answer says nothing new; for how long, the silence tells.
         content = self._seen
         with contextlib.suppress(OSError):

@@ -9,20 +9,21 @@ A retry and a clear look alike to a task but for one thing: a clear raises the t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 if TYPE_CHECKING:
     from airflow_provider_music.record.store import Take
 
 OnUnknown = Literal["fail", "resubmit"]
-#: ask: a new request, number n. attach: wait for the id of take n. find: take n was asked for, its answer is
-#: not there (yet): look for it. deliver: take n is done. refuse_unknown, refuse_changed: nothing is sent, say why.
-Step = Literal["ask", "attach", "find", "deliver", "refuse_unknown", "refuse_changed"]
+#: submit: a new request, number n. attach: wait for the id of take n. reconcile: take n was claimed, its answer is
+#: not recorded (yet): look for it. deliver: take n is done. refuse_unknown, refuse_changed: nothing is sent, say why.
+#: skip: left out of this round of a batch, whatever stands in the record; never decided here.
+Step = Literal["submit", "attach", "reconcile", "deliver", "refuse_unknown", "refuse_changed", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a task instance as Airflow tells it, and what it would ask for.
+    """One try of a task instance as Airflow reports it, and what it would submit.
 
     :param fingerprint: of the request, see :func:`airflow_provider_music.api.request.fingerprint`.
     """
@@ -46,32 +47,38 @@ class Decision:
 def decide(take: Take | None, attempt: Attempt) -> Decision:
     """Decide what this try does, given the newest take."""
     if take is None:
-        return Decision("ask", 1, "nothing was asked for yet")
+        return Decision("submit", 1, "nothing was submitted yet")
     n = take.n
-    if "delivered" in take:
-        if _cleared(take, "delivered", attempt):
-            return Decision("ask", n + 1, f"take {n} was delivered and the task was cleared: take {n + 1}")
-        return Decision("deliver", n, f"take {n} was delivered, but Airflow lost the success: the same song again")
-    if "completed" in take:
-        return _unless_changed(Decision("deliver", n, f"take {n} is in storage already"), take, attempt)
-    if "failed" in take:
-        return Decision("ask", n + 1, f"take {n} failed and is not billed")
-    if "unknown" in take:
-        return _after_unknown(take, attempt)
-    if "accepted" in take:
-        return _unless_changed(Decision("attach", n, f"take {n} is accepted as {take.generation_id}"), take, attempt)
-    return _unless_changed(Decision("find", n, f"take {n} was asked for, its answer is not recorded"), take, attempt)
+    match take.state:
+        case "delivered":
+            if _cleared(take, "delivered", attempt):
+                return Decision("submit", n + 1, f"take {n} was delivered and the task was cleared: take {n + 1}")
+            return Decision("deliver", n, f"take {n} was delivered, but Airflow lost the success: the same song again")
+        case "completed":
+            return _unless_changed(Decision("deliver", n, f"take {n} is in storage already"), take, attempt)
+        case "failed":
+            return Decision("submit", n + 1, f"take {n} failed and is not billed")
+        case "accepted":
+            why = f"take {n} is accepted as {take.generation_id}"
+            return _unless_changed(Decision("attach", n, why), take, attempt)
+        case "unknown":
+            return _after_unknown(take, attempt)
+        case "open":
+            why = f"take {n} was claimed, its answer is not recorded"
+            return _unless_changed(Decision("reconcile", n, why), take, attempt)
+        case _:
+            assert_never(take.state)
 
 
 def _after_unknown(take: Take, attempt: Attempt) -> Decision:
     n = take.n
     if _cleared(take, "unknown", attempt):
-        return Decision("ask", n + 1, f"the answer to take {n} is lost and the task was cleared: take {n + 1}")
+        return Decision("submit", n + 1, f"the answer to take {n} is lost and the task was cleared: take {n + 1}")
     if attempt.on_unknown == "resubmit" and not _resubmitted_in_this_try(take, attempt):
         return Decision(
-            "ask",
+            "submit",
             n + 1,
-            f"the answer to take {n} is lost; on_unknown='resubmit' asks again",
+            f"the answer to take {n} is lost; on_unknown='resubmit' submits again",
             resubmission=True,
         )
     return Decision("refuse_unknown", n, f"the answer to take {n} is lost")
@@ -84,12 +91,12 @@ def _resubmitted_in_this_try(take: Take, attempt: Attempt) -> bool:
 
 
 def _unless_changed(decision: Decision, take: Take, attempt: Attempt) -> Decision:
-    """Refuse once when the request differs from the one that is open; a clear after that asks anew."""
+    """Refuse once when the request differs from the one that is open; a clear after that submits anew."""
     if take["intent"].get("fingerprint") == attempt.fingerprint:
         return decision
     if "changed" in take and _cleared(take, "changed", attempt):
         n = take.n + 1
-        return Decision("ask", n, f"the request changed, and the task was cleared after saying so: take {n}")
+        return Decision("submit", n, f"the request changed, and the task was cleared after saying so: take {n}")
     return Decision("refuse_changed", take.n, f"the request differs from that of take {take.n}, which is open")
 
 

@@ -144,6 +144,31 @@ class Folder:
         except FileNotFoundError:
             return True
 
+    def names(self) -> set[str]:
+        """Return the paths of all files in here and below, relative to here; one listing of a bucket.
+
+        :raises OSError: the store did not answer; that is never taken for "nothing there".
+        """
+        if self.is_local:
+            return set(self._walk(self._root or "/", ""))
+        with store_errors():
+            self.fs.invalidate_cache()
+            try:
+                return {key[len(self._root) + 1 :] for key in self.fs.find(self._root)}
+            except FileNotFoundError:
+                return set()
+
+    def _walk(self, path: str, prefix: str) -> Iterator[str]:
+        try:
+            entries = list(os.scandir(path))
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.is_dir():
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name
+
     def create(self, name: str, content: bytes) -> bool:
         """Create a file that does not exist yet, whole or not at all; False where it was there already.
 
@@ -214,7 +239,9 @@ class Folder:
             Path(self.key(name)).replace(self.key(to))
             return
         with store_errors():
-            self.fs.mv(self.key(name), self.key(to))
+            # Not mv(), which takes a folder's name for a pattern where it holds "*" or "[".
+            self.fs.cp_file(self.key(name), self.key(to))
+            self.fs.rm_file(self.key(name))
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is no error."""

@@ -1,42 +1,58 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The wait for a song, in the triggerer."""
+"""The waits, in the triggerer: for one generation, or for all of a batch.
+
+A trigger's arguments are kept in Airflow's database in the clear, and outlive upgrades: those of earlier versions
+keep working.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_music.triggers.start import hold_back, loaded
-
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import AsyncIterator, Mapping
+
+    from airflow_provider_music.generation.batch import DeferBatch
+    from airflow_provider_music.generation.sensor import Watch
+    from airflow_provider_music.generation.spec import GenerationSpec
+
+#: The scheduler may fail a deferred task whose trigger fires before it has seen the worker's exit.
+HOLD_BACK_SECONDS = 5.0
+
+_CLIENTS = "airflow_provider_music.hooks.clients"
+_loaded: dict[str, Any] = {}
+_loading: weakref.WeakKeyDictionary[AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
 class MusicGenerationTrigger(BaseTrigger):
-    """Waits for one song and fires once, with small JSON: how it ended, never audio, a URL of audio or a key.
+    """Waits for one generation and fires once, with small JSON: how it ended, never audio, a URL of audio or a key.
 
-    With ``order`` it follows a song that :class:`GenerateMusicOperator` records: it asks for it where nobody
-    did yet (the synchronous lane), looks for a lost answer, and polls. With ``generation_id`` it only polls.
-
-    Its arguments are kept in Airflow's database in the clear. Those of earlier versions keep working.
+    With ``spec`` it runs a generation that :class:`GenerateMusicOperator` records: it submits the request where nobody
+    did yet (the synchronous lane), reconciles a lost answer, and polls. With ``generation_id`` it only polls.
 
     :param conn_id: Airflow connection id.
-    :param order: see :class:`airflow_provider_music.generation.spec.Order`, as plain JSON.
+    :param deferred_at: when the task was deferred, seconds since 1970.
+    :param spec: see :class:`airflow_provider_music.generation.spec.GenerationSpec`, as plain JSON.
     :param generation_id: the API's id of a queued generation.
     :param usual_seconds: how long such a song usually takes.
     :param poll_interval: seconds between polls; None is the model's own pace.
     :param deadline: seconds since 1970; a restart of the triggerer does not extend it.
-    :param asked_at: when the wait began, seconds since 1970.
     """
 
     def __init__(
         self,
         *,
         conn_id: str,
-        asked_at: float,
-        order: Mapping[str, Any] | None = None,
+        deferred_at: float,
+        spec: Mapping[str, Any] | None = None,
         generation_id: str | None = None,
         usual_seconds: float = 60.0,
         poll_interval: float | None = None,
@@ -44,12 +60,29 @@ class MusicGenerationTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.conn_id = conn_id
-        self.asked_at = asked_at
-        self.order = order
+        self.deferred_at = deferred_at
+        self.spec = spec
         self.generation_id = generation_id
         self.usual_seconds = usual_seconds
         self.poll_interval = poll_interval
         self.deadline = deadline
+
+    @classmethod
+    def for_spec(cls, spec: GenerationSpec) -> MusicGenerationTrigger:
+        """Make the wait for a generation that an operator records."""
+        return cls(conn_id=spec.conn_id, deferred_at=time.time(), spec=spec.as_dict(), deadline=spec.deadline)
+
+    @classmethod
+    def for_watch(cls, watch: Watch, conn_id: str) -> MusicGenerationTrigger:
+        """Make the wait for a generation that somebody else submitted."""
+        return cls(
+            conn_id=conn_id,
+            deferred_at=watch.submitted_at,
+            generation_id=watch.generation_id,
+            usual_seconds=watch.usual_seconds,
+            poll_interval=watch.poll_interval,
+            deadline=watch.deadline,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow keeps them."""
@@ -57,8 +90,8 @@ class MusicGenerationTrigger(BaseTrigger):
             "airflow_provider_music.triggers.music.MusicGenerationTrigger",
             {
                 "conn_id": self.conn_id,
-                "asked_at": self.asked_at,
-                "order": dict(self.order) if self.order is not None else None,
+                "deferred_at": self.deferred_at,
+                "spec": dict(self.spec) if self.spec is not None else None,
                 "generation_id": self.generation_id,
                 "usual_seconds": self.usual_seconds,
                 "poll_interval": self.poll_interval,
@@ -68,24 +101,96 @@ class MusicGenerationTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
-        event = await self.outcome()
-        await hold_back(self.asked_at)
+        event = await self._outcome()
+        await _hold_back(self.deferred_at)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def outcome(self) -> dict[str, Any]:
-        """Wait and return the event's content; also used on a worker that waits itself."""
-        pursue = await loaded("airflow_provider_music.generation.state_machine")
+    async def _outcome(self) -> dict[str, Any]:
+        machine = await _prepared("airflow_provider_music.generation.state_machine")
         event: dict[str, Any]
-        if self.order is not None:
-            order = await loaded("airflow_provider_music.generation.spec")
-            event = await pursue.pursue(order.Order.from_dict(self.order))
+        if self.spec is not None:
+            spec = await _prepared("airflow_provider_music.generation.spec")
+            event = await machine.run_generation(spec.GenerationSpec.from_dict(self.spec))
             return event
-        event = await pursue.watch(
+        event = await machine.watch_generation(
             self.conn_id,
             str(self.generation_id),
             usual_seconds=self.usual_seconds,
             poll_interval=self.poll_interval,
             deadline=self.deadline,
-            asked_at=self.asked_at,
+            submitted_at=self.deferred_at,
         )
         return event
+
+
+class MusicBatchTrigger(BaseTrigger):
+    """Runs the generations of a plan, so many in flight, and fires once with the counts of how they ended.
+
+    :param plan_url: the file that holds their specs.
+    :param max_in_flight: generations submitted and not done at any time.
+    :param deferred_at: when the task was deferred, seconds since 1970.
+    :param fail_fast: submit no further request once one ended without a song.
+    """
+
+    def __init__(self, *, plan_url: str, max_in_flight: int, deferred_at: float, fail_fast: bool = False) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.plan_url = plan_url
+        self.max_in_flight = max_in_flight
+        self.deferred_at = deferred_at
+        self.fail_fast = fail_fast
+
+    @classmethod
+    def for_plan(cls, wait: DeferBatch) -> MusicBatchTrigger:
+        """Make the wait for a batch."""
+        return cls(
+            plan_url=wait.plan_url,
+            max_in_flight=wait.max_in_flight,
+            deferred_at=time.time(),
+            fail_fast=wait.fail_fast,
+        )
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and arguments, as Airflow keeps them."""
+        return (
+            "airflow_provider_music.triggers.music.MusicBatchTrigger",
+            {
+                "plan_url": self.plan_url,
+                "max_in_flight": self.max_in_flight,
+                "deferred_at": self.deferred_at,
+                "fail_fast": self.fail_fast,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire once."""
+        batch = await _prepared("airflow_provider_music.generation.batch_plan")
+        event = await batch.run_batch(self.plan_url, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast)
+        await _hold_back(self.deferred_at)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+
+async def _prepared(name: str) -> Any:
+    """Return a module, and have the loop's polls sent over aiohttp's connections.
+
+    Imported in a thread: the HTTP clients and the catalogue would block the loop for a second.
+    """
+    if name not in _loaded:
+        # One thread, however many triggers start together; and never a half-imported module, which stands in
+        # sys.modules before it can be used.
+        async with _loading.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if name not in _loaded:
+                _loaded[name] = await asyncio.to_thread(importlib.import_module, name)
+    if name != _CLIENTS:
+        clients = await _prepared(_CLIENTS)
+        await clients.use_poll_transport()
+    return _loaded[name]
+
+
+async def _hold_back(deferred_at: float) -> None:
+    """Wait for the rest of the first seconds after the deferral.
+
+    The scheduler can fail a task that comes back sooner than it has seen the worker's exit.
+    """
+    early = deferred_at + HOLD_BACK_SECONDS - time.time()
+    if 0 < early <= HOLD_BACK_SECONDS:
+        await asyncio.sleep(early)

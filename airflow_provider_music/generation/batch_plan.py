@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Follows many songs at once, so many in flight, and says in the log how far they are.
+"""Runs the generations of a batch, so many in flight, and says in the log how far they are.
 
-What is to be followed lies in a plan file beside the songs: Airflow keeps the trigger's arguments in its database,
-and a hundred requests do not belong there.
+Their specs lie in a plan file beside the songs: Airflow keeps the trigger's arguments in its database, and a hundred
+requests do not belong there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.exceptions import RecordError
-from airflow_provider_music.generation import clock
-from airflow_provider_music.generation.spec import Order
-from airflow_provider_music.generation.state_machine import pursue
-from airflow_provider_music.generation.threads import in_thread
+from airflow_provider_music.exceptions import MusicError, RecordError
+from airflow_provider_music.generation import runtime
+from airflow_provider_music.generation.spec import GenerationSpec
+from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.storage.folder import Folder
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: A line of progress at most this often.
-_SAY_SECONDS = 10.0
-#: Ends without a song: under fail_fast nothing more is asked for after one of them.
+_PROGRESS_SECONDS = 10.0
+#: Ends without a song: under fail_fast nothing more is submitted after one of them.
 _LOST = ("failed", "unknown", "error")
-_MAX_TOLD = 300
+_MAX_MESSAGE = 300
 
 
-def write_plan(folder: Folder, orders: Sequence[Order]) -> str:
-    """Write what is to be followed and return its URL; blocks.
+def write_plan(folder: Folder, specs: Sequence[GenerationSpec]) -> str:
+    """Write the specs and return the plan's URL; blocks.
 
     :raises RecordError: the store does not take it, so nothing was sent.
     """
     name = f"plan-{uuid.uuid4().hex}.json"
-    content = json.dumps({"orders": [order.as_dict() for order in orders]})
+    content = json.dumps({"specs": [spec.as_dict() for spec in specs]})
     try:
         folder.create(name, content.encode())
     except OSError as exc:
@@ -48,7 +48,7 @@ def write_plan(folder: Folder, orders: Sequence[Order]) -> str:
     return folder.url_of(name)
 
 
-def read_plan(url: str) -> list[Order]:
+def read_plan(url: str) -> list[GenerationSpec]:
     """Read it; blocks.
 
     :raises RecordError: it is not there, or cannot be read.
@@ -59,11 +59,11 @@ def read_plan(url: str) -> list[Order]:
     except OSError as exc:
         raise RecordError(f"The plan {url} cannot be read: {exc}") from exc
     if content is None:
-        raise RecordError(f"The plan {url} is gone; clear the task, which goes on from the songs' records.")
-    return [Order.from_dict(order) for order in json.loads(content)["orders"]]
+        raise RecordError(f"The plan {url} is gone; clear the task, which resumes from the songs' records.")
+    return [GenerationSpec.from_dict(spec) for spec in json.loads(content)["specs"]]
 
 
-def forget_plan(url: str) -> None:
+def remove_plan(url: str) -> None:
     """Remove it; one that stays does no harm."""
     folder, _, name = url.rpartition("/")
     try:
@@ -72,42 +72,45 @@ def forget_plan(url: str) -> None:
         log.warning("The plan %s stays behind: %s", url, exc)
 
 
-async def pursue_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:
-    """Follow every song of a plan to its end and return the event: counts, never the songs themselves.
+async def run_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:
+    """Run every generation of a plan to its end and return the event: counts, never the songs themselves.
 
-    :param max_in_flight: songs asked for and not done at any time.
-    :param fail_fast: ask for no further song once one ended without; those under way are paid and waited for.
+    :param max_in_flight: generations submitted and not done at any time.
+    :param fail_fast: submit no further request once one ended without a song; those under way are paid and waited for.
     """
-    orders = await in_thread(read_plan, plan_url)
-    progress = _Progress(len(orders))
-    waiting = iter(orders)
+    try:
+        specs = await in_thread(read_plan, plan_url)
+    except MusicError as exc:
+        return {"status": "error", "plan_url": plan_url, "error": type(exc).__name__, "message": str(exc)}
+    progress = _Progress(len(specs))
+    waiting = iter(specs)
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(max_in_flight, len(orders))):
-            group.create_task(_follow(waiting, progress, fail_fast=fail_fast))
+        for _ in range(min(max_in_flight, len(specs))):
+            group.create_task(_run_next(waiting, progress, fail_fast=fail_fast))
     return {"status": "done", "plan_url": plan_url, "counts": dict(progress.counts), "message": progress.message}
 
 
-async def _follow(orders: Iterator[Order], progress: _Progress, *, fail_fast: bool) -> None:
-    for order in orders:
+async def _run_next(specs: Iterator[GenerationSpec], progress: _Progress, *, fail_fast: bool) -> None:
+    for spec in specs:
         if fail_fast and progress.lost:
-            progress.add({"status": "not_asked"})
+            progress.add({"status": "not_submitted"})
             continue
-        progress.add(await _one(order))
+        progress.add(await _one(spec))
 
 
-async def _one(order: Order) -> dict[str, Any]:
+async def _one(spec: GenerationSpec) -> dict[str, Any]:
     try:
-        return await pursue(order)
+        return await run_generation(spec)
     except Exception as exc:
         # One song's surprise must not end the wait for the others, which are paid.
-        log.exception("The wait for %s broke", order.record_url)
+        log.exception("The wait for %s broke", spec.record_url)
         return {"status": "error", "message": f"{type(exc).__name__}: {exc}"}
 
 
 class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
-        self._said = clock.now()
+        self._logged_at = runtime.now()
         self.counts: collections.Counter[str] = collections.Counter()
         #: Of the first song that broke.
         self.message: str | None = None
@@ -119,10 +122,10 @@ class _Progress:
     def add(self, event: dict[str, Any]) -> None:
         self.counts[str(event["status"])] += 1
         if event["status"] in _LOST and self.message is None and event.get("message"):
-            self.message = str(event["message"])[:_MAX_TOLD]
+            self.message = str(event["message"])[:_MAX_MESSAGE]
         ended = sum(self.counts.values())
-        if ended == self._total or clock.now() - self._said >= _SAY_SECONDS:
-            self._said = clock.now()
+        if ended == self._total or runtime.now() - self._logged_at >= _PROGRESS_SECONDS:
+            self._logged_at = runtime.now()
             log.info("%d of %d songs have ended: %s", ended, self._total, _spelled(self.counts.items()))
 
 

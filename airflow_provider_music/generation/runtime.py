@@ -1,15 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Wall-clock time for deadlines, which outlive a process; in a module of its own so that tests can hold it."""
+"""Where the coroutines of a generation run: wall-clock time for deadlines, and an event loop for a worker.
+
+A triggerer has a loop of its own. A worker makes one for as long as it takes, so there is one way to submit and
+to wait. Deadlines outlive a process, so they are wall-clock time; tests replace :func:`now` and :func:`sleep`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_music.hooks.clients import close_clients
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from datetime import timedelta
+
+T = TypeVar("T")
 
 
 def now() -> float:
@@ -34,3 +43,15 @@ async def sleep_until(deadline: float, seconds: float) -> bool:
 def seconds_of(value: timedelta | float) -> float:
     """Return a duration in seconds."""
     return float(value) if isinstance(value, int | float) else value.total_seconds()
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own and close the loop's connections; for workers."""
+
+    async def closing() -> T:
+        try:
+            return await work
+        finally:
+            await close_clients()
+
+    return asyncio.run(closing())

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the operators that generate songs have in common: their arguments, checked when the DAG file is parsed."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.provenance.task import check_provenance
+
+if TYPE_CHECKING:
+    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.record.policy import OnUnknown
+
+OnUnknownPrice = Literal["refuse", "allow"]
+DEFAULT_TIMEOUT = timedelta(hours=1)
+
+
+class GenerationOperator(LineageMixin, BaseOperator):
+    """Base of the operators that generate songs.
+
+    :param output_dir: where songs and their records go, any ``ObjectStoragePath`` URL or a folder that workers
+        and triggerer share; default ``[music] output_dir``.
+    :param conn_id: Airflow connection id.
+    :param poll_interval: seconds between polls of one song; default is the model's own pace.
+    :param timeout: how long a try waits for all of its songs, as seconds or ``timedelta``; an absolute deadline that
+        no restart extends. The API cannot cancel: a song that misses it is paid, and a retry waits on for it.
+    :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
+        task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
+    :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
+        its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
+    :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
+    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
+        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param deferrable: False waits on the worker.
+    :raises ValueError: an argument that cannot be; names it, its value and the fix.
+    """
+
+    ui_color = "#e6dcf5"
+
+    def __init__(
+        self,
+        *,
+        output_dir: str | None = None,
+        conn_id: str = "music_default",
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = DEFAULT_TIMEOUT,
+        on_unknown: OnUnknown = "fail",
+        max_usd: float | str | None = None,
+        on_unknown_price: OnUnknownPrice = "refuse",
+        provenance: ProvenancePolicy = "manifest",
+        deferrable: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.output_dir = output_dir
+        self.conn_id = conn_id
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_unknown = on_unknown
+        self.max_usd = max_usd
+        self.on_unknown_price = on_unknown_price
+        self.provenance = provenance
+        self.deferrable = deferrable
+        check_provenance(provenance)
+        _check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
+        _check_spending(max_usd, on_unknown_price)
+
+    def on_kill(self) -> None:
+        """Say what a kill means for the bill; the API has no cancel."""
+        self.log.warning(
+            "Killed. The API cannot cancel: a generation that it accepted keeps running and is billed. Its record "
+            "stays; clearing this task resumes it."
+        )
+
+
+def _check_waiting(*, on_unknown: str, timeout: timedelta | float, poll_interval: timedelta | float | None) -> None:
+    if on_unknown not in ("fail", "resubmit"):
+        raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
+    if _seconds(timeout) <= 0:
+        raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
+    if poll_interval is not None and _seconds(poll_interval) <= 0:
+        raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
+
+
+def _check_spending(max_usd: object, on_unknown_price: str) -> None:
+    # A template of max_usd is read when the task runs.
+    if isinstance(max_usd, int | float) and not (0 <= max_usd < math.inf and not isinstance(max_usd, bool)):
+        raise ValueError(f"max_usd: {max_usd!r}; give US dollars of 0 or more, or None for no limit.")
+    if on_unknown_price not in get_args(OnUnknownPrice):
+        raise ValueError(f"on_unknown_price: {on_unknown_price!r}; give 'refuse' or 'allow'.")
+
+
+def _seconds(value: timedelta | float) -> float:
+    return float(value) if isinstance(value, int | float) else value.total_seconds()
