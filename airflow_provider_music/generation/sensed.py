@@ -1,35 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a sensor is given to wait for, in all the shapes in which Airflow hands it on, and what that tells."""
+"""How long the song that a sensor waits for usually takes."""
 
 from __future__ import annotations
 
-import ast
-import json
 from typing import Any
 
 from airflow_provider_music.api.models import find
 
 #: Of a model that nobody names: a song of most models takes about that long.
 USUAL_SECONDS = 60.0
-
-
-def read_generation(value: Any) -> dict[str, Any]:
-    """Read what names a generation: a dict, a dict that a template rendered as text, or an id.
-
-    Returns what an operator returned, as far as it is there; an empty dict where nothing is named.
-    """
-    if isinstance(value, str):
-        text = value.strip()
-        for parse in (json.loads, ast.literal_eval) if text.startswith("{") else ():
-            try:
-                value = parse(text)
-                break
-            except (ValueError, SyntaxError):
-                continue
-        else:
-            return {"generation_id": text if text != "None" else None}
-    return dict(value) if isinstance(value, dict) else {}
 
 
 def usual_seconds(model: Any) -> float:

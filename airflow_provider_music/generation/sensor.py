@@ -25,11 +25,11 @@ from airflow_provider_music.exceptions import (
 )
 from airflow_provider_music.generation import clock
 from airflow_provider_music.generation.fetch import RESULT_KEYS, fetch
-from airflow_provider_music.generation.sensed import read_generation, usual_seconds
+from airflow_provider_music.generation.sensed import usual_seconds
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import sync_client_of
-from airflow_provider_music.lineage.facts import asked_facts
 from airflow_provider_music.provenance.task import as_it_stands, keep_in
+from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
@@ -161,7 +161,7 @@ class SensedSong:
         """Keep the song's provenance and return the result."""
         result = {key: fact.get(key) for key in RESULT_KEYS}
         try:
-            facts = {**asked_facts(self._given), "completed": fact}
+            facts = {**facts_of_generation(self._given), "completed": fact}
         except OSError as exc:
             raise RecordError(f"The record {self._given.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts)

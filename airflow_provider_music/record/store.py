@@ -45,6 +45,11 @@ class SongIdentity:
     task_id: str
     map_index: int = -1
 
+    @classmethod
+    def of(cls, ti: Any) -> SongIdentity:
+        """Read it from a task instance."""
+        return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+
     @property
     def name(self) -> str:
         """For people."""

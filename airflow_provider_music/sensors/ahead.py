@@ -16,9 +16,10 @@ from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import usable_id
 from airflow_provider_music.exceptions import ApiUnreachableError, MusicError, RateLimitedError, ServerFailureError
 from airflow_provider_music.generation import rate_limits
-from airflow_provider_music.generation.sensed import read_generation, usual_seconds
+from airflow_provider_music.generation.sensed import usual_seconds
 from airflow_provider_music.generation.state_machine import watch
 from airflow_provider_music.hooks.clients import async_client_of
+from airflow_provider_music.record.generation_ref import read_generation
 from airflow_provider_music.sensors.templates import CannotRenderError, render
 
 if TYPE_CHECKING:
