@@ -14,7 +14,7 @@ import json
 import re
 from typing import Any, Literal
 
-from airflow_provider_music.api.bounded_body import without
+from airflow_provider_music.api.secrecy import without_key
 
 _AUDIO_PATH = ("data", "audio")
 #: Everything in the answer but the audio.
@@ -86,7 +86,7 @@ class HexStream:
         if self._nibble:
             raise HexStreamError("the audio has an odd number of hex digits")
         try:
-            body = json.loads(without(bytes(self._rest), self._hidden))
+            body = json.loads(without_key(bytes(self._rest), self._hidden))
         except (ValueError, RecursionError) as exc:
             raise HexStreamError(f"the answer is no JSON: {type(exc).__name__}") from exc
         if not isinstance(body, dict):

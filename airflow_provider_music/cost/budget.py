@@ -1,50 +1,65 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""``max_usd``: nothing is asked for that could take a task over what it may spend."""
+"""``max_usd``: no request is submitted that could take a task over what it may spend.
+
+What former takes cost, or may have, is in the record; what new requests can cost is estimated from the API's prices.
+"""
 
 from __future__ import annotations
 
 import collections
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import number_or_none
-from airflow_provider_music.cost.pricing import Quote, estimate
-from airflow_provider_music.cost.spent import spent_on
+from airflow_provider_music.cost.pricing import Quote, estimate, usd_of
 from airflow_provider_music.exceptions import InvalidRequestError, MusicError, OverBudgetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from airflow_provider_music.api.client import MusicClient
+    from airflow_provider_music.api.endpoints import Call
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.record.policy import Decision
-    from airflow_provider_music.record.store import SongRecord
+    from airflow_provider_music.record.store import Fact, SongRecord, Take
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: Times that a price is asked for before it is called unknown.
-_LOOKS = 2
+#: Requests for a model's price before it counts as unknown.
+_ATTEMPTS = 2
 _PAUSE_SECONDS = 1.0
 _READ_AT_ONCE = 8
-_MOST_TOLD = 3
+_MOST_NAMED = 3
+#: Facts that may hold a take's cost, best first.
+_COST_FACTS: tuple[Fact, ...] = ("completed", "unknown", "accepted")
+
+
+class Client(Protocol):
+    """What requests the prices; blocks."""
+
+    def call(self, call: Call[T]) -> T:
+        """Make a free call.
+
+        :raises MusicError: there is no usable answer.
+        """
 
 
 class Song(Protocol):
     """What a budget has to know of a song."""
 
     @property
-    def prepared(self) -> PreparedRequest:
+    def request(self) -> PreparedRequest:
         """Its request, as it would be sent now."""
 
     @property
     def record(self) -> SongRecord:
-        """What was asked for before."""
+        """Its former takes."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Budget:
     """What a task may spend on its songs, over all of its tries and takes.
 
     :param max_usd: US dollars.
-    :param on_unknown_price: what a price that nobody can tell means.
+    :param on_unknown_price: what to do where a price or a former cost is unknown.
     """
 
     max_usd: Decimal
@@ -73,79 +88,87 @@ class Budget:
             )
         return cls(Decimal(repr(usd)), task.on_unknown_price)
 
-    def refusal(
-        self, client: MusicClient, songs: Sequence[Song], decisions: Sequence[Decision]
-    ) -> OverBudgetError | None:
-        """Return why the songs that are to be asked for now must not be, or None where they may; blocks.
+    def refusal(self, client: Client, songs: Sequence[Song], decisions: Sequence[Decision]) -> OverBudgetError | None:
+        """Return why the requests that are due now must not be sent, or None where they may; blocks.
 
-        :param decisions: one a song. What was asked for before is paid or may be: it counts, and is not refused.
+        :param decisions: one a song. A take that was submitted before is paid or may be: it counts, and is not refused.
         :raises RecordError: what was spent cannot be read.
         """
-        if not any(decision.step == "ask" for decision in decisions):
+        due = [decision.step == "submit" for decision in decisions]
+        if not any(due):
             return None
-        quotes = _quotes(client, [song.prepared for song in songs])
+        quotes = _quotes(client, [song.request for song in songs])
         bill = _Bill()
-        for quote, song, decision in zip(quotes, songs, decisions, strict=True):
-            if decision.step == "ask":
-                bill.ask(quote, song.prepared.model)
-        newest = [decision.n - (decision.step == "ask") for decision in decisions]
+        for quote, song, is_due in zip(quotes, songs, due, strict=True):
+            if is_due:
+                bill.add_request(quote, song.request.model)
+        newest = [decision.n - is_due for decision, is_due in zip(decisions, due, strict=True)]
         bill.add_spent(_all_spent(songs, quotes, newest))
         return self._verdict(bill)
 
     def _verdict(self, bill: _Bill) -> OverBudgetError | None:
-        total = bill.spent + bill.asked
+        total = bill.spent + bill.requested
         if total > self.max_usd:
             return OverBudgetError(
-                f"max_usd is {_usd(self.max_usd)}, and this would come to {_usd(total)}: {_usd(bill.asked)} for "
-                f"{bill.told}, and {_usd(bill.spent)} that is spent already or may be billed. Nothing was sent. "
-                "Raise max_usd, or ask for less; a new take counts with the former ones."
+                f"max_usd is {_usd(self.max_usd)}, and this would come to {_usd(total)}: {_usd(bill.requested)} for "
+                f"{bill.summary}, and {_usd(bill.spent)} that is spent already or may be billed. Nothing was sent. "
+                "Raise max_usd, or request less; a new take counts with the former ones."
             )
-        if not bill.untold:
-            log.info("Within max_usd of %s: %s for %s, spent %s", self.max_usd, bill.asked, bill.told, bill.spent)
+        if not bill.unpriced:
+            log.info(
+                "Within max_usd of %s: %s for %s, spent %s", self.max_usd, bill.requested, bill.summary, bill.spent
+            )
             return None
-        told = "; ".join(bill.untold[:_MOST_TOLD])
+        unpriced = "; ".join(bill.unpriced[:_MOST_NAMED])
         if self.on_unknown_price == "allow":
-            log.warning("max_usd is kept without what is not known (on_unknown_price='allow'): %s", told)
+            log.warning("max_usd is checked without what is unpriced (on_unknown_price='allow'): %s", unpriced)
             return None
         return OverBudgetError(
-            f"max_usd is {_usd(self.max_usd)}, and whether it would be kept is not known: {told}. Nothing was sent. "
-            "Clear the task once the price is known, or give on_unknown_price='allow' to ask all the same."
+            f"max_usd is {_usd(self.max_usd)}, and whether it would be exceeded is not known: {unpriced}. Nothing was "
+            "sent. Clear the task once the price is known, or give on_unknown_price='allow' to submit all the same."
         )
 
 
 @dataclass
 class _Bill:
-    asked: Decimal = Decimal()
+    """What a task would have spent if the requests that are due now were sent."""
+
+    requested: Decimal = Decimal()
     spent: Decimal = Decimal()
-    untold: list[str] = field(default_factory=list)
+    #: In words, what has no known price or cost.
+    unpriced: list[str] = field(default_factory=list)
     models: collections.Counter[str] = field(default_factory=collections.Counter)
 
-    def ask(self, quote: Quote, model: str) -> None:
+    def add_request(self, quote: Quote, model: str) -> None:
         if quote.usd is None:
-            self._not_known(f"the price of {model}: {quote.why}")
+            self._add_unpriced(f"the price of {model}: {quote.why}")
             return
-        self.asked += quote.usd
+        self.requested += quote.usd
         self.models[f"{model}, {quote.why}"] += 1
 
     def add_spent(self, takes: Iterable[tuple[Decimal, list[str]]]) -> None:
-        for usd, untold in takes:
+        for usd, unpriced in takes:
             self.spent += usd
-            for each in untold:
-                self._not_known(each)
+            for each in unpriced:
+                self._add_unpriced(each)
 
     @property
-    def told(self) -> str:
-        several = [f"{count} x {name}" for name, count in self.models.most_common(_MOST_TOLD)]
+    def summary(self) -> str:
+        """The requests in words."""
+        several = [f"{count} x {name}" for name, count in self.models.most_common(_MOST_NAMED)]
         more = len(self.models) - len(several)
         return "; ".join([*several, *([f"and {more} more"] if more > 0 else [])]) or "songs of unknown price"
 
-    def _not_known(self, what: str) -> None:
-        if what not in self.untold:
-            self.untold.append(what)
+    def _add_unpriced(self, what: str) -> None:
+        if what not in self.unpriced:
+            self.unpriced.append(what)
 
 
-def _quotes(client: MusicClient, requests: Sequence[PreparedRequest]) -> list[Quote]:
-    """Price every request; each model's price is asked for once."""
+# What new requests can cost
+
+
+def _quotes(client: Client, requests: Sequence[PreparedRequest]) -> list[Quote]:
+    """Price every request; each model's price is requested once."""
     blocks: dict[str, Any] = {}
     for request in requests:
         if request.model not in blocks:
@@ -155,16 +178,72 @@ def _quotes(client: MusicClient, requests: Sequence[PreparedRequest]) -> list[Qu
     ]
 
 
-def _pricing(client: MusicClient, model: str) -> dict[str, Any] | Quote | None:
-    for look in range(1, _LOOKS + 1):
-        try:
-            return client.call(endpoints.pricing(model))
-        except MusicError as exc:
-            log.warning("The price of %s cannot be had: %s", model, exc)
-            if look == _LOOKS:
-                return Quote(None, f"the API does not tell it ({exc})")
-            time.sleep(_PAUSE_SECONDS)
-    raise AssertionError("unreachable: the last look returns")
+def _pricing(client: Client, model: str) -> dict[str, Any] | Quote | None:
+    # Most tasks have no max_usd, and need no tenacity.
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+    attempts = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_fixed(_PAUSE_SECONDS),
+        retry=retry_if_exception_type(MusicError),
+        after=lambda attempt: log.warning(
+            "Attempt %d to read the price of %s failed: %s",
+            attempt.attempt_number,
+            model,
+            attempt.outcome and attempt.outcome.exception(),
+        ),
+        reraise=True,
+    )
+    try:
+        block: dict[str, Any] | None = attempts(client.call, endpoints.pricing(model))
+    except MusicError as exc:
+        return Quote(None, f"the API does not quote it ({exc})")
+    return block
+
+
+# What former takes cost
+
+
+def spent_on(record: SongRecord, newest: int, quote: Quote, model: object) -> tuple[Decimal, list[str]]:
+    """Sum the takes up to the newest one; blocks.
+
+    :return: the sum of those whose cost is known, and the others in words.
+    """
+    total, unpriced = Decimal(), []
+    for n in range(1, newest + 1):
+        take = record.read(n)
+        if take is None:
+            continue
+        usd = cost_of(take, quote, model)
+        if usd is None:
+            unpriced.append(f"what take {n} for {take['intent'].get('model')} cost is not known")
+        else:
+            total += usd
+    return total, unpriced
+
+
+def cost_of(take: Take, quote: Quote, model: object) -> Decimal | None:
+    """Return the most that a take costs, None where that is not known.
+
+    A take that is billed, or may be, and whose cost the API does not say, counts at today's price.
+
+    :param quote: the price of the song as it would be submitted now.
+    :param model: the model that it would be submitted with.
+    """
+    match take.state:
+        case "failed":
+            return Decimal()
+        case "open" | "accepted" | "completed" | "unknown" | "delivered":
+            pass
+        case _:
+            assert_never(take.state)
+    for name in _COST_FACTS:
+        fact = take.facts.get(name, {})
+        # The unknown fact has it at its top.
+        usd = usd_of(fact.get("usage") or fact)
+        if usd is not None:
+            return usd
+    return quote.usd if take["intent"].get("model") == model else None
 
 
 def _all_spent(
@@ -172,15 +251,15 @@ def _all_spent(
 ) -> list[tuple[Decimal, list[str]]]:
     def of(index: int) -> tuple[Decimal, list[str]]:
         song = songs[index]
-        return spent_on(song.record, newest[index], quotes[index], song.prepared.body.get("model"))
+        return spent_on(song.record, newest[index], quotes[index], song.request.body.get("model"))
 
-    asked_before = [index for index, n in enumerate(newest) if n]
+    with_takes = [index for index, n in enumerate(newest) if n]
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="music") as pool:
-        return list(pool.map(of, asked_before))
+        return list(pool.map(of, with_takes))
 
 
 def _usd(amount: Decimal) -> str:
-    """Return an amount as people read it, rounded to what credits can tell."""
+    """Return an amount as people read it, to the seventh decimal: a credit is half a millionth of a dollar."""
     text = f"{amount:.7f}".rstrip("0")
     whole, _, part = text.partition(".")
     return f"${whole}.{part:0<2}"

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a song's end is to Airflow's metrics. Counting never fails a task.
+"""Airflow's metrics of songs and what they cost. Counting never fails a task.
 
 ``music.generations`` (counter; tags ``model``, ``status``), ``music.submissions`` (counter of paid requests; tag
 ``model``), ``music.usd_spent`` (counter in US dollars, with a fraction; tag ``model``), ``music.wait_seconds``
 (timing, from the request to the song in storage; tag ``model``).
 
-Every take is told once at most: only by the try that wrote its last fact first.
+Every take is counted once at most: only by the try that wrote its last fact first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.cost.spent import usd_of
+from airflow_provider_music.cost.pricing import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,13 +30,13 @@ _LONGEST_NAME = 80
 
 
 def delivered(take: Take) -> None:
-    """Count a take that this try handed on first."""
+    """Count a take that this try was the first to mark delivered."""
     try:
         model = take["intent"].get("model")
         _count("music.submissions", model)
         done = take.facts.get("completed")
         if done is None:
-            # Accepted only: its end is for the one who waits for it.
+            # Accepted only: its outcome is counted by the task that waits for it.
             return
         _count("music.generations", model, status="completed")
         _spent(done.get("usage") or {}, model)
@@ -47,7 +47,7 @@ def delivered(take: Take) -> None:
 
 
 def landed(model: object, usage: Mapping[str, Any] | None) -> None:
-    """Count a song that a sensor landed first; who asked for it counts the request."""
+    """Count a song that a sensor landed first; the task that submitted it counts the request."""
     try:
         _count("music.generations", model, status="completed")
         _spent(usage or {}, model)
@@ -55,14 +55,14 @@ def landed(model: object, usage: Mapping[str, Any] | None) -> None:
         log.warning("The song's metrics were not sent", exc_info=True)
 
 
-def lost(take: Take | None, status: Literal["failed", "unknown"], stamp: Mapping[str, Any]) -> None:
-    """Count a take that ended without a song, if that was in this try.
+def lost(take: Take | None, status: Literal["failed", "unknown"], attempt: Mapping[str, Any]) -> None:
+    """Count a take that came to no song, if that was in this try.
 
-    :param stamp: of this try, as its facts have it.
+    :param attempt: metadata of this try, as its facts hold it.
     """
     try:
         fact = take.facts.get(status) if take is not None else None
-        if take is None or fact is None or any(fact.get(name) != value for name, value in stamp.items()):
+        if take is None or fact is None or any(fact.get(name) != value for name, value in attempt.items()):
             return
         model = take["intent"].get("model")
         if fact.get("sent") is not False:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The most that a request can cost, from the prices that the API quotes for its model.
+"""The most that a request can cost, from the prices that the API quotes for its model; and what a usage is in dollars.
 
 Source: aimlapi/api-docs, complete-model-list.md ("Reading prices"): ``kind`` says how the rest is shaped, and a
 ``price`` is that of ``per`` units. What cannot be read with certainty is an unknown price, never a low one.
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.models import find
 from airflow_provider_music.api.parsing import number_or_none, one_line
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
 
+#: Source: aimlapi/api-docs, faq/how-can-i-track-my-funds.md.
+CREDITS_PER_USD = 2_000_000
 #: Units of which a request is one.
 _WHOLE = ("generation", "request", "song", "track", "call")
 _SECONDS_IN = {"second": 1, "minute": 60}
@@ -43,6 +44,14 @@ class Quote:
     why: str
 
 
+def usd_of(usage: Mapping[str, Any]) -> Decimal | None:
+    """Return what a usage says in US dollars, None where it says nothing."""
+    usd, used = number_or_none(usage.get("usd_spent")), number_or_none(usage.get("credits_used"))
+    if usd is not None:
+        return _exact(usd)
+    return _exact(used) / CREDITS_PER_USD if used is not None else None
+
+
 def estimate(pricing: Mapping[str, Any] | None, request: PreparedRequest) -> Quote:
     """Return the most that a request can cost.
 
@@ -58,7 +67,7 @@ def estimate(pricing: Mapping[str, Any] | None, request: PreparedRequest) -> Quo
         return _together(pricing.get("units"), request)
     if kind == "variants":
         return _worst(pricing.get("variants"), request)
-    return Quote(None, f"its price is of the kind {one_line(str(kind))!r}, which cannot be told ahead")
+    return Quote(None, f"its price is of the kind {one_line(str(kind))!r}, which cannot be computed ahead")
 
 
 def _together(units: Any, request: PreparedRequest) -> Quote:
@@ -66,9 +75,9 @@ def _together(units: Any, request: PreparedRequest) -> Quote:
     if not isinstance(units, list) or not units:
         return Quote(None, "its price names no units")
     charges = [_charge(unit, request) for unit in units]
-    lost = next((charge for charge in charges if charge.usd is None), None)
-    if lost is not None:
-        return lost
+    unpriced = next((charge for charge in charges if charge.usd is None), None)
+    if unpriced is not None:
+        return unpriced
     return Quote(sum((charge.usd or Decimal() for charge in charges), Decimal()), " + ".join(c.why for c in charges))
 
 
@@ -76,22 +85,22 @@ def _worst(variants: Any, request: PreparedRequest) -> Quote:
     """One variant is charged: the dearest of those that the request may be."""
     if not isinstance(variants, list):
         return Quote(None, "its price names no variants")
-    fitting = [each for each in variants if isinstance(each, Mapping) and _may_be(each.get("when"), request.body)]
+    fitting = [each for each in variants if isinstance(each, Mapping) and _may_apply(each.get("when"), request.body)]
     if not fitting:
         return Quote(None, "none of its price's variants is for this request")
     charges = [_together(each["units"], request) if "units" in each else _charge(each, request) for each in fitting]
-    lost = next((charge for charge in charges if charge.usd is None), None)
-    return lost or max(charges, key=lambda charge: charge.usd or Decimal())
+    unpriced = next((charge for charge in charges if charge.usd is None), None)
+    return unpriced or max(charges, key=lambda charge: charge.usd or Decimal())
 
 
-def _may_be(when: Any, body: Mapping[str, Any]) -> bool:
+def _may_apply(when: Any, body: Mapping[str, Any]) -> bool:
     """Whether nothing in the request speaks against a variant; what it leaves open may be anything."""
     if not isinstance(when, Mapping):
         return True
     setting = body.get("audio_setting")
-    given = {**setting, **body} if isinstance(setting, Mapping) else body
+    fields = {**setting, **body} if isinstance(setting, Mapping) else body
     return all(
-        given.get(name) is None or isinstance(value, Mapping | list) or _same(given[name], value)
+        fields.get(name) is None or isinstance(value, Mapping | list) or _same(fields[name], value)
         for name, value in when.items()
     )
 
@@ -112,9 +121,9 @@ def _charge(unit: Any, request: PreparedRequest) -> Quote:
         return Quote(None, f"its price cannot be read: {one_line(str(dict(unit)))}")
     count = _count(name, unit.get("measure"), request)
     if count is None:
-        return Quote(None, f"how many units ({one_line(name)}) it takes cannot be told ahead")
-    told = f"{price:g} USD per {name}" if per == 1 else f"{price:g} USD per {per:g} {name}s"
-    return Quote(_exact(price) * count / _exact(per), told)
+        return Quote(None, f"how many units ({one_line(name)}) it takes cannot be computed ahead")
+    why = f"{price:g} USD per {name}" if per == 1 else f"{price:g} USD per {per:g} {name}s"
+    return Quote(_exact(price) * count / _exact(per), why)
 
 
 def _per(unit: Mapping[str, Any]) -> tuple[float | None, str]:
@@ -128,7 +137,7 @@ def _per(unit: Mapping[str, Any]) -> tuple[float | None, str]:
 
 
 def _count(name: str, measure: Any, request: PreparedRequest) -> int | None:
-    """Return the most units that the request can take, or None where that cannot be told."""
+    """Return the most units that the request can take, or None where that cannot be computed."""
     if name in _WHOLE:
         return 1
     if name in _SECONDS_IN and measure != "input":
@@ -140,11 +149,14 @@ def _count(name: str, measure: Any, request: PreparedRequest) -> int | None:
 
 
 def _seconds(request: PreparedRequest) -> float | None:
+    # Only here: whoever counts metrics needs no model's schema.
+    from airflow_provider_music.api.models import find
+
     known = find(request.model)
     if known is None:
         return None
-    asked = [number_or_none(request.body.get(name)) for name in _LENGTHS if name in known.model_fields]
-    return next((seconds for seconds in asked if seconds and seconds > 0), known.max_seconds)
+    requested = [number_or_none(request.body.get(name)) for name in _LENGTHS if name in known.model_fields]
+    return next((seconds for seconds in requested if seconds and seconds > 0), known.max_seconds)
 
 
 def _characters(value: Any) -> int:

@@ -28,11 +28,10 @@ from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
-from airflow_provider_music.generation.sensed import read_generation, usual_seconds
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.lineage.facts import asked_facts
 from airflow_provider_music.provenance.task import as_it_stands, keep_in
+from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RESULT = "completed.json"
+#: Of a model that nobody names: a song of most models takes about that long.
+_USUAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class SensedGeneration:
         options = self._options
         return Watch(
             generation_id=str(self._id),
-            usual_seconds=usual_seconds(self._model),
+            usual_seconds=_usual_seconds(self._model),
             poll_interval=options.poll_interval,
             deadline=runtime.now() + options.timeout,
             submitted_at=runtime.now(),
@@ -206,8 +207,16 @@ class SensedGeneration:
         """Attach the song's provenance and return the result."""
         result = {key: fact.get(key) for key in RESULT_KEYS}
         try:
-            facts: dict[Any, Any] = {**asked_facts(self._input), "completed": fact}
+            facts: dict[Any, Any] = {**facts_of_generation(self._input), "completed": fact}
         except OSError as exc:
             raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
         return as_it_stands(result, keep_in(self._folder, take, self._identity, self._options.provenance))
+
+
+def _usual_seconds(model: Any) -> float:
+    # Only the first half of a sensor needs it: the catalogue's import is most of what this costs.
+    from airflow_provider_music.api.models import find
+
+    known = find(model)
+    return known.usual_seconds if known else _USUAL_SECONDS

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the record says of a song beside its result: which request it was, which take, how long it took."""
+"""What is reported of a song beside its result: which request and take it came from, how long it took, who pays.
+
+All of it is in the record. A task that has just delivered its takes still has them; else they are read from storage.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,19 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.storage.folder import Folder
+
+#: A song's result, and the fingerprint of its request.
+Song = tuple["Mapping[str, Any]", "str | None"]
+
+#: billed: the API took the request, and makes and bills the song. may_be_billed: its answer is lost, or not there yet.
+Billing = Literal["not_billed", "billed", "may_be_billed"]
 
 _TAKE = re.compile(r"/take-([1-9][0-9]*)$")
 
@@ -22,7 +34,7 @@ class SongFacts:
 
     :param take: which request of its task it came from.
     :param fingerprint: of the request.
-    :param wait_seconds: from just before it was asked for until it was in place, or accepted where nobody waited.
+    :param wait_seconds: from just before the request until the song was in place, or accepted where nobody waited.
     """
 
     take: int | None = None
@@ -30,54 +42,121 @@ class SongFacts:
     wait_seconds: float | None = None
 
 
-def facts_of(result: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> SongFacts:
-    """Read what the record of a result says; blocks.
+def facts_of(task: Any, result: Mapping[str, Any]) -> SongFacts:
+    """Return the facts of a task's one song; blocks where they have to be read from storage.
 
-    :param asked: what the sensor was given, if that was the result of the task that asked for the song.
     :raises OSError: the store does not answer.
     """
-    folder, last = _split(result.get("record_uri"))
-    asked_folder = folder
-    intent = _read(folder, "intent.json")
-    if not intent and asked:
-        asked_folder, _ = _split(asked.get("record_uri"))
-        intent = _read(asked_folder, "intent.json")
-    take = _TAKE.search(asked_folder or "")
+    if task.lineage_takes:
+        return _facts_of_take(task.lineage_takes[0], str(result.get("status")))
+    return _facts_in_storage(result, generation_of(task))
+
+
+def songs_of_batch(task: Any) -> list[Song]:
+    """Return a batch's songs in place, each with the fingerprint of its request."""
+    songs, takes = task.lineage_songs, task.lineage_takes
+    if len(takes) != len(songs):
+        return list(songs)
+    return [
+        (result, _facts_of_take(take, "completed").fingerprint) for (result, _), take in zip(songs, takes, strict=True)
+    ]
+
+
+def generation_of(task: Any) -> Mapping[str, Any]:
+    """Return the result that a sensor waits for, as far as its input has more than an id; empty for other tasks."""
+    if task.lineage_kind != "sensor":
+        return {}
+    from airflow_provider_music.record.generation_ref import read_generation
+
+    return read_generation(task.generation)
+
+
+def is_input(task: Any, result: Mapping[str, Any]) -> bool:
+    """Whether a sensor returns the song of its input, which was complete already."""
+    generation = generation_of(task)
+    return generation.get("status") == "completed" and generation.get("audio_uri") == result.get("audio_uri")
+
+
+def _facts_of_take(take: Take, status: str) -> SongFacts:
+    intent = take.facts.get("intent")
+    if not intent:
+        # A sensor's take of a bare id: whoever submitted it left no record here.
+        return SongFacts()
+    end = take.facts.get("completed" if status == "completed" else "accepted", {})
+    return SongFacts(take=take.n, fingerprint=intent.get("fingerprint"), wait_seconds=_seconds_between(intent, end))
+
+
+def _facts_in_storage(result: Mapping[str, Any], generation: Mapping[str, Any]) -> SongFacts:
+    from airflow_provider_music.record.generation_ref import read_fact, split_record_uri
+
+    folder, last = split_record_uri(result.get("record_uri"))
+    of_intent = folder
+    intent = read_fact(folder, "intent.json")
+    if not intent and generation:
+        of_intent, _ = split_record_uri(generation.get("record_uri"))
+        intent = read_fact(of_intent, "intent.json")
+    take = _TAKE.search(of_intent or "")
     return SongFacts(
         take=int(take[1]) if take and intent else None,
         fingerprint=intent.get("fingerprint"),
-        wait_seconds=_between(intent, _read(folder, last)),
+        wait_seconds=_seconds_between(intent, read_fact(folder, last)),
     )
 
 
-def asked_facts(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return intent and accepted fact of the task that asked, where what the sensor was given leads to them."""
-    folder, _ = _split(given.get("record_uri"))
-    found = {name: _read(folder, f"{name}.json") for name in ("intent", "accepted")}
-    return {name: fact for name, fact in found.items() if fact} if found["intent"] else {}
-
-
-def _split(record_uri: Any) -> tuple[str | None, str]:
-    folder, _, name = str(record_uri or "").rpartition("/")
-    return folder or None, name
-
-
-def _read(folder: str | None, name: str) -> dict[str, Any]:
-    if folder is None or not name.endswith(".json"):
-        return {}
-    from airflow_provider_music.storage.folder import Folder
-
-    content = Folder(folder).read(name)
-    try:
-        found = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _between(begin: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
+def _seconds_between(begin: Mapping[str, Any], end: Mapping[str, Any]) -> float | None:
     try:
         times = [datetime.fromisoformat(fact["written_at"]) for fact in (begin, end)]
         return round((times[1] - times[0]).total_seconds(), 3)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+# What a failed task means for the bill
+
+
+def billing_of_take(take: Take | None) -> Billing:
+    """Return whether the newest request of a task is billed."""
+    if take is None or "failed" in take:
+        return "not_billed"
+    if "unknown" in take:
+        return "billed" if take["unknown"].get("billed") else "may_be_billed"
+    return "billed" if {"accepted", "completed"} & take.facts.keys() else "may_be_billed"
+
+
+def billing_of_batch(folder: Folder, try_number: int) -> Billing:
+    """Return whether any song of a batch is billed, by the manifest of this try or an earlier one."""
+    if folder.is_empty():
+        return "not_billed"
+    for number in range(try_number, 0, -1):
+        content = folder.read(f"manifest-try-{number}.jsonl")
+        if content is not None:
+            found = {json.loads(line)["status"] for line in content.splitlines()}
+            if found & {"completed", "pending"}:
+                return "billed"
+            return "may_be_billed" if "unknown" in found else "not_billed"
+    return "may_be_billed"
+
+
+def billing_of_sensor(error: str | None, generation: Mapping[str, Any]) -> Billing:
+    """Return whether a song that another task submitted is billed.
+
+    :param generation: from :func:`generation_of`: an operator's result, or no more than an id that may be anything.
+    """
+    if _is_a(error, "GenerationFailedError"):
+        return "not_billed"
+    accepted = generation.get("status") in ("accepted", "completed")
+    return "billed" if accepted or _is_a(error, "AudioError") else "may_be_billed"
+
+
+def billing_of_upload(error: str | None) -> Billing:
+    """Return it for a reference track. The API says nowhere whether one costs anything; a refused one does not."""
+    refused = _is_a(error, "InvalidRequestError", "CredentialsError", "ApiError")
+    return "not_billed" if refused else "may_be_billed"
+
+
+def _is_a(error: str | None, *bases: str) -> bool:
+    """Whether an error, known by its class's name, is one of ours."""
+    from airflow_provider_music import exceptions
+
+    found = getattr(exceptions, error or "", None)
+    return isinstance(found, type) and issubclass(found, tuple(getattr(exceptions, base) for base in bases))

@@ -22,8 +22,8 @@ class RecordLink(BaseOperatorLink):
     xcom_key = "_link_RecordLink"  # type: ignore[assignment]
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return the link that the task left."""
-        return _pushed(self.xcom_key, ti_key)
+        """Return the link that the task pushed."""
+        return _link_of(self.xcom_key, ti_key)
 
 
 class SongLink(BaseOperatorLink):
@@ -34,33 +34,31 @@ class SongLink(BaseOperatorLink):
     xcom_key = "_link_SongLink"  # type: ignore[assignment]
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return the link that the task left."""
-        return _pushed(self.xcom_key, ti_key)
+        """Return the link that the task pushed."""
+        return _link_of(self.xcom_key, ti_key)
 
 
-def leave_record_link(context: Any, output_dir: str | None) -> None:
-    """Leave the link to the record before the task waits."""
+def push_record_link(context: Any, output_dir: str | None) -> None:
+    """Push the link to the record before the task waits."""
     from airflow_provider_music.record.store import SongIdentity
     from airflow_provider_music.storage.folder import default_output_dir
 
-    ti = context["ti"]
-    identity = SongIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
     root = output_dir or default_output_dir()
     if page_of(root) is not None:
-        folder = identity.folder(root)
-        _leave(context, RecordLink().xcom_key, folder, f"{folder.url}/")
+        folder = SongIdentity.of(context["ti"]).folder(root)
+        _push(context, RecordLink().xcom_key, folder, f"{folder.url}/")
 
 
-def leave_song_link(context: Any, result: Mapping[str, Any]) -> None:
-    """Leave the link to the song."""
+def push_song_link(context: Any, result: Mapping[str, Any]) -> None:
+    """Push the link to the song."""
     url = result.get("audio_uri")
     if isinstance(url, str) and page_of(url) is not None:
         from airflow_provider_music.storage.folder import Folder
 
-        _leave(context, SongLink().xcom_key, Folder(url.rpartition("/")[0]), url)
+        _push(context, SongLink().xcom_key, Folder(url.rpartition("/")[0]), url)
 
 
-def _leave(context: Any, key: str, folder: Any, url: str) -> None:
+def _push(context: Any, key: str, folder: Any, url: str) -> None:
     if not _has_endpoint_of_its_own(folder):
         context["ti"].xcom_push(key=key, value=page_of(url))
 
@@ -71,7 +69,7 @@ def _has_endpoint_of_its_own(folder: Any) -> bool:
     return bool(getattr(fs, "endpoint_url", None) or (getattr(fs, "client_kwargs", None) or {}).get("endpoint_url"))
 
 
-def _pushed(key: str, ti_key: Any) -> str:
+def _link_of(key: str, ti_key: Any) -> str:
     from airflow.providers.common.compat.sdk import XCom
 
     return XCom.get_value(key=key, ti_key=ti_key) or ""

@@ -1,57 +1,146 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a task leaves for others: links before it waits; links, asset events and hook lineage when it is done."""
+"""What a task reports to Airflow: links before it waits; links, asset events and hook lineage of its result.
+
+An event holds what a consumer has to know of a song, and no words of its request: only their hash.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.lineage import assets, collector, links
-from airflow_provider_music.lineage.facts import facts_of
+from airflow_provider_music.lineage import links
+from airflow_provider_music.lineage.facts import facts_of, is_input, songs_of_batch
+from airflow_provider_music.lineage.names import asset_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_provider_music.lineage.assets import Song
+    from airflow_provider_music.lineage.facts import Song
+
+log = logging.getLogger(__name__)
 
 
-def begun(task: Any, context: Any) -> None:
-    """Leave what can be known before the work."""
+def report_start(task: Any, context: Any) -> None:
+    """Report what is known before the work."""
     if task.lineage_kind != "upload":
-        links.leave_record_link(context, task.output_dir)
+        links.push_record_link(context, task.output_dir)
 
 
-def done(task: Any, context: Any, result: Any) -> None:
-    """Leave what the work came to."""
+def report_result(task: Any, context: Any, result: Any) -> None:
+    """Report what the work came to."""
+
+    def song() -> list[Song]:
+        return [(result, facts_of(task, result).fingerprint)]
+
     if task.lineage_kind == "upload":
-        collector.tell_read(task, str(result["file"]))
+        report_read(task, str(result["file"]))
     elif task.lineage_kind == "batch":
-        assets.tell(task, context, lambda: task.lineage_songs, result)
-        for song, _ in task.lineage_songs:
-            collector.tell_written(task, str(song["audio_uri"]))
+        report_assets(task, context, lambda: songs_of_batch(task), result)
+        for delivered, _ in task.lineage_songs:
+            report_written(task, str(delivered["audio_uri"]))
     elif result.get("status") == "completed":
-        links.leave_song_link(context, result)
-        assets.tell(task, context, lambda: [_song(task, result)])
-        if not is_given(task, result):
-            collector.tell_written(task, str(result["audio_uri"]))
+        links.push_song_link(context, result)
+        report_assets(task, context, song)
+        if not is_input(task, result):
+            report_written(task, str(result["audio_uri"]))
     else:
-        assets.tell(task, context, lambda: [_song(task, result)], in_storage=False)
+        report_assets(task, context, song, in_storage=False)
 
 
-def asked(task: Any) -> Mapping[str, Any]:
-    """Return what a sensor was given, if it was more than an id."""
-    if task.lineage_kind != "sensor":
-        return {}
-    from airflow_provider_music.generation.sensed import read_generation
-
-    return read_generation(task.generation)
+# Asset events
 
 
-def is_given(task: Any, result: Mapping[str, Any]) -> bool:
-    """Whether a sensor hands on the song that it was given, complete already."""
-    given = asked(task)
-    return given.get("status") == "completed" and given.get("audio_uri") == result.get("audio_uri")
+def report_assets(
+    task: Any,
+    context: Any,
+    songs: Callable[[], Iterable[Song]],
+    batch: Mapping[str, Any] | None = None,
+    *,
+    in_storage: bool = True,
+) -> None:
+    """Put what a task made into the events of its outlets.
+
+    An alias gets one asset for each song; an asset gets one event, of the song or of the whole batch.
+
+    :param songs: called only where a task has outlets.
+    :param batch: result of a batch.
+    :param in_storage: False for a song that was submitted only. It has no file for an alias to name; but Airflow
+        makes the event of an asset all the same, and that says what is known.
+    """
+    outlets = getattr(task, "outlets", None) or ()
+    if not outlets or "outlet_events" not in context:
+        return
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+    events, made = context["outlet_events"], list(songs())
+    for outlet in outlets:
+        if isinstance(outlet, AssetAlias):
+            for result, fingerprint in made if in_storage else ():
+                _add_asset(events[outlet], Asset, result, fingerprint)
+        elif isinstance(outlet, Asset) and (batch is not None or made):
+            events[outlet].extra.update(extra_of_batch(batch) if batch is not None else extra_of(*made[0]))
 
 
-def _song(task: Any, result: Mapping[str, Any]) -> Song:
-    return result, facts_of(result, asked(task)).fingerprint
+def extra_of(result: Mapping[str, Any], fingerprint: str | None) -> dict[str, Any]:
+    """Return the event's extra of one song."""
+    audio, usage = result.get("audio") or {}, result.get("usage") or {}
+    return {
+        "audio_uri": result.get("audio_uri"),
+        "sha256": audio.get("sha256"),
+        "model": result.get("model"),
+        "duration_ms": audio.get("duration_ms"),
+        "usd_spent": usage.get("usd_spent"),
+        "credits_used": usage.get("credits_used"),
+        "generation_id": result.get("generation_id"),
+        "record_uri": result.get("record_uri"),
+        "fingerprint": fingerprint,
+    }
+
+
+def extra_of_batch(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event's extra of a whole batch."""
+    counts = {name: result.get(name) for name in ("manifest_uri", "requested", "delivered", "failed", "unknown")}
+    return {**counts, **(result.get("usage") or {})}
+
+
+def _add_asset(event: Any, asset: Any, result: Mapping[str, Any], fingerprint: str | None) -> None:
+    uri = asset_uri(str(result["audio_uri"]))
+    try:
+        made = asset(uri)
+    except ValueError as exc:
+        # A provider knows better what a URI of its scheme looks like; a name of one's own is always free.
+        log.warning("Airflow takes no asset %s (%s); it is reported as x-%s", uri, exc, uri)
+        made = asset(f"x-{uri}")
+    event.add(made, extra=extra_of(result, fingerprint))
+
+
+# Hook lineage: what was read and written, for whatever collects it on the worker
+
+
+def report_read(context: Any, url: str) -> None:
+    """Report a file as read, once: ``ObjectStoragePath`` may have reported it already."""
+    collector = _collector()
+    uri = asset_uri(url)
+    if uri not in _uris(collector.collected_assets.inputs):
+        collector.add_input_asset(context=context, uri=uri)
+
+
+def report_written(context: Any, url: str) -> None:
+    """Report a file as written, once."""
+    collector = _collector()
+    uri = asset_uri(url)
+    if uri not in _uris(collector.collected_assets.outputs):
+        collector.add_output_asset(context=context, uri=uri)
+
+
+def _collector() -> Any:
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+
+
+def _uris(collected: Any) -> set[str]:
+    # Airflow 2.11 keeps the asset as ``dataset`` where the compatibility layer has not renamed it.
+    return {(getattr(one, "asset", None) and one.asset.uri) or one.dataset.uri for one in collected}

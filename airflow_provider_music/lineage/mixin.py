@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What operators and sensor have in common: each tells of what it read and made, and is never failed by that."""
+"""What operators and sensor have in common: each reports what it read and made, and is never failed by that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_music.record.store import Take
 
 R = TypeVar("R")
 Kind = Literal["upload", "song", "batch", "sensor"]
@@ -17,20 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class LineageMixin:
-    """Wraps a task's work, and answers OpenLineage's questions about it."""
+    """Wraps a task's work, and has the methods that OpenLineage calls on an operator."""
 
     lineage_kind: ClassVar[Kind]
-    #: What the task returned, and the class of what it raised, for listeners that ask afterwards in this process.
+    #: What the task returned, and the class of what it raised, for a listener that calls later in this process.
     lineage_result: Any = None
     lineage_error: str | None = None
-    #: Of a batch: each song in place, with its request's fingerprint.
+    #: Of a batch: each song in place, as its result and its request's fingerprint.
     lineage_songs: Any = ()
+    #: The takes that this run delivered, one a song and in the order of ``lineage_songs``. Whoever delivers them sets
+    #: it, and saves storage the reads: their facts are what is reported, also in place of a batch's fingerprints.
+    lineage_takes: Sequence[Take] = ()
 
     def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
-        """Do the work; leave links, asset events and hook lineage of it."""
+        """Do the work; report links, asset events and hook lineage of it."""
         from airflow_provider_music.lineage import listener
 
-        _try(listener.begun, self, context)
+        # An instance may run more than once in a process, as in dag.test(); a former run's takes are of other songs.
+        self.lineage_takes = ()
+        _try(listener.report_start, self, context)
         try:
             result = work()
         except Exception as exc:
@@ -38,7 +45,7 @@ class LineageMixin:
             raise
         if result is not None:
             self.lineage_result = result
-            _try(listener.done, self, context, result)
+            _try(listener.report_result, self, context, result)
         return result
 
     def get_openlineage_facets_on_start(self) -> Any:
@@ -60,8 +67,8 @@ class LineageMixin:
         return openlineage.on_failure(self, ti)
 
 
-def _try(tell: Callable[..., None], *given: Any) -> None:
+def _try(report: Callable[..., None], *arguments: Any) -> None:
     try:
-        tell(*given)
+        report(*arguments)
     except Exception as exc:
         log.warning("Lineage is incomplete: %s: %s", type(exc).__name__, exc, exc_info=log.isEnabledFor(logging.DEBUG))

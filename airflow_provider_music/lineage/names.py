@@ -24,7 +24,7 @@ def dataset_of(url: str) -> tuple[str, str]:
 
 
 def dataset_of_foreign_url(url: str) -> tuple[str, str] | None:
-    """Return the same of a URL that may be signed: its host, and a hash of its path, which no key can be told from."""
+    """Return the same of a URL that may be signed: its host, and a hash of its path, from which no key can be read."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

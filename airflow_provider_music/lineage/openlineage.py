@@ -1,87 +1,66 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers OpenLineage: which datasets a task read and made, and what its run asked for and cost.
+"""What a task reports to OpenLineage: the datasets that it read and made, and facets of its request and its cost.
 
 One chain: the reference's file, the ids that the API gave for it, the generation where another task waits for it,
-and the song's file. Imported only when an OpenLineage listener asks.
+and the song's file. Imported only when an OpenLineage listener calls. The facets' schema lies beside, in schema/.
 """
+# ruff: noqa: N815 - names as OpenLineage spells them
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset, OutputStatisticsOutputDatasetFacet
-
-from airflow_provider_music.lineage import billing
-from airflow_provider_music.lineage.facets import (
-    PRODUCER,
-    MusicAudioDatasetFacet,
-    MusicBillingRunFacet,
-    MusicRunFacet,
+import attr
+from airflow.providers.common.compat.openlineage.facet import (
+    Dataset,
+    DatasetFacet,
+    OutputDataset,
+    OutputStatisticsOutputDatasetFacet,
+    RunFacet,
 )
-from airflow_provider_music.lineage.facts import SongFacts, facts_of
-from airflow_provider_music.lineage.listener import asked, is_given
+
+from airflow_provider_music import __version__
+from airflow_provider_music.lineage import facts
+from airflow_provider_music.lineage.facts import SongFacts, facts_of, generation_of, is_input, songs_of_batch
 from airflow_provider_music.lineage.names import API_NAMESPACE, dataset_of, dataset_of_foreign_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_music.lineage.facts import Billing
+
 log = logging.getLogger(__name__)
 
+PRODUCER = f"https://pypi.org/project/airflow-provider-music/{__version__}"
+SCHEMA = "urn:airflow-provider-music:openlineage:1-0-0"
 #: Datasets named of one batch: events are meant to be small.
-_MOST_TOLD = 100
+_MOST_NAMED = 100
 
 
 def on_start(task: Any) -> Any:
-    """Answer before the work: what it is going to read."""
+    """Return what the task is going to read."""
     return _lineage(inputs=_inputs(task))
 
 
 def on_complete(task: Any, ti: Any) -> Any:
-    """Answer after the work. The task may be a fresh instance that never ran; then its XCom says what it returned."""
+    """Return what the task made. It may be a fresh instance that never ran; then its XCom says what it returned."""
     result = task.lineage_result or ti.xcom_pull(task_ids=task.task_id, key="return_value", map_indexes=ti.map_index)
     if not isinstance(result, dict):
         return on_start(task)
-    facts = SongFacts() if task.lineage_kind in ("upload", "batch") else facts_of(result, asked(task))
+    found = SongFacts() if task.lineage_kind in ("upload", "batch") else facts_of(task, result)
     inputs = [_read_file(task, result)] if task.lineage_kind == "upload" else _inputs(task)
     return _lineage(
         inputs=inputs,
-        outputs=_outputs(task, result, facts),
-        run_facets={"aimlapi_music": _run_facet(task, result, facts)},
+        outputs=_outputs(task, result, found),
+        run_facets={"aimlapi_music": _run_facet(task, result, found)},
     )
 
 
 def on_failure(task: Any, ti: Any) -> Any:
-    """Answer after a failure: what it means for the bill."""
-    error, take, generation = task.lineage_error, None, None
-    bill: billing.Billing
-    if task.lineage_kind == "upload":
-        bill = billing.of_upload(error)
-    elif task.lineage_kind == "sensor":
-        given = asked(task)
-        bill, generation = billing.of_sensor(error, given), given.get("generation_id")
-    else:
-        from airflow_provider_music.record.store import SongRecord
-        from airflow_provider_music.storage.folder import default_output_dir
-
-        try:
-            folder = billing.identity_of(ti).folder(task.output_dir or default_output_dir())
-            if task.lineage_kind == "batch":
-                bill = billing.of_batch(folder, int(ti.try_number))
-            else:
-                take = SongRecord(folder).latest()
-                bill, generation = billing.of_take(take), take.generation_id if take else None
-        except Exception as exc:  # noqa: BLE001 - a store's library may raise anything, and may be why the task failed
-            log.warning("What the failure means for the bill is not known: %s: %s", type(exc).__name__, exc)
-            bill = "may_be_billed"
-    facet = MusicBillingRunFacet(
-        billing=bill,
-        error=error,
-        take=take.n if take else None,
-        generationId=generation,
-        producer=PRODUCER,
-    )
+    """Return what a failure means for the bill."""
+    facet = _billing_facet(task, ti)
     return _lineage(inputs=_inputs(task), run_facets={"aimlapi_musicBilling": facet})
 
 
@@ -93,21 +72,24 @@ def _lineage(
     return OperatorLineage(inputs=inputs or [], outputs=outputs or [], run_facets=run_facets or {})
 
 
+# Datasets
+
+
 def _inputs(task: Any) -> list[Any]:
     kind = task.lineage_kind
     if kind == "upload":
         return [Dataset(*dataset_of(str(task.file)))]
     if kind == "sensor":
-        given = asked(task)
-        if given.get("status") == "completed" and given.get("audio_uri"):
-            return [Dataset(*dataset_of(str(given["audio_uri"])))]
-        return _named({"generation": given.get("generation_id")})
+        generation = generation_of(task)
+        if generation.get("status") == "completed" and generation.get("audio_uri"):
+            return [Dataset(*dataset_of(str(generation["audio_uri"])))]
+        return _named({"generation": generation.get("generation_id")})
     if kind == "song":
         return _read_by(vars(task))
     from airflow_provider_music.api.batch_request import listed
 
     found = {(one.namespace, one.name): one for request in listed(task.requests) for one in _read_by(request)}
-    return list(found.values())[:_MOST_TOLD]
+    return list(found.values())[:_MOST_NAMED]
 
 
 def _read_by(request: Any) -> list[Any]:
@@ -115,9 +97,9 @@ def _read_by(request: Any) -> list[Any]:
     if not isinstance(request, dict):
         return []
     extra = request.get("extra_body")
-    given = {**request, **extra} if isinstance(extra, dict) else request
-    found = _named({"voice": given.get("refer_voice"), "instrumental": given.get("refer_instrumental")})
-    url = given.get("reference_audio_url")
+    fields = {**request, **extra} if isinstance(extra, dict) else request
+    found = _named({"voice": fields.get("refer_voice"), "instrumental": fields.get("refer_instrumental")})
+    url = fields.get("reference_audio_url")
     foreign = dataset_of_foreign_url(url) if isinstance(url, str) else None
     return [*found, Dataset(*foreign)] if foreign else found
 
@@ -137,15 +119,15 @@ def _read_file(task: Any, result: Mapping[str, Any]) -> Any:
     return Dataset(*dataset_of(str(task.file)), facets={"aimlapi_musicAudio": facet})
 
 
-def _outputs(task: Any, result: Mapping[str, Any], facts: SongFacts) -> list[Any]:
+def _outputs(task: Any, result: Mapping[str, Any], found: SongFacts) -> list[Any]:
     if task.lineage_kind == "upload":
         return _named({"voice": result.get("voice_id"), "instrumental": result.get("instrumental_id")})
     if task.lineage_kind == "batch":
-        songs = [_song(*song) for song in task.lineage_songs[:_MOST_TOLD]]
+        songs = [_song(*song) for song in songs_of_batch(task)[:_MOST_NAMED]]
         return [OutputDataset(*dataset_of(str(result["manifest_uri"]))), *songs]
     if result.get("status") != "completed":
         return _named({"generation": result.get("generation_id")})
-    return [] if is_given(task, result) else [_song(result, facts.fingerprint)]
+    return [] if is_input(task, result) else [_song(result, found.fingerprint)]
 
 
 def _song(result: Mapping[str, Any], fingerprint: str | None) -> Any:
@@ -169,17 +151,20 @@ def _song(result: Mapping[str, Any], fingerprint: str | None) -> Any:
     )
 
 
-def _run_facet(task: Any, result: Mapping[str, Any], facts: SongFacts) -> Any:
+# Facets
+
+
+def _run_facet(task: Any, result: Mapping[str, Any], found: SongFacts) -> Any:
     usage = result.get("usage") or {}
     models = {song.get("model") for song, _ in task.lineage_songs} or {result.get("model")}
     return MusicRunFacet(
         model=models.pop() if len(models) == 1 else None,
         status=result.get("status"),
-        fingerprint=facts.fingerprint,
+        fingerprint=found.fingerprint,
         generationId=result.get("generation_id"),
-        take=facts.take,
+        take=found.take,
         submissions=result.get("submissions"),
-        waitSeconds=facts.wait_seconds,
+        waitSeconds=found.wait_seconds,
         creditsUsed=usage.get("credits_used"),
         usdSpent=usage.get("usd_spent"),
         requested=result.get("requested"),
@@ -189,3 +174,91 @@ def _run_facet(task: Any, result: Mapping[str, Any], facts: SongFacts) -> Any:
         traceId=result.get("trace_id"),
         producer=PRODUCER,
     )
+
+
+def _billing_facet(task: Any, ti: Any) -> Any:
+    error, take, generation_id = task.lineage_error, None, None
+    bill: Billing
+    if task.lineage_kind == "upload":
+        bill = facts.billing_of_upload(error)
+    elif task.lineage_kind == "sensor":
+        generation = generation_of(task)
+        bill, generation_id = facts.billing_of_sensor(error, generation), generation.get("generation_id")
+    else:
+        from airflow_provider_music.record.store import SongIdentity, SongRecord
+        from airflow_provider_music.storage.folder import default_output_dir
+
+        try:
+            folder = SongIdentity.of(ti).folder(task.output_dir or default_output_dir())
+            if task.lineage_kind == "batch":
+                bill = facts.billing_of_batch(folder, int(ti.try_number))
+            else:
+                take = SongRecord(folder).latest()
+                bill, generation_id = facts.billing_of_take(take), take.generation_id if take else None
+        except Exception as exc:  # noqa: BLE001 - a store's library may raise anything, and may be why the task failed
+            log.warning("What the failure means for the bill is not known: %s: %s", type(exc).__name__, exc)
+            bill = "may_be_billed"
+    return MusicBillingRunFacet(
+        billing=bill,
+        error=error,
+        take=take.n if take else None,
+        generationId=generation_id,
+        producer=PRODUCER,
+    )
+
+
+@attr.define(kw_only=True)
+class MusicRunFacet(RunFacet):
+    """What a run requested of the API, and what it cost."""
+
+    model: str | None = None
+    status: str | None = None
+    fingerprint: str | None = None
+    generationId: str | None = None
+    take: int | None = None
+    submissions: int | None = None
+    waitSeconds: float | None = None
+    creditsUsed: float | None = None
+    usdSpent: float | None = None
+    requested: int | None = None
+    delivered: int | None = None
+    failed: int | None = None
+    unknown: int | None = None
+    traceId: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return f"{SCHEMA}#/$defs/MusicRunFacet"
+
+
+@attr.define(kw_only=True)
+class MusicBillingRunFacet(RunFacet):
+    """What a failed run means for the bill, and the class of its error; never a word of the request."""
+
+    billing: str
+    error: str | None = None
+    take: int | None = None
+    generationId: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return f"{SCHEMA}#/$defs/MusicBillingRunFacet"
+
+
+@attr.define(kw_only=True)
+class MusicAudioDatasetFacet(DatasetFacet):
+    """What an audio file is, and of a song the request that it was made for."""
+
+    format: str | None = None
+    sizeBytes: int | None = None
+    durationMs: int | None = None
+    sampleRateHz: int | None = None
+    bitrateBps: int | None = None
+    sha256: str | None = None
+    model: str | None = None
+    generationId: str | None = None
+    fingerprint: str | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return f"{SCHEMA}#/$defs/MusicAudioDatasetFacet"

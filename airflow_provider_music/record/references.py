@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Remembers which file stands behind an id that the API gave for a reference, so that songs can name its hash."""
+"""Which file is behind an id that the API gave for a reference: written after an upload, so songs can name its hash."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def remember(ids: Iterable[str | None], *, purpose: str, file: str, sha256: str)
         try:
             _folder().replace(_file(name), (json.dumps({"id": name, **fact}, indent=2) + "\n").encode())
         except Exception as exc:  # noqa: BLE001 - the track is uploaded; a store's library may raise anything
-            log.warning("What file %s is of is not remembered: %s: %s", name, type(exc).__name__, exc)
+            log.warning("The file behind reference %s cannot be recorded: %s: %s", name, type(exc).__name__, exc)
 
 
 def references_of(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the references that a request names, each with its file's hash where it is remembered; blocks."""
+    """Return the references that a request names, each with its file's hash where that is recorded; blocks."""
     named = [str(body[field]) for field in _FIELDS if body.get(field)]
     return [{"id": name, "sha256": _sha256_or_none(name)} for name in named] or None
 
@@ -44,8 +44,8 @@ def references_of(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _sha256_or_none(name: str) -> str | None:
     try:
         return _sha256(_folder().url, name)
-    except Exception as exc:  # noqa: BLE001 - as above; a song is not held up by that
-        log.debug("No reference is remembered as %s: %s", name, exc)
+    except Exception as exc:  # noqa: BLE001 - as above; no song fails by that
+        log.debug("The file behind reference %s is not recorded: %s", name, exc)
         return None
 
 

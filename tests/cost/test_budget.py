@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.cost.budget import Budget
-from airflow_provider_music.cost.pricing import Quote
-from airflow_provider_music.cost.spent import cost_of, spent_on, usd_of
-from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetError
+from airflow_provider_music.cost.budget import Budget, cost_of, spent_on
+from airflow_provider_music.cost.pricing import Quote, usd_of
+from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetError, ServerFailureError
 from airflow_provider_music.record.policy import Decision
 from airflow_provider_music.record.store import SongRecord, Take
 
@@ -58,7 +57,7 @@ def test_dollars_count_and_credits_where_there_are_none(usage, usd):
         ({"unknown": {"billed": True, "credits_used": 200_000}}, "0.1"),
     ],
 )
-def test_a_take_counts_by_what_was_told_or_by_todays_price(facts, usd):
+def test_a_take_counts_by_what_the_api_said_or_by_todays_price(facts, usd):
     assert cost_of(take(**facts), QUOTE, MODEL) == Decimal(usd)
 
 
@@ -84,13 +83,13 @@ def test_all_takes_up_to_the_newest_are_summed(tmp_path):
     assert spent_on(record, 4, QUOTE, MODEL) == (Decimal("0.595"), [])
     assert spent_on(record, 2, QUOTE, MODEL) == (Decimal("0.2"), [])
     assert spent_on(record, 0, QUOTE, MODEL) == (Decimal(), [])
-    total, untold = spent_on(record, 9, UNPRICED, MODEL)
+    total, unpriced = spent_on(record, 9, UNPRICED, MODEL)
     assert total == Decimal("0.4")
-    assert untold == [f"what take 3 for {MODEL} cost is not known"]
+    assert unpriced == [f"what take 3 for {MODEL} cost is not known"]
 
 
 class PricesByModel:
-    """A client that knows prices only, and counts how often it is asked."""
+    """A client that knows prices only, and counts how often it is called."""
 
     def __init__(self, **prices):
         self.prices = prices
@@ -120,7 +119,7 @@ def budget(usd, on_unknown_price="refuse"):
 ASK = Decision("ask", 1, "")
 
 
-def test_each_models_price_is_asked_for_once(tmp_path):
+def test_each_models_price_is_requested_once(tmp_path):
     client = PricesByModel(a=0.1, b=0.2)
     songs = songs_of(tmp_path, "aabab" * 20)
     assert budget(14).refusal(client, songs, [ASK] * 100) is None
@@ -138,7 +137,37 @@ def test_each_models_price_is_asked_for_once(tmp_path):
         assert said in str(refusal)
 
 
-def test_where_nothing_is_to_be_asked_no_price_is_asked_for(tmp_path):
+class NoPrices:
+    """A client that fails each call, and counts them."""
+
+    def __init__(self, error):
+        self.error = error
+        self.calls = 0
+
+    def call(self, call):
+        self.calls += 1
+        raise self.error
+
+
+def test_a_price_that_cannot_be_had_is_requested_twice_and_then_unknown(tmp_path, caplog):
+    client = NoPrices(ServerFailureError("the API is down"))
+    refusal = budget(100).refusal(client, songs_of(tmp_path, "aa"), [ASK] * 2)
+    assert "the price of a: the API does not quote it (the API is down)" in str(refusal)
+    assert client.calls == 2
+    warnings = [message for message in caplog.messages if "the price of a" in message]
+    assert warnings == [f"Attempt {n} to read the price of a failed: the API is down" for n in (1, 2)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])
+def test_what_is_no_error_of_the_api_is_raised_at_once(tmp_path, error):
+    client = NoPrices(error)
+    with pytest.raises(type(error)) as caught:
+        budget(100).refusal(client, songs_of(tmp_path, "a"), [ASK])
+    assert caught.value is error
+    assert client.calls == 1
+
+
+def test_where_nothing_is_to_be_submitted_no_price_is_requested(tmp_path):
     client = PricesByModel()
     decisions = [Decision(step, 1, "") for step in ("attach", "find", "deliver", "refuse_unknown")]
     assert budget(0).refusal(client, songs_of(tmp_path, "aaaa"), decisions) is None
@@ -165,7 +194,7 @@ cents = st.integers(0, 500)
 
 
 @given(st.lists(cents, min_size=1, max_size=6), cents)
-def test_what_is_asked_is_within_the_limit_exactly_where_the_sum_is(tmp_path_factory, prices, limit):
+def test_what_is_submitted_is_within_the_limit_exactly_where_the_sum_is(tmp_path_factory, prices, limit):
     models = {f"m{index}": price / 100 for index, price in enumerate(prices)}
     songs = songs_of(tmp_path_factory.getbasetemp(), models)
     refusal = budget(Decimal(limit) / 100).refusal(PricesByModel(**models), songs, [ASK] * len(songs))

@@ -12,12 +12,12 @@ from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetErr
 QUOTED = "minimax/music-2.6"
 
 
-def test_a_song_within_its_budget_is_asked_for(music_sandbox, airflow, song):
+def test_a_song_within_its_budget_is_submitted(music_sandbox, airflow, song):
     assert airflow.run(song(max_usd=0.195))["status"] == "completed"
     assert music_sandbox.posts() == 1
 
 
-def test_without_a_budget_no_price_is_asked_for(music_sandbox, airflow, song):
+def test_without_a_budget_no_price_is_requested(music_sandbox, airflow, song):
     airflow.run(song())
     assert music_sandbox.requests("models") == 0
 
@@ -66,15 +66,15 @@ def test_a_budget_out_of_range_fails_the_dag_file_at_parse(bad, song, batch):
 )
 def test_prices_that_cannot_be_had_are_unknown_prices(fault, music_sandbox, airflow, song, caplog):
     music_sandbox.fault(fault)
-    with pytest.raises(OverBudgetError, match="the API does not tell it"):
+    with pytest.raises(OverBudgetError, match="the API does not quote it"):
         airflow.run(song(max_usd=100))
     assert music_sandbox.posts() == 0
     assert airflow.run(song(max_usd=100, on_unknown_price="allow"))["status"] == "completed"
-    assert "kept without what is not known" in caplog.text
+    assert "checked without what is unpriced" in caplog.text
     assert music_sandbox.posts() == 1
 
 
-def test_a_price_that_comes_at_the_second_look_is_enough(music_sandbox, airflow, song):
+def test_a_price_that_comes_at_the_second_attempt_is_enough(music_sandbox, airflow, song):
     music_sandbox.fault("models:status=500")
     assert airflow.run(song(max_usd=0.2))["status"] == "completed"
 
@@ -114,7 +114,7 @@ def test_a_failed_request_costs_nothing_so_a_retry_has_the_whole_budget(music_sa
     assert music_sandbox.posts() == 2
 
 
-def test_a_song_that_is_asked_for_is_paid_and_never_refused(music_sandbox, airflow, song):
+def test_a_song_that_was_submitted_is_paid_and_never_refused(music_sandbox, airflow, song):
     music_sandbox.fault("download:status=500,times=all")
     with pytest.raises(Exception, match="500"):
         airflow.run(song())
@@ -127,7 +127,7 @@ def test_a_song_that_is_asked_for_is_paid_and_never_refused(music_sandbox, airfl
     assert music_sandbox.requests("models") == 0
 
 
-def test_a_lost_answer_counts_when_a_retry_would_ask_again(music_sandbox, airflow, song):
+def test_a_lost_answer_counts_when_a_retry_would_submit_again(music_sandbox, airflow, song):
     music_sandbox.fault("submit:cut-before,times=all", "logs:status=500,times=all")
     terms = {"on_unknown": "resubmit", "timeout": 0.5}
     with pytest.raises(Exception, match="next try asks once more"):
@@ -139,7 +139,7 @@ def test_a_lost_answer_counts_when_a_retry_would_ask_again(music_sandbox, airflo
     assert music_sandbox.posts() == 2
 
 
-def test_asking_again_within_a_try_is_held_to_the_budget_too(music_sandbox, airflow, song):
+def test_submitting_again_within_a_try_is_held_to_the_budget_too(music_sandbox, airflow, song):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
     with pytest.raises(OverBudgetError, match=r"\$0\.195 that is spent already or may be billed"):
         airflow.run(song(max_usd=0.3, on_unknown="resubmit", timeout=0.5))
@@ -156,7 +156,7 @@ def test_a_new_take_counts_with_the_former_ones(music_sandbox, airflow, song):
     assert airflow.run(song(max_usd=0.39))["status"] == "completed"
 
 
-def test_what_a_take_of_another_model_cost_is_told_by_its_record_or_not_known(music_sandbox, airflow, song):
+def test_what_a_take_of_another_model_cost_is_in_its_record_or_not_known(music_sandbox, airflow, song):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
     with pytest.raises(Exception, match="lost"):
         airflow.run(song(timeout=0.5))
@@ -167,7 +167,7 @@ def test_what_a_take_of_another_model_cost_is_told_by_its_record_or_not_known(mu
     assert music_sandbox.posts() == 1
 
 
-def test_a_busy_api_is_asked_again_by_the_triggerer_without_a_new_look_at_prices(
+def test_the_triggerer_submits_to_a_busy_api_again_and_requests_no_price_anew(
     music_sandbox, airflow, song, quick_clock
 ):
     music_sandbox.fault("submit:rate-limit=1,times=3")
@@ -232,7 +232,7 @@ def test_songs_that_are_under_way_are_landed_before_a_batch_says_that_it_is_over
     assert len(list(output_dir.rglob("song.mp3"))) == 2
 
 
-def test_a_batch_asks_again_for_lost_answers_within_its_budget_only(music_sandbox, airflow, batch):
+def test_a_batch_submits_lost_songs_again_within_its_budget_only(music_sandbox, airflow, batch):
     music_sandbox.fault("submit:cut-before,times=2", "logs:status=500,times=all")
     with pytest.raises(OverBudgetError, match=r"\$0\.39 for 2 x .*\$0\.585 that is spent already or may be billed"):
         airflow.run(batch(3, max_usd=0.6, on_unknown="resubmit", timeout=1.0))

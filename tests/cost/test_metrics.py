@@ -45,7 +45,7 @@ def sent(monkeypatch):
     return stats
 
 
-def test_a_delivered_song_is_told_once_with_its_cost_and_its_wait(music_sandbox, airflow, song, sent):
+def test_a_delivered_song_is_counted_once_with_its_cost_and_its_wait(music_sandbox, airflow, song, sent):
     airflow.run(song())
     assert sent.counted == {
         ("music.generations", "minimax_music-2.6", "completed"): 1,
@@ -58,13 +58,13 @@ def test_a_delivered_song_is_told_once_with_its_cost_and_its_wait(music_sandbox,
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_both_lanes_are_told_wherever_they_wait(deferrable, airflow, synchronous_song, sent):
+def test_both_lanes_are_counted_wherever_they_wait(deferrable, airflow, synchronous_song, sent):
     airflow.run(synchronous_song(deferrable=deferrable))
     assert sent.of("music.generations") == {"completed": 1}
     assert sent.of("music.usd_spent") == pytest.approx(0.07)
 
 
-def test_a_retry_that_delivers_the_same_song_again_is_not_told(airflow, song, sent):
+def test_a_retry_that_delivers_the_same_song_again_is_not_counted(airflow, song, sent):
     airflow.run(song())
     airflow.retry()
     airflow.run(song())
@@ -73,7 +73,7 @@ def test_a_retry_that_delivers_the_same_song_again_is_not_told(airflow, song, se
     assert len(sent.timed) == 1
 
 
-def test_a_song_that_a_later_try_lands_is_told_by_that_try(music_sandbox, airflow, song, sent):
+def test_a_song_that_a_later_try_lands_is_counted_by_that_try(music_sandbox, airflow, song, sent):
     music_sandbox.fault("download:status=500")
     with pytest.raises(Exception, match="500"):
         airflow.run(song())
@@ -84,7 +84,7 @@ def test_a_song_that_a_later_try_lands_is_told_by_that_try(music_sandbox, airflo
     assert sent.of("music.submissions") == 1
 
 
-def test_a_failed_song_is_told_and_so_is_the_one_after_it(music_sandbox, airflow, song, sent):
+def test_a_failed_song_is_counted_and_so_is_the_one_after_it(music_sandbox, airflow, song, sent):
     music_sandbox.fault("submit:error")
     with pytest.raises(Exception, match="not billed"):
         airflow.run(song())
@@ -111,7 +111,7 @@ def test_requests_that_were_never_accepted_are_no_submissions(music_sandbox, air
     assert sent.of("music.generations") == {"completed": 1}
 
 
-def test_a_lost_answer_is_told_by_the_try_that_lost_it_only(music_sandbox, airflow, song, sent):
+def test_a_lost_answer_is_counted_by_the_try_that_lost_it_only(music_sandbox, airflow, song, sent):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
     for _ in range(3):
         with pytest.raises(Exception, match="is lost"):
@@ -121,14 +121,14 @@ def test_a_lost_answer_is_told_by_the_try_that_lost_it_only(music_sandbox, airfl
     assert sent.of("music.submissions") == 1
 
 
-def test_asking_again_after_a_lost_answer_is_told_twice(music_sandbox, airflow, song, sent):
+def test_submitting_again_after_a_lost_answer_is_counted_twice(music_sandbox, airflow, song, sent):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
     airflow.run(song(on_unknown="resubmit", timeout=1.0))
     assert sent.of("music.generations") == {"unknown": 1, "completed": 1}
     assert sent.of("music.submissions") == 2
 
 
-def test_what_a_lost_song_was_billed_is_told(music_sandbox, airflow, synchronous_song, sent):
+def test_what_a_lost_song_was_billed_is_counted(music_sandbox, airflow, synchronous_song, sent):
     music_sandbox.fault("generate:cut-body=0.5")
     with pytest.raises(Exception, match="billed"):
         airflow.run(synchronous_song())
@@ -136,7 +136,7 @@ def test_what_a_lost_song_was_billed_is_told(music_sandbox, airflow, synchronous
     assert sent.of("music.usd_spent") == pytest.approx(0.07)
 
 
-def test_a_missed_deadline_is_told_and_the_song_when_it_comes(music_sandbox, airflow, song, sent):
+def test_a_missed_deadline_is_counted_and_the_song_when_it_comes(music_sandbox, airflow, song, sent):
     music_sandbox.settings(delay=1.0)
     with pytest.raises(Exception, match="not asked for again"):
         airflow.run(song(timeout=0.3))
@@ -148,12 +148,12 @@ def test_a_missed_deadline_is_told_and_the_song_when_it_comes(music_sandbox, air
     assert sent.of("music.submissions") == 1
 
 
-def test_an_accepted_song_is_a_submission_and_its_end_is_for_the_one_who_waits(airflow, song, sent):
+def test_an_accepted_song_is_a_submission_and_its_outcome_is_for_the_one_who_waits(airflow, song, sent):
     airflow.run(song(wait_for_completion=False))
     assert sent.counted == {("music.submissions", "minimax_music-2.6", None): 1}
 
 
-def test_a_sensor_tells_of_the_song_that_it_lands_and_not_of_the_request(airflow, song, sent, output_dir):
+def test_a_sensor_counts_the_song_that_it_lands_and_not_the_request(airflow, song, sent, output_dir):
     accepted = airflow.run(song(wait_for_completion=False))
     sent.counted.clear()
     for _ in range(2):
@@ -177,18 +177,18 @@ def test_a_sensor_finds_in_the_log_what_a_strangers_song_cost(music_sandbox, air
     assert sent.of("music.usd_spent") == pytest.approx(0.195)
 
 
-def test_a_song_that_came_finished_is_not_told_by_a_sensor(airflow, song, sent, output_dir):
+def test_a_song_that_came_finished_is_not_counted_by_a_sensor(airflow, song, sent, output_dir):
     done = airflow.run(song())
     sent.counted.clear()
     airflow.run(MusicGenerationSensor(task_id="wait", generation=done, output_dir=str(output_dir)))
     assert not sent.counted
 
 
-def test_a_batch_tells_every_song(music_sandbox, airflow, batch, sent):
+def test_a_batch_counts_every_song(music_sandbox, airflow, batch, sent):
     music_sandbox.fault("submit:error")
     with pytest.raises(Exception, match="1 failed"):
         airflow.run(batch(3))
-    # Nothing is handed on before all are there.
+    # Nothing is marked delivered before all are there.
     assert sent.of("music.generations") == {"failed": 1}
     airflow.retry()
     airflow.run(batch(3))
@@ -200,7 +200,7 @@ def test_a_batch_tells_every_song(music_sandbox, airflow, batch, sent):
     assert len(sent.timed) == 3
 
 
-def test_a_batch_tells_lost_answers_once_each(music_sandbox, airflow, batch, sent):
+def test_a_batch_counts_lost_answers_once_each(music_sandbox, airflow, batch, sent):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
     airflow.run(batch(2, on_unknown="resubmit", timeout=1.5))
     assert sent.of("music.generations") == {"unknown": 1, "completed": 2}
@@ -222,7 +222,7 @@ def test_metrics_that_break_fail_no_task(fault, music_sandbox, airflow, song, mo
     assert "metrics were not sent" in caplog.text
 
 
-def test_a_record_that_lacks_what_is_told_fails_no_task(sent):
+def test_a_record_that_lacks_what_is_counted_fails_no_task(sent):
     metrics.delivered(Take(1, {"intent": {}, "completed": {"usage": 5}}))
     metrics.lost(Take(1, {"failed": {}}), "failed", {})
     metrics.lost(None, "failed", {})
@@ -230,7 +230,7 @@ def test_a_record_that_lacks_what_is_told_fails_no_task(sent):
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "tag"),
     [
         ("minimax/music-2.6", "minimax_music-2.6"),
         ("a b,c=d|e:f#g@h\n", "a_b_c_d_e_f_g_h_"),
@@ -239,9 +239,9 @@ def test_a_record_that_lacks_what_is_told_fails_no_task(sent):
         ("ü", "_"),
     ],
 )
-def test_a_models_name_is_made_fit_for_a_metric(model, told, sent):
+def test_a_models_name_is_made_fit_for_a_metric(model, tag, sent):
     metrics.timed_out(model)
-    assert list(sent.counted) == [("music.generations", told, "timeout")]
+    assert list(sent.counted) == [("music.generations", tag, "timeout")]
 
 
 PROGRAM = """
@@ -300,7 +300,7 @@ def test_statsd_gets_them_as_airflow_is_configured(tmp_path):
 
 
 def test_statsd_with_tags_gets_model_and_status(tmp_path):
-    told = json.dumps(lines_of(PROGRAM, tmp_path, AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED="True"))
+    lines = json.dumps(lines_of(PROGRAM, tmp_path, AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED="True"))
     for line in (
         "airflow.music.generations,model=minimax_music-2.6,status=completed:1|c",
         "airflow.music.generations,model=minimax_music-2.6,status=failed:1|c",
@@ -309,4 +309,4 @@ def test_statsd_with_tags_gets_model_and_status(tmp_path):
         "airflow.music.usd_spent,model=minimax_music-2.6:0.195|c",
         "airflow.music.wait_seconds,model=minimax_music-2.6:90000.000000|ms",
     ):
-        assert line in told
+        assert line in lines

@@ -41,7 +41,7 @@ def test_a_price_for_many_units_is_divided():
     assert usd(fixed(unit(195, per=1000))) == Decimal("0.195")
 
 
-def test_a_price_per_second_is_for_the_length_that_was_asked_for():
+def test_a_price_per_second_is_for_the_length_that_was_requested():
     assert usd(fixed(unit(0.01, name="second")), STABLE) == Decimal("0.1")
 
 
@@ -83,7 +83,7 @@ def test_a_free_song_is_free():
     assert usd(fixed(unit(0))) == 0
 
 
-def test_the_prices_are_told_in_words():
+def test_the_prices_are_named_in_words():
     assert estimate(fixed(unit(0.195)), SONG).why == "0.195 USD per generation"
     pricing = fixed(unit(0.1), unit(2, per=1000, name="second"))
     assert estimate(pricing, STABLE).why == "0.1 USD per generation + 2 USD per 1000 seconds"
@@ -93,9 +93,9 @@ def test_the_prices_are_told_in_words():
     ("pricing", "why"),
     [
         (None, "no price"),
-        ({}, "cannot be told ahead"),
-        ({"kind": "variable"}, "cannot be told ahead"),
-        ({"kind": ["fixed"]}, "cannot be told ahead"),
+        ({}, "cannot be computed ahead"),
+        ({"kind": "variable"}, "cannot be computed ahead"),
+        ({"kind": ["fixed"]}, "cannot be computed ahead"),
         (fixed(), "no units"),
         ({"kind": "fixed"}, "no units"),
         ({"kind": "fixed", "units": "1"}, "no units"),

@@ -22,21 +22,21 @@ def pushed(airflow, song):
 
 def test_a_store_with_pages_gets_a_link(pushed):
     context, left = pushed
-    links._leave(context, links.SongLink().xcom_key, Store(endpoint_url=None, client_kwargs={}), "s3://b/song.mp3")
+    links._push(context, links.SongLink().xcom_key, Store(endpoint_url=None, client_kwargs={}), "s3://b/song.mp3")
     assert left == {"_link_SongLink": "https://s3.console.aws.amazon.com/s3/object/b?prefix=song.mp3"}
 
 
 @pytest.mark.parametrize("fs", [{"endpoint_url": "http://minio"}, {"client_kwargs": {"endpoint_url": "http://minio"}}])
 def test_a_store_that_only_speaks_s3_gets_none(pushed, fs):
     context, left = pushed
-    links._leave(context, links.SongLink().xcom_key, Store(**fs), "s3://b/song.mp3")
+    links._push(context, links.SongLink().xcom_key, Store(**fs), "s3://b/song.mp3")
     assert left == {}
 
 
 def test_files_on_disk_have_no_page(pushed, output_dir):
     context, left = pushed
-    links.leave_record_link(context, str(output_dir))
-    links.leave_song_link(context, {"audio_uri": f"file://{output_dir}/song.mp3"})
+    links.push_record_link(context, str(output_dir))
+    links.push_song_link(context, {"audio_uri": f"file://{output_dir}/song.mp3"})
     assert left == {}
 
 
@@ -53,7 +53,7 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
     assert left["_link_RecordLink"].endswith("/dag/scheduled__2026-11-01T00_00_00_00_00~d3fa2278ec06/song/")
 
 
-def test_a_link_that_nobody_left_is_empty(monkeypatch, song):
+def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):
     monkeypatch.setattr("airflow.providers.common.compat.sdk.XCom.get_value", lambda **_: None)
     assert links.RecordLink().get_link(song(), ti_key=None) == ""
 

@@ -23,13 +23,13 @@ def test_a_file_has_the_name_that_openlineage_gives_it(url, expected):
     assert dataset_of(url) == expected
 
 
-def test_a_url_that_may_be_signed_is_told_by_its_host_and_a_hash():
-    told = dataset_of_foreign_url("https://user:pw@host/ref.mp3?signature=secret")
-    assert told is not None
-    assert told[0] == "https://host"
-    assert told[1].startswith("sha256/")
-    assert "secret" not in str(told)
-    assert "ref" not in str(told)
+def test_a_url_that_may_be_signed_is_named_by_its_host_and_a_hash():
+    named = dataset_of_foreign_url("https://user:pw@host/ref.mp3?signature=secret")
+    assert named is not None
+    assert named[0] == "https://host"
+    assert named[1].startswith("sha256/")
+    assert "secret" not in str(named)
+    assert "ref" not in str(named)
 
 
 def test_two_signatures_of_one_url_are_one_dataset():

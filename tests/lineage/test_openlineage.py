@@ -21,32 +21,32 @@ def test_an_upload_reads_the_file_and_makes_its_ids(airflow, ti):
     task = UploadReferenceOperator(task_id="upload", file="s3://conn@bucket/ref.mp3")
     assert names(task.get_openlineage_facets_on_start().inputs) == [("s3://bucket", "ref.mp3")]
     pulled = {"voice_id": "v1", "instrumental_id": "i1", "file": task.file, "sha256": "a" * 64}
-    told = task.get_openlineage_facets_on_complete(ti(airflow, task, pulled))
-    assert names(told.outputs) == [("aimlapi", "voice/v1"), ("aimlapi", "instrumental/i1")]
-    assert names(told.inputs) == [("s3://bucket", "ref.mp3")]
-    assert told.inputs[0].facets["aimlapi_musicAudio"].sha256 == "a" * 64
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task, pulled))
+    assert names(reported.outputs) == [("aimlapi", "voice/v1"), ("aimlapi", "instrumental/i1")]
+    assert names(reported.inputs) == [("s3://bucket", "ref.mp3")]
+    assert reported.inputs[0].facets["aimlapi_musicAudio"].sha256 == "a" * 64
 
 
 def test_a_song_reads_its_references(song):
     url = "https://host/ref.mp3?signature=secret"
     task = song(refer_voice="v1", refer_instrumental="None", reference_audio_url=url)
-    told = names(task.get_openlineage_facets_on_start().inputs)
-    assert told[0] == ("aimlapi", "voice/v1")
-    assert told[1][0] == "https://host"
-    assert "secret" not in str(told)
+    reported = names(task.get_openlineage_facets_on_start().inputs)
+    assert reported[0] == ("aimlapi", "voice/v1")
+    assert reported[1][0] == "https://host"
+    assert "secret" not in str(reported)
 
 
 def test_a_song_makes_its_file_and_says_what_it_cost(music_sandbox, airflow, song, ti):
     task = song()
     result = airflow.run(task)
 
-    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
-    assert names(told.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
-    facet = told.run_facets["aimlapi_music"]
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert names(reported.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
+    facet = reported.run_facets["aimlapi_music"]
     assert (facet.model, facet.take, facet.submissions) == ("minimax/music-2.6", 1, 1)
     assert facet.usdSpent == 0.195
     assert facet.waitSeconds > 0
-    made = told.outputs[0].facets["aimlapi_musicAudio"]
+    made = reported.outputs[0].facets["aimlapi_musicAudio"]
     assert made.sha256 == result["audio"]["sha256"]
     assert (made.model, made.generationId, made.fingerprint) == (facet.model, facet.generationId, facet.fingerprint)
     assert len(facet.fingerprint) == 64
@@ -62,17 +62,17 @@ def test_an_instance_that_never_ran_says_the_same_from_its_xcom(music_sandbox, a
     assert one == other
 
 
-def test_the_sensor_reads_the_generation_that_was_asked_for(music_sandbox, airflow, song, output_dir, ti):
-    ask = song(wait_for_completion=False)
-    asked = airflow.run(ask)
-    wait = MusicGenerationSensor(task_id="wait", generation=asked, output_dir=str(output_dir), poll_interval=0.05)
+def test_the_sensor_reads_the_generation_that_was_submitted(music_sandbox, airflow, song, output_dir, ti):
+    submit = song(wait_for_completion=False)
+    submitted = airflow.run(submit)
+    wait = MusicGenerationSensor(task_id="wait", generation=submitted, output_dir=str(output_dir), poll_interval=0.05)
     result = airflow.run(wait)
 
-    made = ask.get_openlineage_facets_on_complete(ti(airflow, ask))
-    told = wait.get_openlineage_facets_on_complete(ti(airflow, wait))
-    assert names(made.outputs) == names(told.inputs) == [("aimlapi", f"generation/{asked['generation_id']}")]
-    assert names(told.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
-    facet = told.run_facets["aimlapi_music"]
+    made = submit.get_openlineage_facets_on_complete(ti(airflow, submit))
+    reported = wait.get_openlineage_facets_on_complete(ti(airflow, wait))
+    assert names(made.outputs) == names(reported.inputs) == [("aimlapi", f"generation/{submitted['generation_id']}")]
+    assert names(reported.outputs) == [("file", result["audio_uri"].removeprefix("file://"))]
+    facet = reported.run_facets["aimlapi_music"]
     assert facet.fingerprint == made.run_facets["aimlapi_music"].fingerprint
     assert facet.waitSeconds is not None
 
@@ -80,20 +80,20 @@ def test_the_sensor_reads_the_generation_that_was_asked_for(music_sandbox, airfl
 def test_a_batch_makes_its_songs_and_its_manifest(music_sandbox, airflow, batch, ti):
     task = batch()
     airflow.run(task)
-    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
-    assert len(told.outputs) == 4
-    facet = told.run_facets["aimlapi_music"]
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert len(reported.outputs) == 4
+    facet = reported.run_facets["aimlapi_music"]
     assert (facet.delivered, facet.model) == (3, "minimax/music-2.6")
-    songs = [one.facets["aimlapi_musicAudio"] for one in told.outputs[1:]]
+    songs = [one.facets["aimlapi_musicAudio"] for one in reported.outputs[1:]]
     assert len({song.fingerprint for song in songs}) == len({song.generationId for song in songs}) == 3
 
 
 def test_a_batch_of_several_models_names_each_with_its_song(music_sandbox, airflow, batch, ti):
     task = batch(requests=[{"model": model, "prompt": "a calm song"} for model in ("stable-audio", "google/lyria2")])
     airflow.run(task)
-    told = task.get_openlineage_facets_on_complete(ti(airflow, task))
-    assert told.run_facets["aimlapi_music"].model is None
-    assert [one.facets["aimlapi_musicAudio"].model for one in told.outputs[1:]] == ["stable-audio", "google/lyria2"]
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert reported.run_facets["aimlapi_music"].model is None
+    assert [one.facets["aimlapi_musicAudio"].model for one in reported.outputs[1:]] == ["stable-audio", "google/lyria2"]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_failure_says_what_it_means_for_the_bill_and_no_word_of_the_request(
     with pytest.raises(MusicError) as raised:
         airflow.run(task)
 
-    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
-    facet = told.run_facets["aimlapi_musicBilling"]
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    facet = reported.run_facets["aimlapi_musicBilling"]
     assert (facet.billing, facet.error) == (billing, type(raised.value).__name__)
-    assert "zanzibar" not in json.dumps(str(told))
+    assert "zanzibar" not in json.dumps(str(reported))
 
 
 def test_a_failed_batch_says_whether_any_of_its_songs_is_billed(music_sandbox, airflow, batch, ti):
@@ -119,8 +119,8 @@ def test_a_failed_batch_says_whether_any_of_its_songs_is_billed(music_sandbox, a
     task = batch()
     with pytest.raises(MusicError):
         airflow.run(task)
-    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
-    assert told.run_facets["aimlapi_musicBilling"].billing == "billed"
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert reported.run_facets["aimlapi_musicBilling"].billing == "billed"
 
 
 @pytest.mark.parametrize("kind", ["song", "batch"])
@@ -130,18 +130,18 @@ def test_a_record_that_cannot_be_read_leaves_the_bill_open(airflow, request, ti,
 
     monkeypatch.setattr("airflow_provider_music.record.store.SongIdentity.folder", broken)
     task = request.getfixturevalue(kind)()
-    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
-    assert told.run_facets["aimlapi_musicBilling"].billing == "may_be_billed"
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert reported.run_facets["aimlapi_musicBilling"].billing == "may_be_billed"
 
 
 def test_a_file_that_is_no_reference_costs_nothing(airflow, ti):
     task = UploadReferenceOperator(task_id="upload", file="/nowhere/at/all.mp3")
     with pytest.raises(MusicError):
         airflow.run(task)
-    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
-    facet = told.run_facets["aimlapi_musicBilling"]
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    facet = reported.run_facets["aimlapi_musicBilling"]
     assert (facet.billing, facet.error) == ("not_billed", "InvalidReferenceError")
-    assert names(told.inputs) == [("file", "/nowhere/at/all.mp3")]
+    assert names(reported.inputs) == [("file", "/nowhere/at/all.mp3")]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_file_that_is_no_reference_costs_nothing(airflow, ti):
 def test_a_failed_upload_is_free_where_the_api_refused_it(airflow, ti, error, billing):
     task = UploadReferenceOperator(task_id="upload", file="/ref.mp3")
     task.lineage_error = error
-    told = task.get_openlineage_facets_on_failure(ti(airflow, task))
-    assert told.run_facets["aimlapi_musicBilling"].billing == billing
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert reported.run_facets["aimlapi_musicBilling"].billing == billing
 
 
 ACCEPTED = {"generation_id": "g1", "status": "accepted"}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.record import references
 from airflow_provider_music.storage.folder import Folder
 
@@ -28,7 +29,7 @@ def test_the_file_behind_an_id_is_found_again(here):
     assert set(fact) == {"id", "purpose", "file", "sha256", "uploaded_at"}
 
 
-def test_an_id_that_nobody_remembers_has_no_hash():
+def test_an_id_that_was_not_uploaded_here_has_no_hash():
     assert references.references_of({"refer_voice": "vocal-9"}) == [{"id": "vocal-9", "sha256": None}]
 
 
@@ -54,11 +55,20 @@ def test_a_broken_store_is_no_error(monkeypatch, broken):
     assert references.references_of({"refer_voice": "vocal-3"}) == [{"id": "vocal-3", "sha256": None}]
 
 
-def test_the_intent_names_the_references_of_its_request(music_sandbox, airflow, song, output_dir):
+def test_the_intent_names_the_references_of_its_request(music_sandbox, airflow, output_dir):
     references.remember(["vocal-4"], purpose="voice", file="/ref.mp3", sha256=SHA)
     music_sandbox.settings(any_reference=True)
 
-    airflow.run(song(model="music-01", prompt=None, lyrics="##we row##", refer_voice="vocal-4"))
+    airflow.run(
+        GenerateMusicOperator(
+            task_id="song",
+            model="music-01",
+            lyrics="##we row##",
+            refer_voice="vocal-4",
+            output_dir=str(output_dir),
+            poll_interval=0.05,
+        )
+    )
 
     (intent,) = output_dir.rglob("intent.json")
     assert json.loads(intent.read_text())["references"] == [{"id": "vocal-4", "sha256": SHA}]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.api.models import find
-from airflow_provider_music.generation.sensed import USUAL_SECONDS, read_generation, usual_seconds
+from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 
 FACTS = {"generation_id": "an-id", "status": "accepted", "usage": {"usd_spent": None}, "audio": {"format": "mp3"}}
 
@@ -52,10 +51,33 @@ def test_no_text_is_an_error(text):
     assert isinstance(read_generation(text), dict)
 
 
-@pytest.mark.parametrize("unknown", [None, "", "a-model-of-tomorrow", 7])
-def test_a_model_that_nobody_knows_takes_as_long_as_most(unknown):
-    assert usual_seconds(unknown) == USUAL_SECONDS
+INTENT, ACCEPTED = {"n": 2, "fingerprint": "f"}, {"generation_id": "an-id"}
 
 
-def test_a_known_model_takes_its_own_time():
-    assert usual_seconds("minimax/music-2.6") == find("minimax/music-2.6").usual_seconds
+@pytest.fixture
+def take(tmp_path):
+    """The folder of a take that another task submitted."""
+    (tmp_path / "intent.json").write_text(json.dumps(INTENT))
+    (tmp_path / "accepted.json").write_text(json.dumps(ACCEPTED))
+    return tmp_path
+
+
+def test_the_facts_of_the_task_that_submitted_are_found_through_its_result(take):
+    facts = facts_of_generation({**FACTS, "record_uri": f"file://{take}/accepted.json"})
+    assert facts == {"intent": INTENT, "accepted": ACCEPTED}
+
+
+def test_an_intent_that_is_gone_leaves_no_facts(take):
+    (take / "intent.json").unlink()
+    assert facts_of_generation({"record_uri": f"file://{take}/accepted.json"}) == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
+def test_a_fact_that_is_no_json_object_is_none(take, content):
+    (take / "accepted.json").write_text(content)
+    assert facts_of_generation({"record_uri": f"file://{take}/accepted.json"}) == {"intent": INTENT}
+
+
+@pytest.mark.parametrize("generation", [{}, {"record_uri": None}, {"record_uri": "accepted.json"}])
+def test_a_generation_without_a_record_has_no_facts(generation):
+    assert facts_of_generation(generation) == {}

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""A generation that another task submitted: what a sensor's ``generation`` argument names, and what its record says.
+
+Reads leniently, unlike :mod:`.store`: nothing is decided or paid by what is found here.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def read_generation(value: Any) -> dict[str, Any]:
+    """Read what names a generation: an operator's result, the same rendered as text by a template, or an id.
+
+    Returns that result, as far as it is there; an empty dict where nothing is named.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        for parse in (json.loads, ast.literal_eval) if text.startswith("{") else ():
+            try:
+                value = parse(text)
+                break
+            except (ValueError, SyntaxError):
+                continue
+        else:
+            return {"generation_id": text if text != "None" else None}
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def facts_of_generation(generation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return intent and accepted fact of the task that submitted it, where its result leads to them; blocks.
+
+    :param generation: from :func:`read_generation`.
+    :raises OSError: the store cannot be read.
+    """
+    folder, _ = split_record_uri(generation.get("record_uri"))
+    found = {name: read_fact(folder, f"{name}.json") for name in ("intent", "accepted")}
+    return {name: fact for name, fact in found.items() if fact} if found["intent"] else {}
+
+
+def split_record_uri(record_uri: Any) -> tuple[str | None, str]:
+    """Split a result's ``record_uri`` into the URL of the take's folder and the fact's file name."""
+    folder, _, name = str(record_uri or "").rpartition("/")
+    return folder or None, name
+
+
+def read_fact(folder: str | None, name: str) -> dict[str, Any]:
+    """Read one file of a take's folder; empty where there is none, or no JSON object in it.
+
+    :raises OSError: the store cannot be read.
+    """
+    if folder is None or not name.endswith(".json"):
+        return {}
+    from airflow_provider_music.storage.folder import Folder
+
+    content = Folder(folder).read(name)
+    try:
+        found = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
