@@ -14,7 +14,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-money bench bench-cluster lint envs pins clean fuzz soak
+.PHONY: help demo up test unit test-cluster test-money bench bench-song bench-cluster lint envs pins clean fuzz soak
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,10 @@ test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Post
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
 bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
 	@exec $(NEWEST)/bin/python tests/benchmarks/bench.py $(ARGS)
+
+# Of another tree: run the program itself in that tree's root. How the package is cut: tests/benchmarks/structure.py
+bench-song: $(NEWEST)/.made ## what one queued song costs: file reads, requests to S3, CPU on a worker; about a minute
+	@exec $(NEWEST)/bin/python tests/benchmarks/cost_of_a_song.py $(ARGS)
 
 # For a part: make bench-cluster ARGS="--only songs"; the rows are songs, polls, batch and starts.
 bench-cluster: $(NEWEST)/.made ## what songs and waits cost on a real Airflow, beside others; about half an hour
