@@ -21,7 +21,7 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_music.generation import clock
+from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
@@ -30,7 +30,7 @@ pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 @pytest.fixture(autouse=True)
 def no_hold_back(monkeypatch):
     """The trigger's first seconds are for a real scheduler."""
-    monkeypatch.setattr("airflow_provider_music.triggers.start.HOLD_BACK_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,11 +116,19 @@ def _seconds_between(begin: Mapping[str, Any], end: Mapping[str, Any]) -> float 
 
 def billing_of_take(take: Take | None) -> Billing:
     """Return whether the newest request of a task is billed."""
-    if take is None or "failed" in take:
+    if take is None:
         return "not_billed"
-    if "unknown" in take:
-        return "billed" if take["unknown"].get("billed") else "may_be_billed"
-    return "billed" if {"accepted", "completed"} & take.facts.keys() else "may_be_billed"
+    match take.state:
+        case "failed":
+            return "not_billed"
+        case "accepted" | "completed" | "delivered":
+            return "billed"
+        case "unknown":
+            return "billed" if take["unknown"].get("billed") else "may_be_billed"
+        case "open":
+            return "may_be_billed"
+        case _:
+            assert_never(take.state)
 
 
 def billing_of_batch(folder: Folder, try_number: int) -> Billing:

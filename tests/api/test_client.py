@@ -17,9 +17,9 @@ import pytest
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import bounded_body, endpoints
 from airflow_provider_music.api.bounded_body import MAX_ANSWER_BYTES
-from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+from airflow_provider_music.api.client import MusicClient, MusicClient
 from airflow_provider_music.api.hex_stream import HexStream
-from airflow_provider_music.api.transports import use_transport
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.sandbox.songs import SongSpec, make
 
 BODY = {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"}
@@ -28,7 +28,7 @@ BILLING = {"current_balance": 12.5, "currency": "USD"}
 
 @contextlib.asynccontextmanager
 async def asking(settings):
-    client = AsyncMusicClient(settings)
+    client = MusicClient(settings)
     try:
         yield client
     finally:
@@ -137,7 +137,7 @@ def api():
 
     made = Api()
     transport = httpx.MockTransport(made)
-    with use_transport(transport, transport):
+    with use_transport(transport):
         yield made
 
 

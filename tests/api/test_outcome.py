@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.client import AsyncMusicClient, MusicClient
+from airflow_provider_music.api.client import MusicClient, MusicClient
 from airflow_provider_music.api.outcome import outcome_of
 
 trustme = pytest.importorskip("trustme")
@@ -157,7 +157,7 @@ def short(settings_for):
 
 
 async def submit(settings):
-    client = AsyncMusicClient(settings)
+    client = MusicClient(settings)
     try:
         return await client.submit(BODY, "id-1")
     finally:
@@ -198,7 +198,7 @@ async def test_a_connection_that_the_server_closes_after_its_answer_does_not_con
         connection.close()
 
     server = serve(once)
-    client = AsyncMusicClient(settings_for(server.url))
+    client = MusicClient(settings_for(server.url))
     for _ in range(5):
         assert (await client.submit(BODY, "id-1")).id == "g-1"
     await client.aclose()
@@ -207,7 +207,7 @@ async def test_a_connection_that_the_server_closes_after_its_answer_does_not_con
 
 async def test_every_paid_post_has_a_connection_of_its_own(serve, settings_for, answer):
     server = serve(answer(ACCEPTED))
-    client = AsyncMusicClient(settings_for(server.url))
+    client = MusicClient(settings_for(server.url))
     await asyncio.gather(*(client.submit(BODY, f"id-{n}") for n in range(5)))
     await client.submit(BODY, "id-6")
     await client.aclose()
@@ -283,7 +283,7 @@ def test_to_the_blocking_client_it_is_all_no_answer(place, raised, request, monk
 
 @pytest.mark.parametrize(("place", "raised"), cases(NEVER_LEFT, UNKNOWN))
 async def test_to_a_poll_it_is_all_no_answer(place, raised, request, monkeypatch, short):
-    client = AsyncMusicClient(short(place(request, monkeypatch)))
+    client = MusicClient(short(place(request, monkeypatch)))
     with pytest.raises(exceptions.ApiUnreachableError, match="GET /v2/generate/audio"):
         await client.call(endpoints.poll("g-1"))
     await client.aclose()

@@ -59,7 +59,7 @@ def in_its_place(seen):
         return httpx.Response(200, json={})
 
     transport = httpx.MockTransport(take)
-    with transports.use_transport(transport, transport):
+    with use_transport(transport):
         yield seen
 
 
@@ -382,11 +382,11 @@ async def test_use_transport_takes_everything_and_ends_with_its_block(settings_f
         return httpx.Response(200, json={})
 
     assert transports.overridden() is None
-    with transports.use_transport(httpx.MockTransport(take), httpx.MockTransport(take)):
+    with use_transport(httpx.MockTransport(take), httpx.MockTransport(take)):
         outer = transports.overridden()
         for kind in KINDS:
             await get(kind, settings_for(), "https://api.example.org/v2")
-        with transports.use_transport(httpx.MockTransport(take)):
+        with use_transport(httpx.MockTransport(take)):
             assert transports.overridden() not in (None, outer)
         assert transports.overridden() is outer
     assert transports.overridden() is None
@@ -394,7 +394,7 @@ async def test_use_transport_takes_everything_and_ends_with_its_block(settings_f
 
 
 async def test_a_transport_that_raises_is_put_back_all_the_same():
-    with pytest.raises(RuntimeError), transports.use_transport(httpx.MockTransport(lambda _: None)):
+    with pytest.raises(RuntimeError), use_transport(httpx.MockTransport(lambda _: None)):
         raise RuntimeError("a test failed")
     assert transports.overridden() is None
 

@@ -14,7 +14,7 @@ PRICE = 0.195
 def no_pauses(monkeypatch):
     """A price that cannot be had is requested again at once, and no test inherits an open circuit of the usage log."""
     monkeypatch.setattr("airflow_provider_music.cost.budget._PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("airflow_provider_music.generation.usage_log._asked_again_at", 0.0)
+    monkeypatch.setattr("airflow_provider_music.generation.usage_log._open_until", 0.0)
 
 
 @pytest.fixture

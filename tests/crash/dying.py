@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from airflow_provider_music.generation import clock
+from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.record import lease
 from airflow_provider_music.storage.folder import Folder
 

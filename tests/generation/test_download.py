@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from airflow_provider_music.api.connection import MusicSettings
-from airflow_provider_music.api.transports import use_transport
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, AudioHostError, OutputError
 from airflow_provider_music.generation.download import LinkExpiredError, download
 from airflow_provider_music.storage.audio_writer import RequestedAudio

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from airflow_provider_music.generation.pace import Pace, backoff
+from airflow_provider_music.generation.poll import Pace, backoff
 
 
 def times(pace, until):

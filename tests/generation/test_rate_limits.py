@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.generation import clock, rate_limits
-from airflow_provider_music.generation.inline import run_here
+from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicOperator
 
 
@@ -136,7 +136,7 @@ def test_no_more_generations_are_open_than_the_connection_allows(two_at_once, de
     async def all_of_them():
         return await asyncio.gather(*(trigger.outcome() for trigger in triggers))
 
-    events = run_here(all_of_them())
+    events = run_sync(all_of_them())
     assert {event["status"] for event in events} == {"completed"}
     assert music_sandbox.posts("generate") == 5
     begun = sorted(song["created"] for song in music_sandbox.state()["generations"])
@@ -156,7 +156,7 @@ def test_a_song_that_gets_no_place_before_its_deadline_is_not_asked_for(
         late = deferred(2, timeout=0.7)  # in this thread: Airflow 2 marks a task in the thread it runs in
         return await asyncio.gather(*under_way, late.outcome())
 
-    events = run_here(all_of_them())
+    events = run_sync(all_of_them())
     assert [event["status"] for event in events] == ["completed", "completed", "timeout"]
     assert music_sandbox.posts("generate") == 2
     assert not list(output_dir.rglob("song-2/take-*/intent.json"))
@@ -167,7 +167,7 @@ def test_a_wait_that_begins_after_its_deadline_sends_nothing(deferred, music_san
     later = clock.now() + 6
     monkeypatch.setattr(clock, "now", lambda: later)
 
-    assert run_here(trigger.outcome())["status"] == "timeout"
+    assert run_sync(trigger.outcome())["status"] == "timeout"
     assert music_sandbox.posts("generate") == 0
 
 
@@ -182,7 +182,7 @@ def test_a_cancelled_wait_for_a_place_leaves_no_place_behind(two_at_once, deferr
         tasks[waiting[0]].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    events = run_here(cancel_one_that_waits())
+    events = run_sync(cancel_one_that_waits())
     assert sum(isinstance(event, asyncio.CancelledError) for event in events) == 1
     assert [event["status"] for event in events if isinstance(event, dict)] == ["completed"] * 3
     assert music_sandbox.posts("generate") == 3

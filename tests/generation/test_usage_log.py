@@ -24,7 +24,7 @@ WANTED = LoggedRequest("request-1", ASKED, "generation-1")
 
 @pytest.fixture(autouse=True)
 def no_log_is_left_alone(monkeypatch):
-    monkeypatch.setattr(usage_log, "_asked_again_at", 0.0)
+    monkeypatch.setattr(usage_log, "_open_until", 0.0)
 
 
 def row(request=None, generation="other", status="succeeded", usd=0.2, used=400_000, created=None):
@@ -113,7 +113,7 @@ def test_a_log_that_breaks_is_no_error_and_is_left_alone_for_a_while(error, monk
     assert usage_from_log_here(log, WANTED, SILENT) == SILENT
     assert usage_from_log_here(log, WANTED, SILENT) == SILENT
     assert len(log.asked) == 1
-    monkeypatch.setattr(usage_log, "_asked_again_at", 0.0)
+    monkeypatch.setattr(usage_log, "_open_until", 0.0)
     assert asyncio.run(usage_log.usage_from_log(AsyncLog(broken=error), WANTED, SILENT)) == SILENT
     assert usage_from_log_here(log, WANTED, SILENT) == SILENT
     assert len(log.asked) == 1
@@ -128,7 +128,7 @@ def test_a_log_that_is_slow_is_not_waited_for(monkeypatch):
         assert usage_from_log_here(log, WANTED, SILENT) == SILENT
     finally:
         waiting.set()
-    monkeypatch.setattr(usage_log, "_asked_again_at", 0.0)
+    monkeypatch.setattr(usage_log, "_open_until", 0.0)
     slow = AsyncLog([row("request-1")], slow=30)
     assert asyncio.run(usage_log.usage_from_log(slow, WANTED, SILENT)) == SILENT
 

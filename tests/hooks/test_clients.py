@@ -12,12 +12,12 @@ import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_music.api.transports import use_transport
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 from airflow_provider_music.hooks import clients
 from airflow_provider_music.hooks.clients import (
     KEEP_SECONDS,
-    async_client_of,
+    client_of,
     close_clients,
     look_up_again,
     settings_of,
@@ -65,21 +65,21 @@ def clock(monkeypatch):
 
 
 async def test_a_hundred_callers_at_once_make_one_look_up_and_share_one_client(look_ups):
-    found = await asyncio.gather(*(async_client_of("music_default") for _ in range(100)))
+    found = await asyncio.gather(*(client_of("music_default") for _ in range(100)))
     assert look_ups.made == ["music_default"]
     assert len({id(client) for client in found}) == 1
     await close_clients()
 
 
 async def test_the_look_up_does_not_hold_the_loop(look_ups):
-    await async_client_of("music_default")
+    await client_of("music_default")
     assert threading.get_ident() not in look_ups.threads
     await close_clients()
 
 
 async def test_every_connection_has_its_own_client(look_ups):
     look_ups["other"] = {"password": "sk-2"}
-    one, other = await asyncio.gather(async_client_of("music_default"), async_client_of("other"))
+    one, other = await asyncio.gather(client_of("music_default"), client_of("other"))
     assert (one.settings.api_key, other.settings.api_key) == ("sk-1", "sk-2")
     assert sorted(look_ups.made) == ["music_default", "other"]
     await close_clients()
@@ -87,8 +87,8 @@ async def test_every_connection_has_its_own_client(look_ups):
 
 def test_every_loop_has_its_own_client(look_ups):
     async def one():
-        client = await async_client_of("music_default")
-        assert await async_client_of("music_default") is client
+        client = await client_of("music_default")
+        assert await client_of("music_default") is client
         await close_clients()
         return client
 
@@ -97,25 +97,25 @@ def test_every_loop_has_its_own_client(look_ups):
 
 
 async def test_a_connection_is_looked_up_again_after_some_minutes(look_ups, clock):
-    client = await async_client_of("music_default")
+    client = await client_of("music_default")
     clock.now += KEEP_SECONDS - 1
-    assert await async_client_of("music_default") is client
+    assert await client_of("music_default") is client
     assert len(look_ups.made) == 1
     clock.now += 2
-    assert await async_client_of("music_default") is client
+    assert await client_of("music_default") is client
     assert len(look_ups.made) == 2
     clock.now += KEEP_SECONDS - 1
-    assert await async_client_of("music_default") is client
+    assert await client_of("music_default") is client
     assert len(look_ups.made) == 2
     await close_clients()
 
 
 async def test_a_changed_connection_gets_a_new_client_and_the_old_one_goes_on(look_ups, clock):
-    old = await async_client_of("music_default")
+    old = await client_of("music_default")
     look_ups["music_default"] = {"password": "sk-new"}
-    assert await async_client_of("music_default") is old
+    assert await client_of("music_default") is old
     clock.now += KEEP_SECONDS + 1
-    new = await async_client_of("music_default")
+    new = await client_of("music_default")
     assert new is not old
     assert new.settings.api_key == "sk-new"
     assert not old._paid.is_closed
@@ -124,12 +124,12 @@ async def test_a_changed_connection_gets_a_new_client_and_the_old_one_goes_on(lo
 
 
 async def test_a_refused_key_is_looked_up_at_once(look_ups, clock):
-    old = await async_client_of("music_default")
+    old = await client_of("music_default")
     look_up_again("music_default")
-    assert await async_client_of("music_default") is old
+    assert await client_of("music_default") is old
     look_ups["music_default"] = {"password": "sk-new"}
     look_up_again("music_default")
-    found = await asyncio.gather(*(async_client_of("music_default") for _ in range(20)))
+    found = await asyncio.gather(*(client_of("music_default") for _ in range(20)))
     assert {client.settings.api_key for client in found} == {"sk-new"}
     assert len(look_ups.made) == 3
     look_up_again("never_looked_up")
@@ -139,32 +139,32 @@ async def test_a_refused_key_is_looked_up_at_once(look_ups, clock):
 
 async def test_a_failed_look_up_is_not_kept(look_ups):
     with pytest.raises(CredentialsError):
-        await async_client_of("late")
+        await client_of("late")
     look_ups["late"] = {}
-    assert (await async_client_of("late")).settings.conn_id == "late"
+    assert (await client_of("late")).settings.conn_id == "late"
     await close_clients()
 
 
 async def test_closing_closes_and_forgets(look_ups):
-    client = await async_client_of("music_default")
+    client = await client_of("music_default")
     await close_clients()
     await close_clients()
     assert client._polls.is_closed
     assert client._paid.is_closed
-    assert await async_client_of("music_default") is not client
+    assert await client_of("music_default") is not client
     await close_clients()
 
 
 async def test_no_client_is_kept_across_the_borders_of_use_transport(look_ups):
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
-    outside = await async_client_of("music_default")
+    outside = await client_of("music_default")
     blocking = sync_client_of("music_default")
-    with use_transport(transport, transport):
-        inside = await async_client_of("music_default")
-        assert await async_client_of("music_default") is inside
+    with use_transport(transport):
+        inside = await client_of("music_default")
+        assert await client_of("music_default") is inside
         assert inside is not outside
         assert sync_client_of("music_default") is sync_client_of("music_default") is not blocking
-    assert await async_client_of("music_default") is not inside
+    assert await client_of("music_default") is not inside
     assert sync_client_of("music_default") is not None
     await outside.aclose()
     await close_clients()

@@ -8,7 +8,7 @@ import socket
 import httpx
 import pytest
 
-from airflow_provider_music.api.transports import use_transport
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_music.hooks.clients import close_clients
@@ -26,7 +26,7 @@ def connection(monkeypatch):
 
 def answering(status=200, **more):
     transport = httpx.MockTransport(lambda _: httpx.Response(status, **more))
-    return use_transport(transport, transport)
+    return use_transport(transport)
 
 
 def try_it(conn_id="music_default"):

@@ -142,7 +142,7 @@ class Promises(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.api = FakeApi()
         transport = httpx.MockTransport(self.api.handle)
-        self.network = transports.use_transport(transport, transport)
+        self.network = use_transport(transport)
         self.network.__enter__()
         self.try_number, self.max_tries = 1, 2
         self.phase, self.trigger, self.event = "execute", None, None

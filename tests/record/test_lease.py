@@ -29,9 +29,9 @@ def written(folder):
 async def test_an_owner_lives_while_its_block_runs_and_is_gone_after_it(folder):
     owner, watch = Lease(folder), LeaseWatch(folder)
     async with owner.held():
-        assert watch.owner_lives()
+        assert watch.writer_lives()
         owner.why = "ReadTimeout: nothing came"
-    assert not watch.owner_lives()
+    assert not watch.writer_lives()
     assert watch.why() == "ReadTimeout: nothing came"
 
 
@@ -46,7 +46,7 @@ async def test_an_owner_that_is_cancelled_says_so_at_once(folder):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not LeaseWatch(folder).owner_lives()
+    assert not LeaseWatch(folder).writer_lives()
 
 
 def test_a_killed_process_of_this_machine_is_noticed_at_once(folder, tmp_path):
@@ -63,17 +63,17 @@ def test_a_killed_process_of_this_machine_is_noticed_at_once(folder, tmp_path):
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
         while child.stdout.readline().strip() != "open":
             pass
-        assert LeaseWatch(folder).owner_lives()
+        assert LeaseWatch(folder).writer_lives()
         child.send_signal(signal.SIGKILL)
         child.wait()
-    assert not LeaseWatch(folder).owner_lives()
+    assert not LeaseWatch(folder).writer_lives()
 
 
 def test_a_later_process_of_the_same_number_is_not_the_owner(folder):
     body = {"state": "open", "host": socket.gethostname(), "pid": os.getpid(), "started": "1"}
     folder.replace("post.json", json.dumps(body).encode())
 
-    assert not LeaseWatch(folder).owner_lives()
+    assert not LeaseWatch(folder).writer_lives()
 
 
 async def test_an_owner_in_this_process_that_cannot_say_that_it_is_gone_is_gone_all_the_same(folder, monkeypatch):
@@ -86,9 +86,9 @@ async def test_an_owner_in_this_process_that_cannot_say_that_it_is_gone_is_gone_
 
     monkeypatch.setattr(Folder, "replace", full)
     async with Lease(folder).held():
-        assert LeaseWatch(folder).owner_lives()
+        assert LeaseWatch(folder).writer_lives()
     assert written(folder)["state"] == "open"
-    assert not LeaseWatch(folder).owner_lives()
+    assert not LeaseWatch(folder).writer_lives()
 
 
 async def test_a_lease_that_cannot_be_written_is_an_error_and_held_by_nobody(folder, monkeypatch):
@@ -102,11 +102,11 @@ async def test_a_lease_that_cannot_be_written_is_an_error_and_held_by_nobody(fol
 async def test_a_store_that_does_not_answer_for_a_while_says_nothing_new(folder, monkeypatch):
     watch = LeaseWatch(folder)
     async with Lease(folder).held():
-        assert watch.owner_lives()
+        assert watch.writer_lives()
         with monkeypatch.context() as away:
             away.setattr(Folder, "read", lambda *_: (_ for _ in ()).throw(OSError("away")))
-            assert watch.owner_lives()
-    assert not watch.owner_lives()
+            assert watch.writer_lives()
+    assert not watch.writer_lives()
 
 
 def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, monkeypatch):
@@ -116,11 +116,11 @@ def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, monkey
     watch = LeaseWatch(folder)
     for beat in range(4):
         folder.replace("post.json", json.dumps({"state": "open", "host": "elsewhere", "beat": beat}).encode())
-        assert watch.owner_lives()
+        assert watch.writer_lives()
         now[0] += 20
-    assert watch.owner_lives()
+    assert watch.writer_lives()
     now[0] += 31
-    assert not watch.owner_lives()
+    assert not watch.writer_lives()
 
 
 def test_a_claim_without_a_lease_is_given_up_after_the_silence(folder, monkeypatch):
@@ -129,6 +129,6 @@ def test_a_claim_without_a_lease_is_given_up_after_the_silence(folder, monkeypat
     monkeypatch.setattr(lease, "SILENCE_SECONDS", 30.0)
     watch = LeaseWatch(folder)
 
-    assert watch.owner_lives()
+    assert watch.writer_lives()
     now[0] = 31
-    assert not watch.owner_lives()
+    assert not watch.writer_lives()

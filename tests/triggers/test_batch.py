@@ -11,10 +11,10 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_music.generation import batch_wait as waiting
-from airflow_provider_music.generation import clock
-from airflow_provider_music.generation.inline import run_here
+from airflow_provider_music.generation import runtime as clock
+from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator
-from airflow_provider_music.triggers.batch import MusicBatchTrigger
+from airflow_provider_music.triggers.music import MusicBatchTrigger
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_airflow_keeps_makes_the_same_trigger_again(deferred):
 
 
 def test_the_event_tells_counts_only(deferred):
-    event = run_here(fire(deferred()))[0]
+    event = run_sync(fire(deferred()))[0]
 
     assert event["status"] == "done"
     assert event["counts"] == {"ready": 4}
@@ -64,7 +64,7 @@ def test_a_restarted_triggerer_goes_on_without_asking_again(deferred, music_sand
         await asyncio.wait([first])
         return await fire(deferred())
 
-    assert run_here(moved())[0]["counts"] == {"ready": 4}
+    assert run_sync(moved())[0]["counts"] == {"ready": 4}
     assert music_sandbox.posts("submit") == 4
 
 
@@ -72,7 +72,7 @@ def test_two_triggerers_at_once_ask_for_each_song_once(deferred, music_sandbox):
     async def both():
         return await asyncio.gather(fire(deferred()), fire(deferred()))
 
-    one, other = run_here(both())
+    one, other = run_sync(both())
     assert one[0]["counts"] == other[0]["counts"] == {"ready": 4}
     assert music_sandbox.posts("submit") == 4
 
@@ -80,7 +80,7 @@ def test_two_triggerers_at_once_ask_for_each_song_once(deferred, music_sandbox):
 def test_a_plan_that_is_gone_is_said_and_nothing_is_sent(deferred, music_sandbox):
     trigger = deferred()
     Path(trigger.plan_url.removeprefix("file://")).unlink()
-    event = run_here(fire(trigger))[0]
+    event = run_sync(fire(trigger))[0]
 
     assert event["status"] == "error"
     assert event["error"] == "RecordError"
@@ -98,7 +98,7 @@ def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
         return await pursue(order)
 
     monkeypatch.setattr(waiting, "pursue", broken_once)
-    event = run_here(fire(deferred()))[0]
+    event = run_sync(fire(deferred()))[0]
 
     assert event["counts"] == {"error": 1, "ready": 3}
     assert "surprise" in event["message"]
@@ -107,7 +107,7 @@ def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
 def test_the_log_says_how_far_it_is(deferred, caplog, monkeypatch):
     monkeypatch.setattr(waiting, "_SAY_SECONDS", 0.0)
     with caplog.at_level(logging.INFO, logger="airflow_provider_music.generation.batch_wait"):
-        run_here(fire(deferred()))
+        run_sync(fire(deferred()))
 
     told = [record.getMessage() for record in caplog.records if "of 4 songs have ended" in record.getMessage()]
     assert told[-1] == "4 of 4 songs have ended: 4 ready"
@@ -115,13 +115,13 @@ def test_the_log_says_how_far_it_is(deferred, caplog, monkeypatch):
 
 
 def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch):
-    monkeypatch.setattr("airflow_provider_music.triggers.start.HOLD_BACK_SECONDS", 5.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 5.0)
     waited = []
 
     async def sleep(seconds):
         waited.append(seconds)
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    run_here(fire(deferred(asked_at=clock.now())))
+    run_sync(fire(deferred(deferred_at=clock.now())))
 
     assert 3 < waited[-1] <= 5

@@ -8,8 +8,8 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_music.generation import clock
-from airflow_provider_music.generation.inline import run_here
+from airflow_provider_music.generation import runtime as clock
+from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.triggers.music import MusicGenerationTrigger
 
@@ -45,9 +45,9 @@ def test_what_airflow_keeps_makes_the_same_trigger_again(deferred):
 
 def test_arguments_of_a_newer_order_are_left_out(deferred):
     _, kwargs = deferred().serialize()
-    kwargs["order"]["from_the_future"] = 1
+    kwargs["spec"]["from_the_future"] = 1
 
-    assert run_here(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] == "completed"
+    assert run_sync(fire(MusicGenerationTrigger(**kwargs)))[0]["status"] == "completed"
 
 
 def test_of_two_copies_at_once_one_sends_and_both_tell_the_same(deferred, music_sandbox):
@@ -56,7 +56,7 @@ def test_of_two_copies_at_once_one_sends_and_both_tell_the_same(deferred, music_
     async def both():
         return await asyncio.gather(fire(deferred()), fire(deferred()))
 
-    one, other = run_here(both())
+    one, other = run_sync(both())
 
     assert one == other
     assert one[0]["status"] == "completed"
@@ -75,7 +75,7 @@ def test_a_cancelled_copy_lets_its_open_post_end_and_the_song_lands(deferred, mu
             await first
         return await fire(deferred())
 
-    assert run_here(moved())[0]["status"] == "completed"
+    assert run_sync(moved())[0]["status"] == "completed"
     assert music_sandbox.posts("generate") == 1
 
 
@@ -88,9 +88,9 @@ def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(def
             await asyncio.sleep(0.05)
         task.cancel()
 
-    run_here(stopped())
+    run_sync(stopped())
     before = clock.now()
-    event = run_here(fire(deferred()))[0]
+    event = run_sync(fire(deferred()))[0]
 
     assert event["status"] == "unknown"
     assert clock.now() - before < 30
@@ -98,14 +98,14 @@ def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(def
 
 
 def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music_sandbox):
-    monkeypatch.setattr("airflow_provider_music.triggers.start.HOLD_BACK_SECONDS", 5.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 5.0)
     waited = []
 
     async def sleep(seconds):
         waited.append(seconds)
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    run_here(fire(deferred()))
+    run_sync(fire(deferred()))
 
     assert 3 < waited[-1] <= 5
 
@@ -115,7 +115,7 @@ def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_se
 ):
     trigger = deferred()
     monkeypatch.delenv("AIRFLOW_CONN_MUSIC_DEFAULT")
-    event = run_here(fire(trigger))[0]
+    event = run_sync(fire(trigger))[0]
 
     assert event["status"] == "error"
     assert event["error"] == "CredentialsError"

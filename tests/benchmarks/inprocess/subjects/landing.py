@@ -55,7 +55,7 @@ def _ours_synchronous(url: str, target: str, size: int) -> None:
 
     async def one() -> None:
         trigger = MusicGenerationTrigger(
-            conn_id="music_bench", asked_at=time.time() - 10, order=order, deadline=order["deadline"]
+            conn_id="music_bench", deferred_at=time.time() - 10, order=order, deadline=order["deadline"]
         )
         async for event in trigger.run():
             assert event.payload["status"] == "completed", event.payload

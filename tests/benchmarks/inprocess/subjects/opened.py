@@ -25,7 +25,7 @@ def ours(run: str, url: str, count: int, size: int, folder: str) -> dict[str, An
     async def one(name: str, number: int) -> None:
         order = order_of(folder, name, number, lane="synchronous", audio_format="mp3")
         trigger = MusicGenerationTrigger(
-            conn_id="music_bench", asked_at=time.time() - 10, order=order, deadline=order["deadline"]
+            conn_id="music_bench", deferred_at=time.time() - 10, order=order, deadline=order["deadline"]
         )
         async for event in trigger.run():
             assert event.payload["status"] == "completed", event.payload

@@ -61,15 +61,15 @@ def pacing(model: str, shares: list[float], songs: int) -> dict[str, Any]:
 
 
 async def _paced(usual: float, shares: list[float], songs: int, fixed: float | None) -> list[dict[str, float]]:
-    from airflow_provider_music.api.transports import use_transport
-    from airflow_provider_music.generation import clock
+    from airflow_provider_music.api.testing import use_transport
+    from airflow_provider_music.generation import runtime as clock
     from airflow_provider_music.generation.state_machine import watch
 
     simulated = _Clock()
     api = _Api(simulated)
     clock.now, clock.sleep = simulated.now, simulated.sleep  # type: ignore[assignment]
     rows = []
-    with use_transport(asynchronous=httpx.MockTransport(api.answer)):
+    with use_transport(httpx.MockTransport(api.answer)):
         for share in shares:
             polls, late = [], []
             for number in range(songs):
@@ -82,7 +82,7 @@ async def _paced(usual: float, shares: list[float], songs: int, fixed: float | N
                     usual_seconds=usual,
                     poll_interval=fixed,
                     deadline=begun + 100 * usual,
-                    asked_at=begun,
+                    deferred_at=begun,
                 )
                 assert event["status"] == "ready", event
                 polls.append(api.polls)

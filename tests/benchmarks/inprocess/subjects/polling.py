@@ -168,7 +168,7 @@ def ours(waits: Waits) -> Wait:
         now = time.time()
         trigger = MusicGenerationTrigger(
             conn_id=waits.conn_id,
-            asked_at=now - 10 if waits.run == "warm" else now,
+            deferred_at=now - 10 if waits.run == "warm" else now,
             generation_id=waits.generation_id(number),
             poll_interval=waits.interval,
             deadline=now + _HOUR,
@@ -193,7 +193,7 @@ def ours_recorded(waits: Waits) -> Wait:
             order["conn_id"] = waits.conn_id
             trigger = MusicGenerationTrigger(
                 conn_id=waits.conn_id,
-                asked_at=now - 10 if waits.run == "warm" else now,
+                deferred_at=now - 10 if waits.run == "warm" else now,
                 order=order,
                 deadline=now + _HOUR,
             )
