@@ -15,7 +15,7 @@ from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.api.secrecy import bare
 from airflow_provider_music.api.ssrf import check_url
 from airflow_provider_music.api.transports import download_client, quiet
-from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, MusicError
+from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, LinkExpiredError, MusicError
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio, StoredAudio
 from airflow_provider_music.storage.cleanup import sweep
 
@@ -30,10 +30,6 @@ log = logging.getLogger(__name__)
 _MAX_REDIRECTS = 3
 _PIECE_BYTES = 2**18
 _GONE = (401, 403, 404, 410)
-
-
-class LinkExpiredError(ApiUnreachableError):
-    """The host does not give the song out under this URL (any more); a fresh poll may name another."""
 
 
 def download(

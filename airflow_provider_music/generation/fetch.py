@@ -10,17 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.usage import Usage
+from airflow_provider_music.api.responses import Usage
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiError,
     ApiUnreachableError,
     AudioError,
     GenerationFailedError,
+    LinkExpiredError,
     MusicError,
     OutputError,
 )
-from airflow_provider_music.generation.download import LinkExpiredError, download
+from airflow_provider_music.generation.download import download
 from airflow_provider_music.generation.pace import backoff
 from airflow_provider_music.generation.usage_log import usage_from_log_here
 
