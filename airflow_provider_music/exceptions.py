@@ -17,20 +17,21 @@
         │   ├── RateLimitedError           retry can help: 429, or base_resp 1002, 1039, 1041, 2045
         │   └── ServerFailureError         retry can help: 5xx in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
+        │   └── LinkExpiredError           retry can help: the song's URL has expired; a poll names a fresh one
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
-        ├── ResubmissionLostError          retry can help: on_unknown="resubmit", and this try's answers are lost
+        ├── ResubmissionLostError          retry can help: on_unknown="resubmit", and this try's responses are lost
         ├── GenerationFailedError          retry can help: the API says that the generation failed; not billed
-        ├── GenerationTimeoutError         retry can help: the deadline passed; the song is still being made and paid
-        │   └── GenerationSensorTimeout    the same from the sensor, as Airflow's sensors say it (ends the task)
-        ├── PartialBatchError              retry can help: songs of a batch are missing; those that are there are kept
+        ├── GenerationTimeoutError         retry can help: past the deadline; the generation keeps running and is billed
+        │   └── GenerationSensorTimeout    ends the task: the same from the sensor, as Airflow's sensors raise it
+        ├── PartialBatchError              retry can help: songs of a batch are missing; those in storage stay there
         │   └── HopelessBatchError         ends the task: another try would bring none of the missing songs
-        ├── AudioError                     retry can help: what came is not the audio asked for; it is landed again
-        │   └── AudioHostError             retry can help: the song lies on a host that is not to be fetched from
+        ├── AudioError                     retry can help: what came is not the audio requested; it is downloaded again
+        │   └── AudioHostError             retry can help: the song's host is not one that this connection allows
         └── RecordError                    retry can help: the record cannot be read or written; nothing was sent
-            └── ChangedRequestError        ends the task: the request changed while its song is under way
+            └── ChangedRequestError        ends the task: the request changed while its generation is open
 
 A class that ends the task is also Airflow's ``AirflowFailException``: the task fails at once and its
-retries stay unused, because another try would give the same answer or could pay twice.
+retries stay unused, because another try would get the same response or could pay twice.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class CredentialsError(MusicError, AirflowFailException):
 
 
 class OverBudgetError(MusicError, AirflowFailException):
-    """What is to be asked for could cost more than ``max_usd``, or nobody knows its price. Nothing was sent."""
+    """The request could cost more than ``max_usd``, or it is unpriced. Nothing was sent."""
 
 
 class OutputError(MusicError):
@@ -82,7 +83,7 @@ class OutputError(MusicError):
 
 
 class ApiError(MusicError):
-    """The API answered and said no. Failed requests are not billed.
+    """The API answered, and said no. Failed requests are not billed.
 
     :param status: HTTP status, where there was one.
     :param code: ``base_resp.status_code``, where there was one.
@@ -127,27 +128,31 @@ class RateLimitedError(ApiError):
 
 
 class ServerFailureError(ApiError):
-    """The API, or the model behind it, failed and said so."""
+    """The API, or the model behind it, reports that it failed."""
 
 
 class ApiUnreachableError(MusicError):
     """The request never left, or a call that costs nothing got no usable answer."""
 
 
+class LinkExpiredError(ApiUnreachableError):
+    """The host does not serve the song under this URL (any more); a fresh poll may name another URL."""
+
+
 class UnknownOutcomeError(MusicError, AirflowFailException):
-    """The answer to a paid request is lost: it may have been billed, and is not sent again by itself."""
+    """The response to a paid request is lost: it may have been billed, and is never submitted again by itself."""
 
 
 class ResubmissionLostError(MusicError):
-    """Under ``on_unknown="resubmit"``: the answers of this try are lost too; the next try asks once more."""
+    """Under ``on_unknown="resubmit"``: the responses of this try are lost too; the next try submits once more."""
 
 
 class GenerationFailedError(MusicError):
-    """The API took the request and says that the generation failed. It is not billed."""
+    """The API accepted the request and reports that the generation failed. It is not billed."""
 
 
 class GenerationTimeoutError(MusicError):
-    """The deadline passed before the song was done. The API goes on making it, and bills it."""
+    """The deadline passed before the song was done. The generation keeps running and is billed; a retry resumes it."""
 
 
 class GenerationSensorTimeout(GenerationTimeoutError, AirflowSensorTimeout):  # noqa: N818 - Airflow's own name
@@ -155,7 +160,7 @@ class GenerationSensorTimeout(GenerationTimeoutError, AirflowSensorTimeout):  # 
 
 
 class PartialBatchError(MusicError):
-    """Songs of a batch are missing. What is in storage or under way is not asked for again."""
+    """Songs of a batch are missing. What is in storage or still running is not submitted again."""
 
 
 class HopelessBatchError(PartialBatchError, AirflowFailException):
@@ -163,11 +168,11 @@ class HopelessBatchError(PartialBatchError, AirflowFailException):
 
 
 class AudioError(MusicError):
-    """The bytes that came are not the audio that was asked for; nothing was left under the final name."""
+    """The bytes that came are not the audio that was requested; no file has the final name."""
 
 
 class AudioHostError(AudioError):
-    """The song's URL leads where this connection may not fetch from. A retry asks for the URL again, not the song."""
+    """The song's URL leads to a host that this connection does not allow. A retry polls for the URL again, free."""
 
 
 class RecordError(MusicError):
@@ -175,11 +180,11 @@ class RecordError(MusicError):
 
 
 class ChangedRequestError(RecordError, AirflowFailException):
-    """The task's request changed while a song asked for earlier is still under way."""
+    """The task's request changed while a generation that it submitted earlier is still open."""
 
 
 def named(name: object, message: str) -> MusicError:
-    """Make the error of that class name, as facts and events keep it; an unknown name is a plain MusicError."""
+    """Make the error of a class name, as facts and events hold it; an unknown name makes a plain MusicError."""
     found = globals().get(str(name))
     if not (isinstance(found, type) and issubclass(found, MusicError)):
         return MusicError(message)

@@ -11,12 +11,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_music import exceptions
 from airflow_provider_music.exceptions import (
     ApiError,
+    ApiUnreachableError,
     InvalidReferenceError,
     InvalidRequestError,
+    LinkExpiredError,
     MusicError,
     named,
 )
-from airflow_provider_music.generation.download import LinkExpiredError
 
 CLASSES = {
     name: found
@@ -59,6 +60,7 @@ def test_a_class_ends_the_task_exactly_where_the_tree_says_so(name):
 def test_every_error_of_the_package_is_an_airflow_exception():
     assert all(issubclass(found, MusicError | AirflowException) for found in CLASSES.values())
     assert not issubclass(LinkExpiredError, AirflowFailException)
+    assert issubclass(LinkExpiredError, ApiUnreachableError)
 
 
 def test_every_class_says_what_it_means():

@@ -15,9 +15,8 @@ import httpx
 from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor
 from airflow_provider_music.api.hex_stream import HexStream
 from airflow_provider_music.api.parsing import number_or_none, text_or_none
-from airflow_provider_music.api.responses import check_base_resp
+from airflow_provider_music.api.responses import check_base_resp, usage_of_answer
 from airflow_provider_music.api.secrecy import headers_without_key, suppress_logs
-from airflow_provider_music.api.usage import usage_of_answer
 from airflow_provider_music.exceptions import AudioError
 from airflow_provider_music.generation import rate_limits
 from airflow_provider_music.generation.fetch import download

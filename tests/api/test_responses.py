@@ -12,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music import exceptions
-from airflow_provider_music.api.responses import Generation, check, check_base_resp, generation_of, retry_after
-from airflow_provider_music.api.usage import Usage
+from airflow_provider_music.api import responses
+from airflow_provider_music.api.outcome import outcome_of
+from airflow_provider_music.api.responses import (
+    Generation,
+    Usage,
+    check,
+    check_base_resp,
+    generation_of,
+    retry_after,
+    usage_of,
+    usage_of_answer,
+    usage_of_headers,
+)
 
 WHAT = "POST /v2/generate/audio"
 DOCUMENTED = {
@@ -98,6 +109,56 @@ def test_a_refusal_is_sorted_by_its_status_in_the_apis_words(shape, status, mess
         assert error.status == status
         assert message in str(error)
         assert error.request_id == shape.get("requestId")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        (400, "No.", "the API refused the request (400): No."),
+        (401, "No.", "the API refused the key (401): No."),
+        (
+            402,
+            "No.",
+            "the account has no credits (402): No. Nothing was generated; top up and clear the task.",
+        ),
+        (
+            403,
+            "Out of credits.",
+            "the account has no credits (403): Out of credits. Nothing was generated; top up and clear the task.",
+        ),
+        (403, "No.", "the account or key may not do this (403): No."),
+        (404, "{0} {what}", "not found (404): {0} {what}"),
+        (418, "No.", "the API refused the request (418): No."),
+        (429, "No.", "too many requests (429): No."),
+        (500, "No.", "the API failed with 500: No."),
+    ],
+)
+def test_a_refusal_says_what_it_means_before_the_apis_own_words(status, message, told):
+    assert str(refusal(status, {**DOCUMENTED, "message": message})) == f"{WHAT}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        *((status, "failed") for status in (400, 401, 402, 403, 404, 405, 409, 413, 422, 451, 500, 502, 503)),
+        (429, "not_accepted"),
+        *((status, "unknown") for status in (301, 302, 408, 499)),
+    ],
+)
+def test_what_a_status_means_for_the_bill(status, outcome):
+    assert outcome_of(refusal(status, {**DOCUMENTED, "message": "no"})) == outcome
+
+
+def test_an_error_for_another_status_is_one_line_of_the_table(monkeypatch):
+    class UnavailableForLegalReasonsError(exceptions.ApiError):
+        pass
+
+    line = {451: (UnavailableForLegalReasonsError, "not allowed here ({status}): {message}")}
+    monkeypatch.setattr(responses, "_REFUSALS", responses._REFUSALS | line)
+    error = refusal(451, {**DOCUMENTED, "message": "No."})
+    assert type(error) is UnavailableForLegalReasonsError
+    assert (str(error), error.status) == (f"{WHAT}: not allowed here (451): No.", 451)
+    assert outcome_of(error) == "failed"
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524])
@@ -251,6 +312,11 @@ def test_no_retry_after_breaks_the_reading_of_it(value):
     assert found is None or found >= 0
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_that_no_wait_helps_asks_for_none(status):
+    assert refusal(status, {**DOCUMENTED, "message": "no"}, {"retry-after": "9"}).retry_after is None
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_the_wait_that_was_asked_for_is_kept(status):
     error = refusal(status, {**DOCUMENTED, "message": "later"}, {"retry-after": "9"})
@@ -357,6 +423,33 @@ def test_a_completed_generation_may_come_without_its_file(audio):
 )
 def test_what_went_wrong_is_told_in_one_line(error, told):
     assert generation({"id": "a", "status": "error", "error": error}).error == told
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"credits_used": "390000", "usd_spent": "0.195"}, Usage(390000, 0.195)),
+        ({"credits_used": 390000.0}, Usage(390000, None)),
+        ({"credits_used": None, "usd_spent": float("nan")}, Usage()),
+        ({"credits_used": "many", "usd_spent": True}, Usage()),
+        ({"credits_used": 1e308}, Usage(int(1e308), None)),
+        ([], Usage()),
+        (None, Usage()),
+        ("free", Usage()),
+    ],
+)
+def test_a_price_may_come_as_text_or_not_at_all(usage, expected):
+    assert usage_of({"meta": {"usage": usage}}) == expected
+    assert usage_of({}) == usage_of({"meta": None}) == usage_of({"meta": []}) == Usage()
+
+
+def test_the_price_in_the_headers_fills_what_the_body_does_not_say():
+    headers = {"x-aimlapi-credits-used": "390000", "x-aimlapi-usd-spent": "0.195"}
+    answer = httpx.Response(200, headers=headers)
+    assert usage_of_headers(answer) == Usage(390000, 0.195)
+    assert usage_of_answer({"meta": {"usage": {"credits_used": 1}}}, answer) == Usage(1, 0.195)
+    assert Usage(0, 0.0).or_else(Usage(1, 1.0)) == Usage(0, 0.0)
+    assert Usage(1).as_dict() == {"credits_used": 1, "usd_spent": None}
 
 
 JSON = st.recursive(

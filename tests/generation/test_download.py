@@ -13,8 +13,14 @@ import pytest
 
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.api.testing import use_transport
-from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, AudioHostError, OutputError
-from airflow_provider_music.generation.download import LinkExpiredError, download
+from airflow_provider_music.exceptions import (
+    ApiUnreachableError,
+    AudioError,
+    AudioHostError,
+    LinkExpiredError,
+    OutputError,
+)
+from airflow_provider_music.generation.fetch import download
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 
 URL = "https://cdn.example.org/moose/music%2Fprod%2Fsong.mp3?Expires=1&Signature=hush%2B%3D"

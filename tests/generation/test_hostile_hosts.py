@@ -17,8 +17,14 @@ import pytest
 
 from airflow_provider_music.api import transports
 from airflow_provider_music.api.connection import MusicSettings
-from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, AudioHostError, MusicError
-from airflow_provider_music.generation.download import LinkExpiredError, download
+from airflow_provider_music.exceptions import (
+    ApiUnreachableError,
+    AudioError,
+    AudioHostError,
+    LinkExpiredError,
+    MusicError,
+)
+from airflow_provider_music.generation.fetch import download
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 
 SECRET = "/secret-path/song.mp3?Signature=hush"
