@@ -81,13 +81,13 @@ class SongIdentity:
 class Take:
     """Request number n of a task instance: the facts that exist about it, and where they come to.
 
-    :param folder: where its facts and its audio lie.
+    :param home: where its facts and its audio lie; None for one that was put together from elsewhere.
     :param submissions: how often its song was submitted: requests that may have left, since the last delivery.
     """
 
     n: int
-    facts: Mapping[Fact, Mapping[str, Any]]
-    folder: Folder
+    facts: Mapping[Fact, Mapping[str, Any]] = field(default_factory=dict)
+    home: Folder | None = None
     submissions: int = 1
     state: State = field(init=False)
 
@@ -100,6 +100,13 @@ class Take:
 
     def __getitem__(self, fact: Fact) -> Mapping[str, Any]:
         return self.facts[fact]
+
+    @property
+    def folder(self) -> Folder:
+        """Where its facts and its audio lie."""
+        if self.home is None:
+            raise ValueError(f"take {self.n} was not read from a store")
+        return self.home
 
     @property
     def generation_id(self) -> str | None:

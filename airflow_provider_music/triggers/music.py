@@ -191,6 +191,7 @@ async def _hold_back(deferred_at: float) -> None:
 
     The scheduler can fail a task that comes back sooner than it has seen the worker's exit.
     """
-    early = deferred_at + HOLD_BACK_SECONDS - time.time()
+    runtime = await _prepared("airflow_provider_music.generation.runtime")
+    early = deferred_at + HOLD_BACK_SECONDS - runtime.now()
     if 0 < early <= HOLD_BACK_SECONDS:
-        await asyncio.sleep(early)
+        await runtime.sleep(early)

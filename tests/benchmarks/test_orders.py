@@ -9,14 +9,14 @@ import json
 import pytest
 from inprocess.subjects.orders import order_of, record_accepted, record_url
 
-from airflow_provider_music.generation.spec import Order
+from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.record.store import SongRecord
 
 
 @pytest.mark.parametrize("lane", ["queued", "synchronous"])
 def test_an_order_is_read_by_the_package_field_by_field(lane, tmp_path):
     values = order_of(str(tmp_path), "run", 3, lane=lane, audio_format="mp3")
-    order = Order.from_dict(json.loads(json.dumps(values)))
+    order = GenerationSpec.from_dict(json.loads(json.dumps(values)))
     assert (order.lane, order.audio_format, order.n) == (lane, "mp3", 1)
     assert set(values) <= set(order.as_dict())
 

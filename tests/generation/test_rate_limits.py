@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.api.connection import MusicSettings
-from airflow_provider_music.generation import clock, rate_limits
+from airflow_provider_music.generation import rate_limits
+from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicOperator
 

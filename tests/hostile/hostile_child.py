@@ -36,9 +36,9 @@ def stand_in():
 def main() -> None:
     airflow = stand_in()
     from airflow_provider_music.operators.music import GenerateMusicOperator
-    from airflow_provider_music.triggers import start
+    from airflow_provider_music.triggers import music as triggers
 
-    start.HOLD_BACK_SECONDS = 0.0
+    triggers.HOLD_BACK_SECONDS = 0.0
     idle = None
     for number, line in enumerate(sys.stdin):
         asked = json.loads(line)

@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from airflow_provider_music.api import transports
-from airflow_provider_music.generation import clock, reconcile
+from airflow_provider_music.api.testing import use_transport
+from airflow_provider_music.generation import reconcile
+from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.record import lease
@@ -123,6 +124,9 @@ DEATHS = st.sampled_from(
 )
 
 
+WORDS = ["the sea", "the hills"]
+
+
 class Promises(RuleBasedStateMachine):
     """One task instance, its API, and an Airflow that does to it whatever it likes."""
 
@@ -148,6 +152,7 @@ class Promises(RuleBasedStateMachine):
         self.phase, self.trigger, self.event = "execute", None, None
         self.clears = self.delivered = 0
         self.results: list[dict[str, Any]] = []
+        self.words = WORDS[0]
 
     def _hold_the_clock(self) -> None:
         skipped, real_now = [0.0], clock.now
@@ -166,9 +171,9 @@ class Promises(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def task(self) -> GenerateMusicOperator:
-        fields = {"model": "minimax/music-2.6", "prompt": "the sea"}
+        fields = {"model": "minimax/music-2.6", "prompt": self.words}
         if self.lane == "synchronous":
-            fields = {"model": "music-01", "lyrics": "la", "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
+            fields = {"model": "music-01", "lyrics": self.words, "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
         return GenerateMusicOperator(task_id="song", output_dir=self.folder.name, timeout=300, **fields)
 
     def context(self) -> dict[str, Any]:
@@ -211,6 +216,11 @@ class Promises(RuleBasedStateMachine):
     @rule(up=st.booleans(), shows_all=st.booleans())
     def the_log_changes(self, up, shows_all):
         self.api.log_is_up, self.api.log_shows_all = up, shows_all
+
+    @rule(words=st.sampled_from(WORDS))
+    def a_person_edits_the_request(self, words):
+        """Between processes, as a new version of the DAG file does; also back to what it was."""
+        self.words = words
 
     @rule()
     def airflow_goes_on(self):

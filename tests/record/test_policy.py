@@ -23,23 +23,26 @@ def take(*facts, n=3, **intent):
 @pytest.mark.parametrize(
     ("found", "attempt", "step", "n"),
     [
-        (None, FIRST, "ask", 1),
-        (take(), RETRY, "find", 3),
-        (take(), CLEARED, "find", 3),
+        (None, FIRST, "submit", 1),
+        (take(), RETRY, "reconcile", 3),
+        (take(), CLEARED, "reconcile", 3),
         (take("accepted"), RETRY, "attach", 3),
         (take("accepted"), CLEARED, "attach", 3),
         (take("accepted", "completed"), RETRY, "deliver", 3),
         (take("accepted", "completed"), CLEARED, "deliver", 3),
         (take("accepted", "completed", "delivered"), RETRY, "deliver", 3),
-        (take("accepted", "completed", "delivered"), CLEARED, "ask", 4),
+        (take("accepted", "completed", "delivered"), CLEARED, "submit", 4),
         (take("accepted", "delivered"), RETRY, "deliver", 3),
-        (take("accepted", "delivered"), CLEARED, "ask", 4),
-        (take("failed"), RETRY, "ask", 4),
-        (take("accepted", "failed"), RETRY, "ask", 4),
+        (take("accepted", "delivered"), CLEARED, "submit", 4),
+        (take("failed"), RETRY, "submit", 4),
+        (take("accepted", "failed"), RETRY, "submit", 4),
         (take("unknown"), RETRY, "refuse_unknown", 3),
-        (take("unknown"), CLEARED, "ask", 4),
-        (take("unknown"), RESUBMIT, "ask", 4),
+        (take("unknown"), CLEARED, "submit", 4),
+        (take("unknown"), RESUBMIT, "submit", 4),
         (take("unknown", "completed"), RETRY, "deliver", 3),
+        (take("unknown", "accepted"), RETRY, "attach", 3),
+        (take("unknown", "accepted"), CLEARED, "attach", 3),
+        (take("unknown", "accepted"), RESUBMIT, "attach", 3),
     ],
 )
 def test_what_the_record_says_decides(found, attempt, step, n):
@@ -59,7 +62,7 @@ def test_a_changed_request_is_refused_while_the_former_is_open_even_after_a_clea
 def test_a_clear_after_the_refusal_asks_for_the_changed_request(facts):
     assert decide(take(*facts, "changed"), CHANGED).step == "refuse_changed"
     assert decide(take(*facts, "changed"), CHANGED_AND_CLEARED) == decide(take(*facts, "changed"), CHANGED_AND_CLEARED)
-    assert decide(take(*facts, "changed"), CHANGED_AND_CLEARED).step == "ask"
+    assert decide(take(*facts, "changed"), CHANGED_AND_CLEARED).step == "submit"
 
 
 def test_the_former_request_goes_on_once_it_is_restored():
@@ -69,7 +72,7 @@ def test_the_former_request_goes_on_once_it_is_restored():
 @pytest.mark.parametrize("facts", [("failed",), ("accepted", "completed", "delivered")])
 def test_a_changed_request_is_no_matter_once_the_former_is_closed(facts):
     step = decide(take(*facts), CHANGED).step
-    assert step == ("ask" if "failed" in facts else "deliver")
+    assert step == ("submit" if "failed" in facts else "deliver")
 
 
 def test_resubmit_asks_once_per_try():
@@ -79,4 +82,4 @@ def test_resubmit_asks_once_per_try():
     same_try = take("unknown", try_number=2, resubmission=True)
     assert decide(same_try, RESUBMIT).step == "refuse_unknown"
     earlier_try = take("unknown", try_number=1, resubmission=True)
-    assert decide(earlier_try, RESUBMIT).step == "ask"
+    assert decide(earlier_try, RESUBMIT).step == "submit"

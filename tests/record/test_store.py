@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import pytest
 
 from airflow_provider_music.exceptions import OutputError, RecordError
-from airflow_provider_music.record.store import SongIdentity, SongRecord
+from airflow_provider_music.record import store
+from airflow_provider_music.record.store import FACTS, SongIdentity, SongRecord, State
+from airflow_provider_music.storage.folder import Folder
 
 
 @pytest.fixture
@@ -16,22 +19,32 @@ def record(tmp_path):
     return SongRecord(str(tmp_path / "song"))
 
 
-def test_a_fact_is_written_once_and_never_changed(record):
-    assert record.write(1, "intent", model="a")
-    assert not record.write(1, "intent", model="b")
+def test_a_take_is_claimed_once_and_its_claim_never_changed(record):
+    assert record.claim(1, model="a")
+    assert record.claim(1, model="b") is None
     assert record.read(1)["intent"]["model"] == "a"
+
+
+def test_a_fact_is_written_once_and_never_changed(record):
+    take = record.claim(1)
+    first = record.write_first(take, "accepted", generation_id="a")
+
+    assert first.generation_id == "a"
+    assert record.write_first(take, "accepted", generation_id="b") is None
+    assert record.write(take, "accepted", generation_id="b").generation_id == "a"
+    assert record.read(1).facts == first.facts
 
 
 def test_of_many_that_claim_a_request_one_wins(record):
     with ThreadPoolExecutor(20) as pool:
-        won = list(pool.map(lambda k: record.write(1, "intent", who=k), range(20)))
+        won = [take is not None for take in pool.map(lambda k: record.claim(1, who=k), range(20))]
 
     assert sum(won) == 1
     assert record.read(1)["intent"]["who"] == won.index(True)
 
 
 def test_facts_are_json_that_a_person_can_read(record, tmp_path):
-    record.write(1, "intent", model="music-01", try_number=1)
+    record.claim(1, model="music-01", try_number=1)
     body = json.loads((tmp_path / "song/take-1/intent.json").read_text())
 
     assert {"schema": 1, "fact": "intent", "n": 1, "model": "music-01"}.items() <= body.items()
@@ -40,13 +53,82 @@ def test_facts_are_json_that_a_person_can_read(record, tmp_path):
 
 def test_the_newest_take_is_found(record):
     assert record.latest() is None
-    for n in (1, 2, 3):
-        record.write(n, "intent")
-    record.write(2, "failed")
+    takes = [record.claim(n) for n in (1, 2, 3)]
+    record.write(takes[1], "failed")
 
     assert record.latest().n == 3
     assert "failed" not in record.latest()
     assert "failed" in record.read(2)
+
+
+def test_takes_are_listed_and_not_counted_from_one(record, tmp_path):
+    """A lifecycle rule may expire the first of them."""
+    for n in range(1, 12):
+        record.claim(n)
+    (tmp_path / "song/take-1/intent.json").unlink()
+
+    assert record.latest().n == 11
+
+
+def test_what_lies_beside_the_facts_makes_no_take(record, tmp_path):
+    folder = tmp_path / "song/take-1"
+    folder.mkdir(parents=True)
+    for name in ("post.json", "song.mp3", ".song.part-1", "intent.json.bak"):
+        (folder / name).write_text("")
+
+    assert record.latest() is None
+    assert record.read(1) is None
+
+
+STATES = [
+    ((), "open"),
+    (("changed",), "open"),
+    (("accepted",), "accepted"),
+    (("unknown",), "unknown"),
+    (("unknown", "accepted"), "accepted"),
+    (("accepted", "failed"), "failed"),
+    (("unknown", "failed"), "failed"),
+    (("unknown", "completed"), "completed"),
+    (("accepted", "completed"), "completed"),
+    (("accepted", "delivered"), "delivered"),
+    (("accepted", "completed", "delivered"), "delivered"),
+]
+
+
+@pytest.mark.parametrize(("facts", "state"), STATES)
+def test_the_facts_say_where_a_take_stands(record, facts, state):
+    take = record.claim(1)
+    for fact in facts:
+        take = record.write(take, fact)
+
+    assert take.state == record.read(1).state == record.latest().state == state
+
+
+def test_every_fact_but_changed_decides_a_state_and_every_state_is_decided():
+    decided = {fact: state for fact, state in store._DECIDING}
+
+    assert set(decided) == set(FACTS) - {"changed"}
+    assert set(decided.values()) == set(get_args(State))
+
+
+def test_a_take_is_read_by_one_listing_and_the_facts_that_are_there(record, monkeypatch):
+    record.write(record.claim(1), "accepted", generation_id="x")
+    read, listed = [], []
+    monkeypatch.setattr(Folder, "read", lambda self, name, call=Folder.read: read.append(name) or call(self, name))
+    monkeypatch.setattr(Folder, "names", lambda self, call=Folder.names: listed.append(self) or call(self))
+    take = record.latest()
+
+    assert (read, len(listed)) == (["intent.json", "accepted.json"], 1)
+    record.write(take, "completed")
+    assert record.refresh(take).state == "completed"
+    assert read == ["intent.json", "accepted.json", "completed.json"]
+
+
+def test_a_claim_that_is_withdrawn_leaves_nothing_behind(record):
+    record.withdraw(record.claim(1))
+
+    assert record.latest() is None
+    assert record.claim(1) is not None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +143,7 @@ def test_the_newest_take_is_found(record):
     ],
 )
 def test_a_record_that_cannot_be_understood_is_an_error_and_never_nothing(record, tmp_path, content, match):
-    record.write(1, "intent")
+    record.claim(1)
     (tmp_path / "song/take-1/intent.json").write_bytes(content)
 
     for look in (record.latest, lambda: record.read(1)):
@@ -69,18 +151,19 @@ def test_a_record_that_cannot_be_understood_is_an_error_and_never_nothing(record
             look()
 
 
-def test_a_store_that_is_down_is_an_error_and_never_nothing(record, monkeypatch):
+@pytest.mark.parametrize("call", ["read", "names"])
+def test_a_store_that_is_down_is_an_error_and_never_nothing(record, monkeypatch, call):
     def down(*_):
         raise OSError("no route to store")
 
-    monkeypatch.setattr("airflow_provider_music.storage.folder.Folder.read", down)
+    record.claim(1)
+    monkeypatch.setattr(Folder, call, down)
     with pytest.raises(RecordError, match="no route to store"):
         record.latest()
 
 
 def test_a_take_whose_intent_was_deleted_is_an_error(record, tmp_path):
-    record.write(1, "intent")
-    record.write(1, "accepted", generation_id="x")
+    record.write(record.claim(1), "accepted", generation_id="x")
     (tmp_path / "song/take-1/intent.json").unlink()
 
     with pytest.raises(RecordError, match="no intent"):
@@ -94,15 +177,15 @@ def test_an_output_folder_that_is_a_file_is_said_as_such(tmp_path):
 
 
 def test_submissions_count_what_may_have_left_since_the_last_delivery(record):
-    for n in range(1, 6):
-        record.write(n, "intent")
-    record.write(1, "delivered")
-    record.write(2, "failed", sent=False)
-    record.write(3, "failed", sent=True)
-    record.write(4, "unknown")
+    takes = {n: record.claim(n) for n in range(1, 6)}
+    record.write(takes[1], "delivered")
+    record.write(takes[2], "failed", sent=False)
+    record.write(takes[3], "failed", sent=True)
+    record.write(takes[4], "unknown")
 
-    assert record.submissions(5) == 3
-    assert record.submissions(1) == 1
+    assert record.read(5).submissions == record.latest().submissions == 3
+    assert record.read(1).submissions == 1
+    assert record.claim(6).submissions == 4
 
 
 def test_task_instances_never_share_a_folder(tmp_path):

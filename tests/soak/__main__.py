@@ -27,7 +27,7 @@ from soaking import Soak, arm, let_threads_execute, prepare
 from airflow_provider_music.generation import reconcile
 from airflow_provider_music.record import lease
 from airflow_provider_music.sandbox.server import SpawnedSandbox
-from airflow_provider_music.triggers import start
+from airflow_provider_music.triggers import music as triggers
 
 if TYPE_CHECKING:
     from on_airflow import SoakOnAirflow
@@ -84,7 +84,7 @@ def _on_airflow(asked: argparse.Namespace) -> int:
 
 def _make_brisk() -> None:
     logging.disable(logging.CRITICAL)
-    start.HOLD_BACK_SECONDS = 0.0
+    triggers.HOLD_BACK_SECONDS = 0.0
     reconcile._WATCH_SECONDS = 0.02
     lease.SILENCE_SECONDS = 0.5
     let_threads_execute()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_music.generation import batch_wait as waiting
+from airflow_provider_music.generation import batch_plan
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator
@@ -89,15 +89,15 @@ def test_a_plan_that_is_gone_is_said_and_nothing_is_sent(deferred, music_sandbox
 
 
 def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
-    pursue, seen = waiting.pursue, []
+    run_generation, seen = batch_plan.run_generation, []
 
-    async def broken_once(order):
-        seen.append(order)
+    async def broken_once(spec):
+        seen.append(spec)
         if len(seen) == 1:
             raise ZeroDivisionError("surprise")
-        return await pursue(order)
+        return await run_generation(spec)
 
-    monkeypatch.setattr(waiting, "pursue", broken_once)
+    monkeypatch.setattr(batch_plan, "run_generation", broken_once)
     event = run_sync(fire(deferred()))[0]
 
     assert event["counts"] == {"error": 1, "ready": 3}
@@ -105,13 +105,13 @@ def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
 
 
 def test_the_log_says_how_far_it_is(deferred, caplog, monkeypatch):
-    monkeypatch.setattr(waiting, "_SAY_SECONDS", 0.0)
-    with caplog.at_level(logging.INFO, logger="airflow_provider_music.generation.batch_wait"):
+    monkeypatch.setattr(batch_plan, "_PROGRESS_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO, logger="airflow_provider_music.generation.batch_plan"):
         run_sync(fire(deferred()))
 
-    told = [record.getMessage() for record in caplog.records if "of 4 songs have ended" in record.getMessage()]
-    assert told[-1] == "4 of 4 songs have ended: 4 ready"
-    assert len(told) == 4
+    lines = [record.getMessage() for record in caplog.records if "of 4 songs have ended" in record.getMessage()]
+    assert lines[-1] == "4 of 4 songs have ended: 4 ready"
+    assert len(lines) == 4
 
 
 def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch):
