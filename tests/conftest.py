@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import tempfile
 import uuid
+import wave
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,8 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
+from airflow_provider_music.sandbox.songs import SongSpec, make
+from airflow_provider_music.storage.folder import Folder
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 
@@ -136,6 +140,34 @@ def quick_clock(monkeypatch):
     monkeypatch.setattr(clock, "sleep", sleep)
 
 
+# Songs and folders
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(str(tmp_path / "songs" / "take-1"))
+
+
+@pytest.fixture
+def left(tmp_path):
+    """Names of all files below the output folder."""
+    return lambda: sorted(path.name for path in (tmp_path / "songs").rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def mp3():
+    return make(SongSpec(text="la la", seed="", seconds=3, rate=16000, bitrate=32000, format="mp3")).data
+
+
+@pytest.fixture(scope="session")
+def wav():
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 16000, 0, "NONE", ""))
+        writer.writeframes(bytes(range(256)) * 250)
+    return file.getvalue()
+
+
 # S3, on moto's server
 
 
@@ -157,8 +189,6 @@ def s3():
 def bucket(s3, monkeypatch):
     """A take's folder in a new bucket."""
     import boto3
-
-    from airflow_provider_music.storage.folder import Folder
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     extra = {"endpoint_url": s3, "region_name": "us-east-1"}

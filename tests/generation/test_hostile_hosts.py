@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import itertools
@@ -86,7 +87,7 @@ def fetch(host, folder):
     def go(asked="mp3", **more):
         given = {"connect_timeout": 5.0, "read_timeout": 5.0, "max_audio_bytes": 64 * MIB, **more}
         settings = MusicSettings("music_default", "http://127.0.0.1:1", "sk-secret", **given)
-        return download(settings, host.url, folder, RequestedAudio(asked))
+        return asyncio.run(download(settings, host.url, folder, RequestedAudio(asked)))
 
     return go
 
@@ -440,18 +441,19 @@ def test_for_an_api_on_this_machine_a_redirect_may_lead_to_another_port_of_it(ho
 @pytest.fixture
 def public(host, monkeypatch):
     """The same host under a public address and the name cdn.example.org; loopback is loopback."""
-    real_look_up, real_connect = socket.getaddrinfo, socket.create_connection
+    loop = asyncio.selector_events.BaseSelectorEventLoop
+    real_look_up, real_connect = socket.getaddrinfo, loop.sock_connect
     connected = []
 
     def look_up(name, *args, **kwargs):
         return real_look_up("93.184.216.34" if name.endswith(".example.org") else name, *args, **kwargs)
 
-    def connect(address, *args, **kwargs):
-        connected.append(address)
-        return real_connect(("127.0.0.1", host.port) if address[0] == "93.184.216.34" else address, *args, **kwargs)
+    async def connect(self, sock, address):
+        connected.append(address[:2])
+        await real_connect(self, sock, ("127.0.0.1", host.port) if address[0] == "93.184.216.34" else address)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(loop, "sock_connect", connect)
     return connected
 
 
@@ -462,7 +464,7 @@ def test_for_a_public_api_no_redirect_leads_to_a_port_of_this_machine(host, publ
         host.sends(redirect(f"http://{name}:{inside.port}/admin?hush".encode()))
         settings = MusicSettings("music_default", "https://api.example.org", "sk-secret", allow_http=True)
         with pytest.raises(AudioHostError, match="is a loopback address") as caught:
-            download(settings, f"http://cdn.example.org{SECRET}", folder, RequestedAudio("mp3"))
+            asyncio.run(download(settings, f"http://cdn.example.org{SECRET}", folder, RequestedAudio("mp3")))
         assert "hush" not in str(caught.value)
         assert inside.requests == []
     assert public == [("93.184.216.34", 80)]

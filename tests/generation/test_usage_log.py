@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from airflow_provider_music.api.endpoints import LogPage, LogRow
 from airflow_provider_music.api.responses import Usage
 from airflow_provider_music.exceptions import ApiUnreachableError
 from airflow_provider_music.generation import usage_log
-from airflow_provider_music.generation.usage_log import LoggedRequest, find_row, find_row_here, usage_from_log_here
+from airflow_provider_music.generation.usage_log import LoggedRequest, find_row
 
 SILENT = Usage()
 ASKED = datetime.now(UTC)
@@ -23,7 +21,7 @@ WANTED = LoggedRequest("request-1", ASKED, "generation-1")
 
 
 @pytest.fixture(autouse=True)
-def no_log_is_left_alone(monkeypatch):
+def no_breaker_is_open(monkeypatch):
     monkeypatch.setattr(usage_log, "_open_until", 0.0)
 
 
@@ -40,42 +38,43 @@ class Log:
         self.slow = slow
         self.asked = []
 
-    def call(self, call):
+    async def call(self, call):
         self.asked.append(dict(call.arguments["params"]))
-        time.sleep(self.slow)
+        await asyncio.sleep(self.slow)
         if self.broken is not None:
             raise self.broken
         at = call.arguments["params"]["offset"] // 100
         return LogPage(tuple(self.pages[at]), has_more=at + 1 < len(self.pages))
 
 
-class AsyncLog(Log):
-    async def call(self, call):
-        await asyncio.sleep(self.slow)
-        return Log(*self.pages, broken=self.broken).call(call)
+def find(log, request=WANTED, **more):
+    return asyncio.run(find_row(log, request, **more))
+
+
+def fill(log, known=SILENT):
+    return asyncio.run(usage_log.usage_from_log(log, WANTED, known))
 
 
 def test_a_row_is_found_by_the_requests_own_id_on_any_page():
     pages = [[row()] * 100, [row(), row("request-1", usd=0.5)], [row("request-1")]]
-    assert find_row_here(Log(*pages), WANTED).usd == 0.5
-    assert asyncio.run(find_row(AsyncLog(*pages), WANTED)).usd == 0.5
+    assert find(Log(*pages)).usd == 0.5
 
 
 def test_a_row_is_found_by_its_generation_too():
-    assert find_row_here(Log([row(generation="generation-1")]), WANTED)
-    assert find_row_here(Log([row(generation=None)]), LoggedRequest(None, ASKED)) is None
+    assert find(Log([row(generation="generation-1")]))
+    assert find(Log([row(generation=None)]), LoggedRequest(None, ASKED)) is None
 
 
 def test_pages_older_than_the_request_are_not_read():
     old = row(created=ASKED - timedelta(hours=1))
     log = Log([row()], [old], [row("request-1")])
-    assert find_row_here(log, WANTED) is None
+    assert find(log) is None
     assert len(log.asked) == 2
 
 
 def test_never_more_pages_are_read_than_allowed():
     log = Log(*[[row()]] * 9)
-    assert find_row_here(log, WANTED, 3) is None
+    assert find(log, max_pages=3) is None
     assert [asked["offset"] for asked in log.asked] == [0, 100, 200]
 
 
@@ -84,7 +83,7 @@ def test_never_more_pages_are_read_than_allowed():
 )
 def test_the_period_reaches_back_to_the_request(age, period):
     log = Log([])
-    find_row_here(log, LoggedRequest("request-1", ASKED - age))
+    find(log, LoggedRequest("request-1", ASKED - age))
     assert log.asked[0]["period"] == period
 
 
@@ -95,47 +94,32 @@ def test_an_intent_without_an_id_of_its_own_is_no_error():
 
 def test_what_was_not_said_is_filled_and_what_was_said_stays():
     log = Log([row("request-1")])
-    assert usage_from_log_here(log, WANTED, SILENT) == Usage(400_000, 0.2)
-    assert usage_from_log_here(log, WANTED, Usage(None, 0.1)) == Usage(400_000, 0.1)
+    assert fill(log) == Usage(400_000, 0.2)
+    assert fill(log, Usage(None, 0.1)) == Usage(400_000, 0.1)
     log.asked.clear()
-    assert usage_from_log_here(log, WANTED, Usage(1, 0.1)) == Usage(1, 0.1)
+    assert fill(log, Usage(1, 0.1)) == Usage(1, 0.1)
     assert log.asked == []
 
 
 @pytest.mark.parametrize("rows", [[], [row("request-2")], [row("request-1", status="failed", usd=0, used=0)]])
 def test_where_nobody_says_none_stays_none(rows):
-    assert usage_from_log_here(Log(rows), WANTED, SILENT) == SILENT
+    assert fill(Log(rows)) == SILENT
 
 
 @pytest.mark.parametrize("error", [ApiUnreachableError("away"), ValueError("a bug")])
-def test_a_log_that_breaks_is_no_error_and_is_left_alone_for_a_while(error, monkeypatch):
+def test_a_log_that_breaks_is_no_error_and_opens_the_circuit_breaker_for_a_while(error, monkeypatch):
     log = Log(broken=error)
-    assert usage_from_log_here(log, WANTED, SILENT) == SILENT
-    assert usage_from_log_here(log, WANTED, SILENT) == SILENT
+    assert fill(log) == SILENT
+    assert fill(log) == SILENT
     assert len(log.asked) == 1
     monkeypatch.setattr(usage_log, "_open_until", 0.0)
-    assert asyncio.run(usage_log.usage_from_log(AsyncLog(broken=error), WANTED, SILENT)) == SILENT
-    assert usage_from_log_here(log, WANTED, SILENT) == SILENT
-    assert len(log.asked) == 1
+    assert fill(log) == SILENT
+    assert len(log.asked) == 2
 
 
 def test_a_log_that_is_slow_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(usage_log, "_USAGE_SECONDS", 0.05)
-    waiting = threading.Event()
-    log = Log([row("request-1")])
-    log.call = lambda _: waiting.wait(30)
-    try:
-        assert usage_from_log_here(log, WANTED, SILENT) == SILENT
-    finally:
-        waiting.set()
-    monkeypatch.setattr(usage_log, "_open_until", 0.0)
-    slow = AsyncLog([row("request-1")], slow=30)
-    assert asyncio.run(usage_log.usage_from_log(slow, WANTED, SILENT)) == SILENT
-
-
-def test_an_event_loop_is_told_the_same(monkeypatch):
-    log = AsyncLog([row("request-1")])
-    assert asyncio.run(usage_log.usage_from_log(log, WANTED, SILENT)) == Usage(400_000, 0.2)
+    assert fill(Log([row("request-1")], slow=30)) == SILENT
 
 
 @pytest.fixture(params=["queued", "synchronous"])
