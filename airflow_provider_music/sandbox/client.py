@@ -9,7 +9,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_music.sandbox.routes import CONTROL_PATH
+from airflow_provider_music.sandbox.settings import CONTROL_PATH
 
 _TIMEOUT_SECONDS = 30.0
 
