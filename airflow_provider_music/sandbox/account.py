@@ -37,8 +37,8 @@ class Account:
     """A key's money, in credits.
 
     :param granted: what it started with.
-    :param held: price of the songs in the making.
-    :param spent: price of the songs that are done.
+    :param held: price of the running generations.
+    :param spent: price of the completed ones.
     """
 
     tag: str
@@ -76,7 +76,7 @@ class LogRow:
 
     :param created: Unix time of the request.
     :param visible: Unix time from which the log shows it.
-    :param key: tag of the key that asked; None is shown to every key.
+    :param key: tag of the request's key; None is shown to every key.
     """
 
     created: float
@@ -167,7 +167,7 @@ def account_of(request: Request) -> Account:
 
 
 async def billing(request: Request) -> Response:
-    """``GET /v2/billing``: what is left, in USD. Songs in the making are not charged yet."""
+    """``GET /v2/billing``: what is left, in USD. Running generations are not charged yet."""
     account = account_of(request)
     left = (account.granted - account.spent) / CREDITS_PER_USD
     return json_response(request, {"current_balance": left, "currency": "USD"})

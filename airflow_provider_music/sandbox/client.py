@@ -59,7 +59,7 @@ class SandboxControl:
         return int(self.state()["requests"].get(route, 0))
 
     def generations(self) -> list[dict[str, Any]]:
-        """Return the songs that were asked for, oldest first."""
+        """Return the generations, oldest first."""
         return list(self.state()["generations"])
 
     def connection_json(self, **extra: Any) -> str:

@@ -13,7 +13,7 @@ A spec is ``ROUTE:KIND[=VALUE][,OPTION...]``. ROUTE is a name from ``settings.RO
 
 Options: ``times=N|all`` (default 1; all, if ``p`` is given), ``skip=N`` (requests let through first),
 ``p=0..1`` with ``seed=N``, ``billed`` or ``unbilled`` (after or before the API does its work),
-``failed`` (what the request asked for ends in an error), ``gateway`` (HTML in place of the API's envelope),
+``failed`` (the outcome of the generation is an error), ``gateway`` (HTML in place of the API's envelope),
 ``reset`` (cut with RST in place of FIN).
 """
 
@@ -95,7 +95,7 @@ class Fault:
 
     @property
     def fails(self) -> bool:
-        """Whether what the request asked for ends in an error."""
+        """Whether the outcome of the generation is an error."""
         return self.kind == "error" or "failed" in self.flags
 
     def number(self) -> float:

@@ -170,9 +170,9 @@ def _file_response(request: Request, generation: Generation, data: bytes) -> Res
     media_type = generation.profile.content_type or CONTENT_TYPES[generation.song.format]
     first, last, status = 0, len(data) - 1, 200
     headers = {"accept-ranges": "bytes"}
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked and any(asked.groups()):
-        start, end = asked.groups()
+    wanted = _RANGE.fullmatch(request.headers.get("range", ""))
+    if wanted and any(wanted.groups()):
+        start, end = wanted.groups()
         first = int(start) if start else max(0, len(data) - int(end))
         last = min(last, int(end)) if start and end else last
         if first > last:

@@ -58,10 +58,10 @@ class Settings:
     :param any_model: the queued lane takes models that the catalogue does not know, with any body.
     :param created_status: HTTP status of an accepted song, 200 or 201 (the docs have both).
     :param url_seconds: how long a signed URL is good for, in seconds.
-    :param max_upload_bytes: size limit of an upload in bytes; above it the answer is 413.
+    :param max_upload_bytes: size limit of an upload in bytes; above it the response is 413.
     :param pricing: what ``/v1/models`` quotes by model id, as the whole ``pricing`` block; None hides it. What a
         song costs stays as it is.
-    :param tell_usage: answers say what they cost, in body and headers; the log says it always.
+    :param tell_usage: responses say what they cost, in body and headers; the log says it always.
     :param logs_per_minute: requests that ``/v2/logs`` takes from a key per minute.
     """
 

@@ -190,11 +190,11 @@ def _lead(notes: list[tuple[int | None, int]], mode: str, key: int, pace: tuple[
         yield _note(pitch, step * steps, rate, _LEAD_LEVEL, (1.0, 0.5, 0.25, 0.1))
 
 
-def bitrate_of(audio_format: Format, rate: int, asked: int) -> int:
+def bitrate_of(audio_format: Format, rate: int, requested: int) -> int:
     """Return the bits per second that the file will have; MPEG-2 (24 kHz and below) ends at 160 kbit/s."""
     if audio_format != "mp3":
         return rate * 16 * CHANNELS
-    return min(asked, _MPEG2_BITRATE_LIMIT) if rate <= _MPEG2_RATE_LIMIT else asked
+    return min(requested, _MPEG2_BITRATE_LIMIT) if rate <= _MPEG2_RATE_LIMIT else requested
 
 
 def encode(samples: array[int], audio_format: Format, rate: int, bitrate: int, repeats: int = 1) -> Audio:

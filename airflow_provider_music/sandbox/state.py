@@ -38,8 +38,8 @@ class Generation:
 
     :param created: Unix time of the request.
     :param ready: Unix time at which the song is done.
-    :param fails: it ends in an error, and is not billed.
-    :param audio: facts of the song once it is made; its bytes are in the cache, or made again.
+    :param fails: its outcome is an error, and it is not billed.
+    :param duration_ms: like all facts of the file, known once the song is made; its bytes are cached, or made again.
     """
 
     id: str
@@ -111,7 +111,7 @@ class State:
         self.signing_key = secrets.token_bytes(32)
 
     def reset(self) -> None:
-        """Forget everything but the settings; songs in the making are dropped."""
+        """Forget everything but the settings; running generations are dropped."""
         for task in self._tasks:
             task.cancel()
         for part in (self.faults, self.ledger, self.models):
@@ -119,7 +119,7 @@ class State:
         self._start_afresh()
 
     def resume(self) -> None:
-        """Go on with the songs that were in the making when the server stopped."""
+        """Resume the generations that were running when the server stopped."""
         for generation in self.generations.values():
             if not generation.done:
                 self.spawn(self.make(generation))

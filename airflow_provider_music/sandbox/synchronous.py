@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""music-01: upload a reference track; one POST that stays open and answers with the whole song in hex."""
+"""music-01: upload a reference track; one POST that stays open and responds with the whole song in hex."""
 
 from __future__ import annotations
 
