@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The music API on loopback: the whole contract, real songs, a bill per key, and faults on demand.
 
-Nothing is imported until it is asked for: the server needs the extra ``sandbox``, importing this does not.
+Nothing is imported until it is used: the server needs the extra ``sandbox``, importing this does not.
 """
 
 from __future__ import annotations

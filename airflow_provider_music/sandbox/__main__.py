@@ -75,11 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, host: str, port: int, faults: Sequence[str]) -> int:
     from airflow_provider_music.sandbox.server import READY, listen, make_server
-    from airflow_provider_music.sandbox.world import World
+    from airflow_provider_music.sandbox.state import State
 
-    world = World(settings)
+    state = State(settings)
     for spec in faults:
-        world.faults.add(spec)
+        state.faults.add(spec)
     try:
         listener, url = listen(host, port)
     except OSError as error:
@@ -87,7 +87,7 @@ def _serve(settings: Settings, host: str, port: int, faults: Sequence[str]) -> i
         return 1
     print(READY + url, flush=True)  # noqa: T201 - the line that scripts wait for
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(make_server(world).serve(sockets=[listener]))
+        asyncio.run(make_server(state).serve(sockets=[listener]))
     return 0
 
 

@@ -1,46 +1,183 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is free: balance, the log of requests, the list of models and of withdrawn ones."""
+"""The account of a key: its balance (``/v2/billing``) and its log of requests (``/v2/logs``)."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import time
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from starlette.responses import JSONResponse, Response
-
-from airflow_provider_music.sandbox.catalogue import card_of, names
-from airflow_provider_music.sandbox.ledger import LogRow, timestamp
-from airflow_provider_music.sandbox.replies import Refusal, account_of, answer, world_of
+from airflow_provider_music.sandbox.models import catalogue_id
+from airflow_provider_music.sandbox.responses import MESSAGES, ApiError, json_response, settings_of, timestamp
 from airflow_provider_music.sandbox.settings import CREDITS_PER_USD
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
+    from starlette.responses import Response
 
-    from airflow_provider_music.sandbox.world import World
-
+_TAG_LENGTH = 12
+_WINDOW_SECONDS = 60.0
 _SECONDS = {"h": 3600.0, "d": 86_400.0}
 _WINDOW_DAYS = 92
 _MAX_LIMIT, _DEFAULT_LIMIT = 100, 20
 
 
+def key_tag(key: str) -> str:
+    """Return a short hash that stands for a key where the key must not be seen."""
+    return hashlib.sha256(key.encode()).hexdigest()[:_TAG_LENGTH]
+
+
+@dataclass
+class Account:
+    """A key's money, in credits.
+
+    :param granted: what it started with.
+    :param held: price of the running generations.
+    :param spent: price of the completed ones.
+    """
+
+    tag: str
+    granted: int
+    held: int = 0
+    spent: int = 0
+    log_requests: deque[float] = field(default_factory=deque, repr=False)
+
+    @property
+    def left(self) -> int:
+        """Credits that a new song may cost."""
+        return self.granted - self.spent - self.held
+
+    def public(self) -> dict[str, Any]:
+        """Return what the control endpoint says of it."""
+        return {
+            "spent_credits": self.spent,
+            "spent_usd": self.spent / CREDITS_PER_USD,
+            "held_credits": self.held,
+            "left_credits": self.left,
+        }
+
+    def may_read_log(self, per_minute: int) -> bool:
+        """Count a request for the log; return whether it is within the limit."""
+        now = time.monotonic()
+        while self.log_requests and self.log_requests[0] <= now - _WINDOW_SECONDS:
+            self.log_requests.popleft()
+        self.log_requests.append(now)
+        return len(self.log_requests) <= per_minute
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One request in the log.
+
+    :param created: Unix time of the request.
+    :param visible: Unix time from which the log shows it.
+    :param key: tag of the request's key; None is shown to every key.
+    """
+
+    created: float
+    visible: float
+    key: str | None
+    model: str
+    failed: bool
+    credits: int
+    inference_id: str
+    client_request_id: str | None
+
+    @property
+    def status(self) -> str:
+        """The row's status, in the log's own words."""
+        return "failed" if self.failed else "succeeded"
+
+    def public(self) -> dict[str, Any]:
+        """Return the row as ``/v2/logs`` has it."""
+        return {
+            "created": timestamp(self.created),
+            "status": self.status,
+            "origin": "api",
+            "model": self.model,
+            "cost": {"usd": self.credits / CREDITS_PER_USD, "credits": self.credits},
+            "tokens": {"input": 0, "output": 0, "total": 0},
+            "request_id": None,
+            "inference_id": self.inference_id,
+            "client_request_id": self.client_request_id,
+        }
+
+
+class Ledger:
+    """Accounts by key tag, and the log."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.rows: list[LogRow] = []
+
+    def clear(self) -> None:
+        """Forget all accounts and the log."""
+        self.accounts.clear()
+        self.rows.clear()
+
+    def account(self, key: str, balance_usd: float) -> Account:
+        """Return the key's account; a new key starts with this balance."""
+        tag = key_tag(key)
+        if tag not in self.accounts:
+            self.accounts[tag] = Account(tag, round(balance_usd * CREDITS_PER_USD))
+        return self.accounts[tag]
+
+    def set_balance(self, usd: float) -> None:
+        """Give every key this much from now on, whatever it has spent."""
+        for account in self.accounts.values():
+            account.granted = round(usd * CREDITS_PER_USD) + account.spent + account.held
+
+    def visible_rows(self, account: Account) -> list[LogRow]:
+        """Return the rows that this key sees now, newest first."""
+        now = time.time()
+        rows = [row for row in self.rows if row.visible <= now and row.key in {None, account.tag}]
+        return sorted(rows, key=lambda row: row.created, reverse=True)
+
+
+def _ledger_of(request: Request) -> Ledger:
+    return cast("Ledger", request.app.state.ledger)
+
+
+def _bearer_key(request: Request) -> str:
+    """Return the request's API key, if it is a valid one.
+
+    :raises ApiError: 401.
+    """
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key:
+        raise ApiError(401, "You provided an empty string instead of valid API key. " + MESSAGES[401])
+    keys = settings_of(request).keys
+    if keys and key not in keys:
+        raise ApiError(401)
+    return key
+
+
+def account_of(request: Request) -> Account:
+    """Return the account of the request's key.
+
+    :raises ApiError: 401.
+    """
+    return _ledger_of(request).account(_bearer_key(request), settings_of(request).balance)
+
+
 async def billing(request: Request) -> Response:
-    """``GET /v2/billing``: what is left, in USD. Songs in the making are not charged yet."""
+    """``GET /v2/billing``: what is left, in USD. Running generations are not charged yet."""
     account = account_of(request)
     left = (account.granted - account.spent) / CREDITS_PER_USD
-    return answer(request, {"current_balance": left, "currency": "USD"})
+    return json_response(request, {"current_balance": left, "currency": "USD"})
 
 
 async def logs(request: Request) -> Response:
     """``GET /v2/logs``: one row per request of this key, newest first."""
-    account, world = account_of(request), world_of(request)
-    if not account.may_read_log(world.settings.logs_per_minute):
-        raise Refusal(429)
+    account = account_of(request)
+    if not account.may_read_log(settings_of(request).logs_per_minute):
+        raise ApiError(429)
     query = request.query_params
     start, end = _period(query)
     limit = _whole(query, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
@@ -48,7 +185,7 @@ async def logs(request: Request) -> Response:
     wanted, states = query.getlist("model"), query.getlist("status")
     rows = [
         row
-        for row in world.ledger.visible_rows(account)
+        for row in _ledger_of(request).visible_rows(account)
         if start <= row.created <= end
         and (not wanted or _is_model(row, wanted))
         and (not states or row.status in states)
@@ -60,19 +197,19 @@ async def logs(request: Request) -> Response:
         "total": len(rows),
         "has_more": offset + len(page) < len(rows),
     }
-    return answer(request, {"data": [row.public() for row in page], "pagination": pagination})
+    return json_response(request, {"data": [row.public() for row in page], "pagination": pagination})
 
 
 def _is_model(row: LogRow, wanted: list[str]) -> bool:
     own = {row.model, row.model.rpartition("/")[2]}
-    return any(name in own or card_of(name).name == row.model for name in wanted)
+    return any(name in own or catalogue_id(name) == row.model for name in wanted)
 
 
 def _whole(query: QueryParams, name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or not least <= int(text) <= most:
         message = f"Expected a whole number from {least} to {most}, received {text[:40]!r}"
-        raise Refusal(400, details=[{"path": name, "message": message}])
+        raise ApiError(400, details=[{"path": name, "message": message}])
     return int(text)
 
 
@@ -89,65 +226,12 @@ def _period(query: QueryParams) -> tuple[float, float]:
             start, end = now - 86_400, now
     except (KeyError, ValueError, IndexError, OverflowError):
         message = "Expected 24h, 7d, or start and end"
-        raise Refusal(400, details=[{"path": "period", "message": message}]) from None
+        raise ApiError(400, details=[{"path": "period", "message": message}]) from None
     if end < start or end - start > _WINDOW_DAYS * 86_400:
-        raise Refusal(400, details=[{"path": "period", "message": f"Expected at most {_WINDOW_DAYS} days"}])
+        raise ApiError(400, details=[{"path": "period", "message": f"Expected at most {_WINDOW_DAYS} days"}])
     return start, end
 
 
 def _unix(text: str) -> float:
     when = datetime.fromisoformat(text)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-
-
-async def models(request: Request) -> Response:
-    """``GET /v1/models``: what is served; ``id`` picks one (or an alias), ``include=pricing`` adds prices."""
-    world, wanted = world_of(request), request.query_params.getlist("id")
-    priced = "pricing" in ",".join(request.query_params.getlist("include"))
-    data = []
-    for name, aliases in names():
-        if name in world.withdrawn or (wanted and not {name, *aliases} & set(wanted)):
-            continue
-        row: dict[str, Any] = {"id": name, "aliases": list(aliases), "type": "audio", "info": {"name": name}}
-        if priced:
-            block = world.settings.pricing.get(name, _fixed(card_of(name).usd))
-            row |= {"pricing": block} if block is not None else {}
-        data.append(row)
-    return answer(request, {"object": "list", "data": data})
-
-
-def _fixed(usd: float) -> dict[str, Any]:
-    # The documents show this form with tokens, and with seconds; how a whole song is called there is not known.
-    unit = {"name": "generation", "measure": "output", "price": usd, "per": 1}
-    return {"kind": "fixed", "currency": "USD", "units": [unit]}
-
-
-async def deprecations(request: Request) -> Response:
-    """``GET /v1/models/deprecations``: what is withdrawn, and what replaces it. No key; has an ETag."""
-    data = _withdrawn(world_of(request), request.query_params.getlist("status"))
-    digest = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).digest()
-    tag = f'W/"{base64.urlsafe_b64encode(digest).decode().rstrip("=")}"'
-    headers = {"etag": tag, "cache-control": "public, max-age=300"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return JSONResponse({"object": "list", "generated_at": timestamp(time.time()), "data": data}, headers=headers)
-
-
-def _withdrawn(world: World, states: list[str]) -> list[dict[str, Any]]:
-    known = {"deprecated", "superseded", "withdrawn"}
-    wanted = {state.lower() for text in states for state in text.split(",")} & known
-    if wanted and "withdrawn" not in wanted:
-        return []
-    aliases = dict(names())
-    return [
-        {
-            "id": each.model,
-            "aliases": list(aliases.get(each.model, ())),
-            "status": "withdrawn",
-            "deprecated_at": each.date,
-            "shutdown_at": each.date,
-            "replaced_by": each.replaced_by,
-            "reason": "provider_delisted",
-        }
-        for each in world.withdrawn.values()
-    ]

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_music.sandbox.routes import CONTROL_PATH
+from airflow_provider_music.sandbox.settings import CONTROL_PATH
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -59,7 +59,7 @@ class SandboxControl:
         return int(self.state()["requests"].get(route, 0))
 
     def generations(self) -> list[dict[str, Any]]:
-        """Return the songs that were asked for, oldest first."""
+        """Return the generations, oldest first."""
         return list(self.state()["generations"])
 
     def connection_json(self, **extra: Any) -> str:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand: the spec that names one, and the plan that says which request it hits.
 
-A spec is ``ROUTE:KIND[=VALUE][,OPTION...]``. ROUTE is a name from ``routes.ROUTES``, or ``*``.
+A spec is ``ROUTE:KIND[=VALUE][,OPTION...]``. ROUTE is a name from ``settings.ROUTES``, or ``*``.
 
     submit:status=503                     the API's own 503, nothing billed
     submit:status=504,gateway,billed      a proxy's HTML page, but the song is made and billed
@@ -12,8 +12,8 @@ A spec is ``ROUTE:KIND[=VALUE][,OPTION...]``. ROUTE is a name from ``routes.ROUT
     download:cut-body=0.5,p=0.1,seed=7    half of the body, for a tenth of the requests
 
 Options: ``times=N|all`` (default 1; all, if ``p`` is given), ``skip=N`` (requests let through first),
-``p=0..1`` with ``seed=N``, ``billed`` or ``unbilled`` (play it after or before the API does its work),
-``failed`` (what the request asked for ends in an error), ``gateway`` (HTML in place of the API's envelope),
+``p=0..1`` with ``seed=N``, ``billed`` or ``unbilled`` (after or before the API does its work),
+``failed`` (the outcome of the generation is an error), ``gateway`` (HTML in place of the API's envelope),
 ``reset`` (cut with RST in place of FIN).
 """
 
@@ -24,10 +24,11 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from airflow_provider_music.sandbox.routes import ROUTES
+from airflow_provider_music.sandbox.settings import ROUTES
 
-#: kind -> (value if none is given; None: takes no value; "": needs one. Plays after the API did its work)
-MISHAPS: dict[str, tuple[str | None, bool]] = {
+#: Faults of the conversation, injected by the fault middleware: kind -> (value if none is given; None: takes no value;
+#: "": needs one. Whether it comes after the API did its work)
+CONNECTION_FAULTS: dict[str, tuple[str | None, bool]] = {
     "status": ("", False),
     "rate-limit": ("1", False),
     "base-resp": ("", False),
@@ -43,8 +44,9 @@ MISHAPS: dict[str, tuple[str | None, bool]] = {
     "huge": ("100", True),
     "gzip-bomb": ("100", True),
 }
-#: kind -> (value if none is given, the routes that know it): wrong content in a well-formed answer
-CONTENTS: dict[str, tuple[str | None, tuple[str, ...]]] = {
+#: Wrong content in a well-formed response, made by the endpoints: kind -> (value if none is given, the routes that
+#: know it)
+CONTENT_FAULTS: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "error": (None, ("submit", "generate")),
     "audio": ("", ("generate", "download")),
     "expired-url": (None, ("poll",)),
@@ -71,7 +73,7 @@ class Fault:
     :param spec: as it was given.
     :param times: how many requests it may still hit; None for all.
     :param skip: how many requests it still lets through.
-    :param after: play it once the API has done (and billed) its work.
+    :param after: it comes once the API has done (and billed) its work.
     """
 
     spec: str
@@ -84,16 +86,16 @@ class Fault:
     after: bool = False
     flags: frozenset[str] = frozenset()
     hits: int = 0
-    dice: random.Random = field(default_factory=random.Random, repr=False)
+    rng: random.Random = field(default_factory=random.Random, repr=False)
 
     @property
     def is_content(self) -> bool:
-        """Whether the API's own code plays it, in the content of its answer."""
-        return self.kind in CONTENTS
+        """Whether an endpoint makes it, in the content of its response."""
+        return self.kind in CONTENT_FAULTS
 
     @property
     def fails(self) -> bool:
-        """Whether what the request asked for ends in an error."""
+        """Whether the outcome of the generation is an error."""
         return self.kind == "error" or "failed" in self.flags
 
     def number(self) -> float:
@@ -107,7 +109,7 @@ class Fault:
         if self.skip:
             self.skip -= 1
             return False
-        return self.probability >= 1 or self.dice.random() < self.probability
+        return self.probability >= 1 or self.rng.random() < self.probability
 
     def hit(self) -> None:
         """Note a hit."""
@@ -132,7 +134,7 @@ class FaultPlan:
         """Disarm all."""
         self.faults.clear()
 
-    def take(self, route: str) -> Fault | None:
+    def fault_for(self, route: str) -> Fault | None:
         """Return the fault that hits this request; the others that it meets only count it."""
         met = [fault for fault in self.faults if fault.meets(route)]
         if not met:
@@ -152,7 +154,7 @@ def parse(spec: str) -> Fault:
     first, *options = rest.split(",")
     kind, _, given = first.partition("=")
     fault = Fault(spec, where, kind, _value(spec, where, kind, given or None))
-    fault.after = kind in MISHAPS and MISHAPS[kind][1]
+    fault.after = kind in CONNECTION_FAULTS and CONNECTION_FAULTS[kind][1]
     fault.flags = frozenset(options) & set(_FLAGS)
     fault.after = (fault.after or "billed" in fault.flags) and "unbilled" not in fault.flags
     settings = [option.partition("=")[::2] for option in options if option not in _FLAGS]
@@ -174,7 +176,7 @@ def _set_option(fault: Fault, name: str, text: str) -> None:
     elif name == "p" and 0 <= number <= 1:
         fault.probability = number
     elif name == "seed" and text.isdecimal():
-        fault.dice = random.Random(int(text))  # noqa: S311 - not for secrets
+        fault.rng = random.Random(int(text))  # noqa: S311 - not for secrets
     else:
         raise FaultSpecError(
             f"{fault.spec!r}: option {name}={text}; options are times=N|all, skip=N, p=0..1, seed=N, "
@@ -183,12 +185,12 @@ def _set_option(fault: Fault, name: str, text: str) -> None:
 
 
 def _value(spec: str, route: str, kind: str, given: str | None) -> str | None:
-    if kind in MISHAPS:
-        default = MISHAPS[kind][0]
-    elif kind in CONTENTS and route in CONTENTS[kind][1]:
-        default = CONTENTS[kind][0]
+    if kind in CONNECTION_FAULTS:
+        default = CONNECTION_FAULTS[kind][0]
+    elif kind in CONTENT_FAULTS and route in CONTENT_FAULTS[kind][1]:
+        default = CONTENT_FAULTS[kind][0]
     else:
-        known = [*MISHAPS, *(name for name, (_, routes) in CONTENTS.items() if route in routes)]
+        known = [*CONNECTION_FAULTS, *(name for name, (_, routes) in CONTENT_FAULTS.items() if route in routes)]
         raise FaultSpecError(f"{spec!r}: kind {kind!r}; kinds of {route} are {', '.join(known)}")
     if default is None and given is not None:
         raise FaultSpecError(f"{spec!r}: {kind} takes no value")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Running a sandbox: in a thread of this process, or as a process of its own."""
+"""Running a sandbox: its application, its server, in a thread of this process or as a process of its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
-from airflow_provider_music.sandbox.app import make_app
+from airflow_provider_music.sandbox import account, control, models, queued, synchronous
 from airflow_provider_music.sandbox.client import SandboxControl
-from airflow_provider_music.sandbox.settings import Settings
-from airflow_provider_music.sandbox.wire import OpenProtocol
-from airflow_provider_music.sandbox.world import World
+from airflow_provider_music.sandbox.fault_middleware import FaultMiddleware, ProtocolWithTransport
+from airflow_provider_music.sandbox.responses import on_api_error
+from airflow_provider_music.sandbox.settings import ROUTES, Settings
+from airflow_provider_music.sandbox.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +34,33 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _TICK_SECONDS = 0.1  # uvicorn counts ten ticks to a second
 READY = "sandbox ready on "
+_HANDLERS = {
+    "upload": synchronous.upload,
+    "generate": synchronous.generate,
+    "submit": queued.submit,
+    "poll": queued.poll,
+    "download": queued.download,
+    "billing": account.billing,
+    "logs": account.logs,
+    "models": models.list_models,
+    "deprecations": models.deprecations,
+}
+
+
+def make_app(state: State) -> Starlette:
+    """Return the API over this state, as an ASGI application."""
+    routes = []
+    for name, (method, path) in ROUTES.items():
+        suffix = "/{name:path}" if name == "download" else ""
+        routes.append(Route(path + suffix, _HANDLERS[name], methods=[method]))
+    app = Starlette(
+        routes=[*routes, *control.ROUTES],
+        middleware=[Middleware(FaultMiddleware, state=state)],
+        exception_handlers={HTTPException: on_api_error},
+    )
+    app.state.sandbox = state
+    app.state.settings, app.state.ledger, app.state.models = state.settings, state.ledger, state.models
+    return app
 
 
 class Server(uvicorn.Server):
@@ -73,7 +105,7 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """Return a listening socket, on a free port if ``port`` is 0, and its base URL."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off; without, every answer takes 40 ms.
+    # With the protocol named, asyncio turns Nagle's algorithm off; without, every response takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
@@ -82,11 +114,11 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def make_server(world: World, *, log_level: str = "error") -> Server:
+def make_server(state: State, *, log_level: str = "error") -> Server:
     """Return a server of this state, ready to be given a listening socket."""
     config = uvicorn.Config(
-        make_app(world),
-        http=OpenProtocol,
+        make_app(state),
+        http=ProtocolWithTransport,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -110,16 +142,16 @@ class Sandbox(SandboxControl):
     def __init__(self, *, port: int = 0, faults: Sequence[str] = (), **settings: Any) -> None:
         super().__init__("")
         self._port = port
-        self._world = World(Settings(**{"delay": 0.0, "song_seconds": 2.0, **settings}))
-        self.key = (self._world.settings.keys or (self.key,))[0]
+        self._state = State(Settings(**{"delay": 0.0, "song_seconds": 2.0, **settings}))
+        self.key = (self._state.settings.keys or (self.key,))[0]
         for spec in faults:
-            self._world.faults.add(spec)
+            self._state.faults.add(spec)
 
     def start(self) -> Self:
         """Start to serve; returns once the port answers."""
         listener, self.url = listen("127.0.0.1", self._port)
         self._port = listener.getsockname()[1]
-        self._server = make_server(self._world)
+        self._server = make_server(self._state)
         self._thread = threading.Thread(target=self._run, args=(listener,), name="music-sandbox", daemon=True)
         self._thread.start()
         return self
@@ -128,7 +160,7 @@ class Sandbox(SandboxControl):
         asyncio.run(self._serve(listener))
 
     async def _serve(self, listener: socket.socket) -> None:
-        self._world.resume()
+        self._state.resume()
         await self._server.serve(sockets=[listener])
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a sandbox can be told, at its start and while it runs."""
+"""The settings, which can be changed while the sandbox runs, and the routes by the names that faults and counts use."""
 
 from __future__ import annotations
 
@@ -10,6 +10,37 @@ from typing import Any, Literal, get_args
 
 Envelope = Literal["problem", "documented"]
 CREDITS_PER_USD = 2_000_000
+
+UPLOAD_PATH = "/v2/generate/audio/minimax/upload"
+GENERATE_PATH = "/v2/generate/audio/minimax/generate"
+QUEUED_PATH = "/v2/generate/audio"
+FILES_PATH = "/moose"
+LOGS_PATH = "/v2/logs"
+BILLING_PATH = "/v2/billing"
+MODELS_PATH = "/v1/models"
+DEPRECATIONS_PATH = "/v1/models/deprecations"
+CONTROL_PATH = "/_sandbox"
+
+#: name -> (method, path); the path of "download" is a prefix
+ROUTES = {
+    "upload": ("POST", UPLOAD_PATH),
+    "submit": ("POST", QUEUED_PATH),
+    "generate": ("POST", GENERATE_PATH),
+    "poll": ("GET", QUEUED_PATH),
+    "download": ("GET", FILES_PATH),
+    "logs": ("GET", LOGS_PATH),
+    "billing": ("GET", BILLING_PATH),
+    "models": ("GET", MODELS_PATH),
+    "deprecations": ("GET", DEPRECATIONS_PATH),
+}
+_ROUTE_OF = {call: name for name, call in ROUTES.items() if name != "download"}
+
+
+def route_of(method: str, path: str) -> str | None:
+    """Return the route's name, or None for a path that the API does not have (and for the control endpoints)."""
+    if path.startswith(FILES_PATH + "/"):
+        return "download"
+    return _ROUTE_OF.get(("GET" if method == "HEAD" else method, path))
 
 
 @dataclass
@@ -27,10 +58,10 @@ class Settings:
     :param any_model: the queued lane takes models that the catalogue does not know, with any body.
     :param created_status: HTTP status of an accepted song, 200 or 201 (the docs have both).
     :param url_seconds: how long a signed URL is good for, in seconds.
-    :param max_upload_bytes: size limit of an upload in bytes; above it the answer is 413.
+    :param max_upload_bytes: size limit of an upload in bytes; above it the response is 413.
     :param pricing: what ``/v1/models`` quotes by model id, as the whole ``pricing`` block; None hides it. What a
         song costs stays as it is.
-    :param tell_usage: answers say what they cost, in body and headers; the log says it always.
+    :param tell_usage: responses say what they cost, in body and headers; the log says it always.
     :param logs_per_minute: requests that ``/v2/logs`` takes from a key per minute.
     """
 

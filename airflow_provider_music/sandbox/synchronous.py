@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""music-01: upload a reference track; one POST that stays open and answers with the whole song in hex."""
+"""music-01: upload a reference track; one POST that stays open and responds with the whole song in hex."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 
 from airflow_provider_music.audio.probe import AudioFacts, NotAudioError, probe
-from airflow_provider_music.sandbox.orders import checked, open_order
-from airflow_provider_music.sandbox.replies import (
-    Refusal,
-    account_of,
-    answer,
-    fault_of,
-    json_body,
-    world_of,
-)
-from airflow_provider_music.sandbox.signing import signed_url
-from airflow_provider_music.sandbox.wire import read_body
+from airflow_provider_music.sandbox.account import account_of
+from airflow_provider_music.sandbox.models import checked_body
+from airflow_provider_music.sandbox.queued import signed_url
+from airflow_provider_music.sandbox.responses import ApiError, discard_body, fault_of, json_body, json_response
+from airflow_provider_music.sandbox.state import open_generation, state_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Message, Receive
 
-    from airflow_provider_music.sandbox.encode import Audio
-    from airflow_provider_music.sandbox.world import Generation
+    from airflow_provider_music.sandbox.songs import Audio
+    from airflow_provider_music.sandbox.state import Generation
 
 PURPOSES: dict[str, tuple[Literal["vocal", "instrumental"], ...]] = {
     "song": ("vocal", "instrumental"),
@@ -52,11 +46,11 @@ def base_resp(code: int, message: str) -> dict[str, Any]:
 async def upload(request: Request) -> Response:
     """Take a reference track (multipart: ``file`` and ``purpose``) and give out ids for it."""
     account_of(request)
-    world = world_of(request)
-    limit = world.settings.max_upload_bytes
+    state = state_of(request)
+    limit = state.settings.max_upload_bytes
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        await read_body(request.receive)
-        raise Refusal(400, details=[{"path": "", "message": "Expected multipart/form-data"}])
+        await discard_body(request.receive)
+        raise ApiError(400, details=[{"path": "", "message": "Expected multipart/form-data"}])
     form_request = Request(request.scope, _limited(request.receive, limit + _FORM_OVERHEAD_BYTES))
     try:
         async with form_request.form(max_files=1, max_fields=8) as form:
@@ -68,17 +62,17 @@ async def upload(request: Request) -> Response:
                 message = f"Invalid enum value. Expected 'song' | 'voice' | 'instrumental', received {purpose!r}"
                 details.append({"path": "purpose", "message": message})
             if details or not isinstance(file, UploadFile):
-                raise Refusal(400, details=details)
+                raise ApiError(400, details=details)
             if (file.size or 0) > limit:
-                raise Refusal(413)
-            said = await asyncio.to_thread(_listen, file)
-    except ClientDisconnect:  # nobody is there to read an answer
-        raise Refusal(400) from None
+                raise ApiError(413)
+            verdict = await asyncio.to_thread(_check_reference, file)
+    except ClientDisconnect:  # nobody is there to read a response
+        raise ApiError(400) from None
     body: dict[str, Any] = {}
-    if said["status_code"] == 0:
-        body = {_ID_FIELDS[kind]: world.new_reference(kind) for kind in PURPOSES[str(purpose)]}
-    body |= {"trace_id": secrets.token_hex(16), "base_resp": said}
-    return answer(request, body, inference_id=str(uuid.uuid4()), spent=0)
+    if verdict["status_code"] == 0:
+        body = {_ID_FIELDS[kind]: state.new_reference(kind) for kind in PURPOSES[str(purpose)]}
+    body |= {"trace_id": secrets.token_hex(16), "base_resp": verdict}
+    return json_response(request, body, inference_id=str(uuid.uuid4()), spent=0)
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -90,15 +84,15 @@ def _limited(receive: Receive, limit: int) -> Receive:
         left -= len(message.get("body", b""))
         if left < 0:
             if message.get("more_body", False):
-                await read_body(receive)
-            raise Refusal(413)
+                await discard_body(receive)
+            raise ApiError(413)
         return message
 
     return limited
 
 
-def _listen(file: UploadFile) -> dict[str, Any]:
-    """Decide on a track as the API does: by its content, never by its name."""
+def _check_reference(file: UploadFile) -> dict[str, Any]:
+    """Return the API's verdict on a track, by its content and never by its name."""
     try:
         facts: AudioFacts = probe(file.file)
     except NotAudioError:
@@ -113,28 +107,30 @@ def _listen(file: UploadFile) -> dict[str, Any]:
 async def generate(request: Request) -> Response:
     """Make a song with music-01 while the request stays open."""
     account_of(request)
-    world = world_of(request)
-    body = checked(world, await json_body(request), "synchronous")
-    known = world.settings.any_reference or all(
-        world.references.get(body[name], kind) == kind and body[name] in world.references
+    state = state_of(request)
+    body = checked_body(request, await json_body(request), "synchronous")
+    known = state.settings.any_reference or all(
+        state.references.get(body[name], kind) == kind and body[name] in state.references
         for name, kind in (("refer_voice", "vocal"), ("refer_instrumental", "instrumental"))
         if body.get(name)
     )
     if not known:
-        refused = {"trace_id": secrets.token_hex(16)}
-        refused_body = {**refused, "base_resp": base_resp(INVALID_REFERENCE, "invalid samples or voice_id")}
-        return answer(request, refused_body, inference_id=str(uuid.uuid4()), spent=0)
-    generation = open_order(request, body, "synchronous")
+        rejection = {
+            "trace_id": secrets.token_hex(16),
+            "base_resp": base_resp(INVALID_REFERENCE, "invalid samples or voice_id"),
+        }
+        return json_response(request, rejection, inference_id=str(uuid.uuid4()), spent=0)
+    generation = open_generation(request, body, "synchronous")
     # A client that hangs up does not stop the song, and pays for it.
-    audio = await asyncio.shield(world.spawn(world.make(generation)))
+    audio = await asyncio.shield(state.spawn(state.make(generation)))
     if audio is None:
         failed = {
             "trace_id": generation.trace_id,
             "base_resp": base_resp(INTERNAL_ERROR, "Internal service error"),
         }
-        return answer(request, failed, inference_id=generation.id, spent=0)
+        return json_response(request, failed, inference_id=generation.id, spent=0)
     text = await asyncio.to_thread(_song_body, request, generation, audio)
-    return answer(request, text, inference_id=generation.id, spent=generation.card.credits)
+    return json_response(request, text, inference_id=generation.id, spent=generation.profile.credits)
 
 
 def _song_body(request: Request, generation: Generation, audio: Audio) -> bytes:

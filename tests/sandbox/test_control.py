@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from airflow_provider_music.sandbox.app import make_app
+from airflow_provider_music.sandbox.server import make_app
 from airflow_provider_music.sandbox.settings import Settings
-from airflow_provider_music.sandbox.world import World
+from airflow_provider_music.sandbox.state import State
 
 
 def test_state_counts_requests_and_posts_per_route(api):
@@ -58,7 +58,7 @@ def test_reset_forgets_all_and_drops_songs_in_the_making(start):
 
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("10.1.2.3", 403), ("somebody", 403)])
 async def test_the_controls_answer_on_loopback_only(client, status):
-    transport = httpx.ASGITransport(make_app(World(Settings())), client=(client, 1))
+    transport = httpx.ASGITransport(make_app(State(Settings())), client=(client, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
         assert (await http.get("/_sandbox/state")).status_code == status
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_music.sandbox.faults import CONTENTS, MISHAPS, FaultPlan, FaultSpecError, parse
+from airflow_provider_music.sandbox.faults import CONNECTION_FAULTS, CONTENT_FAULTS, FaultPlan, FaultSpecError, parse
 
 
 def hits(spec: str, requests: int, route: str = "submit") -> list[bool]:
     plan = FaultPlan()
     plan.add(spec)
-    return [plan.take(route) is not None for _ in range(requests)]
+    return [plan.fault_for(route) is not None for _ in range(requests)]
 
 
 def test_a_fault_hits_once_unless_told_otherwise():
@@ -43,7 +43,7 @@ def test_the_first_fault_wins_and_the_next_one_still_counts_the_request():
     plan = FaultPlan()
     plan.add("submit:status=500")
     plan.add("submit:cut-after,skip=1")
-    assert [fault and fault.kind for fault in map(plan.take, ["submit"] * 3)] == ["status", "cut-after", None]
+    assert [fault and fault.kind for fault in map(plan.fault_for, ["submit"] * 3)] == ["status", "cut-after", None]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_bad_spec_is_refused_by_name(spec):
 
 
 def test_every_kind_parses_with_its_default():
-    for kind, (default, _) in MISHAPS.items():
+    for kind, (default, _) in CONNECTION_FAULTS.items():
         parse(f"submit:{kind}" if default != "" else f"submit:{kind}=500")
-    for kind, (default, routes) in CONTENTS.items():
+    for kind, (default, routes) in CONTENT_FAULTS.items():
         for route in routes:
             parse(f"{route}:{kind}" if default != "" else f"{route}:{kind}=half")

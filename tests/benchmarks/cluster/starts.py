@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 from harness.sandbox import SandboxProcess
 
-from airflow_provider_music.sandbox.routes import QUEUED_PATH
+from airflow_provider_music.sandbox.settings import QUEUED_PATH
 from cluster.report import Line
 from cluster.stage import Measured, Stage
 

@@ -11,8 +11,7 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_music.sandbox.encode import encode
-from airflow_provider_music.sandbox.melody import compose
+from airflow_provider_music.sandbox.songs import compose, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 from airflow_provider_music.sandbox.client import SandboxControl
-from airflow_provider_music.sandbox.encode import encode
-from airflow_provider_music.sandbox.melody import compose
+from airflow_provider_music.sandbox.songs import compose, encode
 from harness.processes import Session, tail
 from harness.rest import ClusterError
 

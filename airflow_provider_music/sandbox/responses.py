@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every answer has in common: headers, both error envelopes, and who is asking."""
+"""What every endpoint shares: reading a request, the response's headers, and both error envelopes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import json
 import re
 import time
 import uuid
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_music.sandbox.ledger import Account, timestamp
-from airflow_provider_music.sandbox.settings import CREDITS_PER_USD, Envelope
+from airflow_provider_music.sandbox.settings import CREDITS_PER_USD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive
 
     from airflow_provider_music.sandbox.faults import Fault
-    from airflow_provider_music.sandbox.world import World
+    from airflow_provider_music.sandbox.settings import Envelope, Settings
 
 FAULT = "sandbox.fault"
 _CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
@@ -41,8 +42,8 @@ MESSAGES = {
 }
 
 
-class Refusal(HTTPException):
-    """The API says no.
+class ApiError(HTTPException):
+    """An error in the API's own envelope.
 
     :param details: what is wrong with the body, one entry per problem.
     """
@@ -59,9 +60,14 @@ class Refusal(HTTPException):
         self.details = details
 
 
-def world_of(request: Request) -> World:
-    """Return the sandbox's state."""
-    return cast("World", request.app.state.world)
+def timestamp(when: float) -> str:
+    """Return a Unix time as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def settings_of(request: Request) -> Settings:
+    """Return the sandbox's settings."""
+    return cast("Settings", request.app.state.settings)
 
 
 def fault_of(request: Request) -> Fault | None:
@@ -74,42 +80,26 @@ def client_request_id(value: str | None) -> str | None:
     return value if value is not None and _CLIENT_REQUEST_ID.fullmatch(value) else None
 
 
-def bearer_key(request: Request) -> str:
-    """Return the request's API key, if it is a valid one.
-
-    :raises Refusal: 401.
-    """
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    key = key.strip()
-    if scheme.lower() != "bearer" or not key:
-        raise Refusal(401, "You provided an empty string instead of valid API key. " + MESSAGES[401])
-    keys = world_of(request).settings.keys
-    if keys and key not in keys:
-        raise Refusal(401)
-    return key
-
-
-def account_of(request: Request) -> Account:
-    """Return the account of the request's key.
-
-    :raises Refusal: 401.
-    """
-    world = world_of(request)
-    return world.ledger.account(bearer_key(request), world.settings.balance)
+async def discard_body(receive: Receive) -> None:
+    """Read the request's body to its end and forget it."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 async def json_body(request: Request) -> dict[str, Any]:
     """Return the request's JSON object.
 
-    :raises Refusal: 400.
+    :raises ApiError: 400.
     """
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise Refusal(400, details=[{"path": "", "message": "Expected object, received invalid JSON"}]) from None
+        raise ApiError(400, details=[{"path": "", "message": "Expected object, received invalid JSON"}]) from None
     if not isinstance(body, dict):
         found = type(body).__name__
-        raise Refusal(400, details=[{"path": "", "message": f"Expected object, received {found}"}])
+        raise ApiError(400, details=[{"path": "", "message": f"Expected object, received {found}"}])
     return body
 
 
@@ -118,7 +108,7 @@ def usage(credits: int) -> dict[str, Any]:  # noqa: A002 - the API's word
     return {"credits_used": credits, "usd_spent": credits / CREDITS_PER_USD}
 
 
-def answer(
+def json_response(
     request: Request,
     body: Any,
     *,
@@ -126,7 +116,7 @@ def answer(
     inference_id: str | None = None,
     spent: int | None = None,
 ) -> Response:
-    """Return a JSON answer with the API's headers.
+    """Return a JSON response with the API's headers.
 
     :param body: JSON values, or bytes that are JSON already.
     :param spent: credits that this request cost.
@@ -134,7 +124,7 @@ def answer(
     headers = {"x-request-id": str(uuid.uuid4())}
     if inference_id is not None:
         headers["x-inference-id"] = inference_id
-    if spent is not None and world_of(request).settings.tell_usage:
+    if spent is not None and settings_of(request).tell_usage:
         headers["x-aimlapi-credits-used"] = str(spent)
         headers["x-aimlapi-usd-spent"] = f"{spent / CREDITS_PER_USD:g}"
     echo = client_request_id(request.headers.get("x-client-request-id"))
@@ -173,19 +163,19 @@ def error_body(
     }, "application/problem+json"
 
 
-def on_refusal(request: Request, exc: Exception) -> Response:
-    """Turn a refusal, or the framework's own 404 and 405, into an answer."""
-    refusal = cast("HTTPException", exc)
-    message = refusal.detail if isinstance(exc, Refusal) else MESSAGES.get(refusal.status_code, refusal.detail)
+def on_api_error(request: Request, exc: Exception) -> Response:
+    """Turn an ``ApiError``, or the framework's own 404 and 405, into a response."""
+    error = cast("HTTPException", exc)
+    message = error.detail if isinstance(exc, ApiError) else MESSAGES.get(error.status_code, error.detail)
     body, media_type = error_body(
-        world_of(request).settings.envelope,
-        refusal.status_code,
+        settings_of(request).envelope,
+        error.status_code,
         message,
         request.url.path,
         getattr(exc, "details", None),
     )
-    headers = {"x-request-id": body["requestId"], **(refusal.headers or {})}
+    headers = {"x-request-id": body["requestId"], **(error.headers or {})}
     echo = client_request_id(request.headers.get("x-client-request-id"))
     if echo is not None:
         headers["x-client-request-id"] = echo
-    return JSONResponse(body, refusal.status_code, headers, media_type)
+    return JSONResponse(body, error.status_code, headers, media_type)

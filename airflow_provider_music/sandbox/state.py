@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The state behind the API: generations, references, bills, the log, and what came in."""
+"""The state of one sandbox: generations, references, accounts, faults, and what came in."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from airflow_provider_music.sandbox.account import Account, Ledger, LogRow, account_of, key_tag
 from airflow_provider_music.sandbox.faults import FaultPlan
-from airflow_provider_music.sandbox.ledger import Account, Ledger, LogRow, key_tag
-from airflow_provider_music.sandbox.songs import SongShelf, SongSpec
+from airflow_provider_music.sandbox.models import ServedModels, profile_of, song_of
+from airflow_provider_music.sandbox.responses import ApiError, client_request_id, fault_of
+from airflow_provider_music.sandbox.songs import SongCache, SongSpec
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from airflow_provider_music.sandbox.catalogue import Card
-    from airflow_provider_music.sandbox.encode import Audio
-    from airflow_provider_music.sandbox.settings import Settings
+    from starlette.requests import Request
 
-Lane = Literal["queued", "synchronous"]
+    from airflow_provider_music.sandbox.models import Lane, ModelProfile
+    from airflow_provider_music.sandbox.settings import Settings
+    from airflow_provider_music.sandbox.songs import Audio
+
 _QUEUED_SHARE = 0.25
 _TOKEN_LETTERS = string.ascii_letters + string.digits
 
 
 @dataclass
 class Generation:
-    """A song that somebody asked for.
+    """One request for a song and what became of it.
 
     :param created: Unix time of the request.
     :param ready: Unix time at which the song is done.
-    :param fails: it ends in an error, and is not billed.
-    :param audio: facts of the song once it is made; its bytes are on the shelf, or made again.
+    :param fails: its outcome is an error, and it is not billed.
+    :param duration_ms: like all facts of the file, known once the song is made; its bytes are cached, or made again.
     """
 
     id: str
     lane: Lane
     model: str
-    card: Card
+    profile: ModelProfile
     account: Account
     song: SongSpec
     created: float
@@ -77,38 +80,29 @@ class Generation:
             "duration_ms": self.duration_ms,
             "format": self.song.format,
             "billed": self.done and not self.fails,
-            "credits": self.card.credits if self.done and not self.fails else 0,
+            "credits": self.profile.credits if self.done and not self.fails else 0,
             "key": self.account.tag,
             "created": self.created,
             "trace_id": self.trace_id,
         }
 
 
-@dataclass(frozen=True)
-class Withdrawal:
-    """A model that is no longer served."""
-
-    model: str
-    replaced_by: str | None
-    date: str
-
-
-class World:
-    """All state of one sandbox. Only the server's event loop touches it."""
+class State:
+    """All that a sandbox knows. Only the server's event loop touches it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = FaultPlan()
-        self.shelf = SongShelf()
+        self.ledger = Ledger()
+        self.models = ServedModels()
+        self.songs = SongCache()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        self.ledger = Ledger()
         self.generations: dict[str, Generation] = {}
         self.files: dict[str, Generation] = {}
         self.references: dict[str, str] = {}
-        self.withdrawn: dict[str, Withdrawal] = {}
         self.requests: Counter[str] = Counter()
         self.posts: Counter[str] = Counter()
         self.posts_by_client_request_id: dict[str, Counter[str]] = {}
@@ -117,14 +111,15 @@ class World:
         self.signing_key = secrets.token_bytes(32)
 
     def reset(self) -> None:
-        """Forget everything but the settings; songs in the making are dropped."""
+        """Forget everything but the settings; running generations are dropped."""
         for task in self._tasks:
             task.cancel()
-        self.faults.clear()
+        for part in (self.faults, self.ledger, self.models):
+            part.clear()
         self._start_afresh()
 
     def resume(self) -> None:
-        """Go on with the songs that were in the making when the server stopped."""
+        """Resume the generations that were running when the server stopped."""
         for generation in self.generations.values():
             if not generation.done:
                 self.spawn(self.make(generation))
@@ -151,9 +146,8 @@ class World:
         self.references[reference] = kind
         return reference
 
-    def open_generation(
+    def open(
         self,
-        card: Card,
         model: str,
         lane: Lane,
         account: Account,
@@ -162,21 +156,21 @@ class World:
         client_request_id: str | None,
         fails: bool,
     ) -> Generation:
-        """Take an order: hold its price and start to make the song."""
-        now = time.time()
-        number = str(uuid.uuid4()) if lane == "synchronous" else _generation_id(card)
+        """Hold the price of a song and set the time at which it is done."""
+        now, profile = time.time(), profile_of(model)
+        number = str(uuid.uuid4()) if lane == "synchronous" else _generation_id(profile)
         generation = Generation(
-            number, lane, model, card, account, song, now, now + self.settings.delay, client_request_id, fails
+            number, lane, model, profile, account, song, now, now + self.settings.delay, client_request_id, fails
         )
         generation.file_name = f"prod%2Ftts-{time.strftime('%Y%m%d%H%M%S')}-{_token(16)}.{song.format}"
         self.generations[number] = generation
         self.files[generation.file_name] = generation
-        account.held += card.credits
+        account.held += profile.credits
         return generation
 
     async def make(self, generation: Generation) -> Audio | None:
         """Make the song, wait until its time is up, then charge it; None if it fails."""
-        audio = None if generation.fails else await self.shelf.get(generation.song)
+        audio = None if generation.fails else await self.songs.get(generation.song)
         await asyncio.sleep(max(0.0, generation.ready - time.time()))
         if audio is not None:
             generation.duration_ms, generation.size = audio.duration_ms, len(audio.data)
@@ -185,7 +179,7 @@ class World:
         return audio
 
     def _settle(self, generation: Generation) -> None:
-        account, price = generation.account, generation.card.credits
+        account, price = generation.account, generation.profile.credits
         account.held -= price
         generation.done = True
         if not generation.fails:
@@ -195,7 +189,7 @@ class World:
                 created=generation.created,
                 visible=time.time() + self.settings.log_lag,
                 key=account.tag,
-                model=generation.card.name,
+                model=generation.profile.name,
                 failed=generation.fails,
                 credits=0 if generation.fails else price,
                 inference_id=generation.id,
@@ -219,7 +213,7 @@ class World:
                 "authorizations": self.file_route_authorizations,
                 "keys": sorted(self.file_route_keys),
             },
-            "withdrawn": sorted(self.withdrawn),
+            "withdrawn": sorted(self.models.withdrawn),
             "faults": [{"spec": fault.spec, "hits": fault.hits} for fault in self.faults.faults],
         }
 
@@ -233,8 +227,32 @@ def _token(length: int) -> str:
     return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(length))
 
 
-def _generation_id(card: Card) -> str:
-    if card.id_style == "nanoid":
+def _generation_id(profile: ModelProfile) -> str:
+    if profile.id_style == "nanoid":
         return secrets.token_urlsafe(16)[:21]
     # An id of lyria2 names the model without its vendor, the others' name it in full.
-    return f"{uuid.uuid4()}:{card.name.removeprefix('google/')}"
+    return f"{uuid.uuid4()}:{profile.name.removeprefix('google/')}"
+
+
+def state_of(request: Request) -> State:
+    """Return the sandbox's state."""
+    return cast("State", request.app.state.sandbox)
+
+
+def open_generation(request: Request, body: dict[str, Any], lane: Lane) -> Generation:
+    """Hold the price of a checked body and open its generation.
+
+    :raises ApiError: 403 if the key's balance is used up.
+    """
+    state, account, model = state_of(request), account_of(request), body["model"]
+    if account.left < profile_of(model).credits:
+        raise ApiError(403)
+    fault = fault_of(request)
+    return state.open(
+        model,
+        lane,
+        account,
+        song_of(model, body, state.settings),
+        client_request_id=client_request_id(request.headers.get("x-client-request-id")),
+        fails=fault is not None and fault.fails,
+    )
