@@ -14,7 +14,8 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-money bench bench-song bench-cluster lint envs pins clean fuzz soak
+.PHONY: help demo up test unit test-cluster test-money bench bench-song bench-cluster lint docs release-check envs pins clean \
+    fuzz soak
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,14 +30,22 @@ test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
 	@$(MAKE) --no-print-directory test-cluster
 
-lint: $(NEWEST)/.made ## ruff, ruff format and mypy
+lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/ruff check $(SOURCES)
 	$(NEWEST)/bin/ruff format --check $(SOURCES)
 	$(NEWEST)/bin/mypy
+	$(NEWEST)/bin/lint-imports --no-cache --no-logo
+
+docs: $(NEWEST)/.made ## rewrite the tables of models and connection fields in README.md and docs/
+	@$(NEWEST)/bin/python -W ignore tests/test_docs.py
+
+# Not in `make test`: minutes, and a tool of its own. Everything that it makes is in .release/.
+release-check: $(NEWEST)/.made ## what would be published: built, its metadata checked, installed, and the demo run from it
+	@bash .ci/release-check $(firstword $(AIRFLOWS))
 
 # Two processes for each Airflow: a test of silences and drips waits more than it computes. What has no Airflow in it
 # is tested with the newest only; tests/test_pins.py holds both environments to the same versions of what it uses.
-ONCE := tests/api tests/audio tests/fuzz tests/sandbox tests/soak \
+ONCE := tests/api tests/audio tests/fuzz tests/sandbox tests/soak tests/test_architecture.py tests/test_docs.py \
     tests/hostile/test_generate_bodies.py tests/hostile/test_queued_answers.py tests/hostile/test_memory.py
 unit-2.11.2: NOT := $(ONCE:%=--ignore=%)
 
@@ -89,7 +98,9 @@ pins: $(NEWEST)/.made ## choose new pins from requirements/*.in
 	    .venv-tools/bin/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 	        "requirements/airflow-$$airflow.in" --output-file "requirements/airflow-$$airflow.txt"; \
 	done
+	.venv-tools/bin/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
+	    requirements/release.in --output-file requirements/release.txt
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz dist build
+	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two takes of a jingle, a person who listens, and an asset event for the take that is approved.
+"""Two versions of a jingle, a person who listens, and an asset event for the one that is approved.
 
-The two are asked for by one task, and no worker waits for them nor for the person: the approval parks until
-somebody answers in the UI (Required Actions) or over the REST API. Approved, the first take in the manifest is
-copied to ``<output_dir>/approved`` and told as an asset, which starts what is scheduled on it. Rejected, nothing is
-published, and clearing ``takes`` makes two new ones.
+One task submits both, and no worker waits for them nor for the person: the approval is deferred until
+somebody responds in the UI (Required Actions) or over the REST API. Approved, the first version in the manifest is
+copied beside it to ``approved/`` and reported as an asset, which starts what is scheduled on it. Rejected, nothing is
+published, and clearing ``versions`` makes two new ones.
 
-Approvals need Airflow 3.1 or newer; on an older one the take is published without being asked for.
+Approvals need Airflow 3.1 or newer; on an older one the first version is published without asking anybody.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 except (ImportError, AirflowOptionalProviderFeatureException) as exc:  # Airflow before 3.1
     ApprovalOperator = None
-    NOTE = f"No approvals here ({exc}); the first take is published as it is."
+    NOTE = f"No approvals here ({exc}); the first version is published as it is."
 else:
     NOTE = None
 
@@ -44,17 +44,17 @@ with DAG(
     tags=["music"],
     doc_md="\n\n".join(filter(None, [__doc__, NOTE])),
 ):
-    takes = GenerateMusicBatchOperator(
-        task_id="takes",
+    versions = GenerateMusicBatchOperator(
+        task_id="versions",
         requests=[BRIEF, {**BRIEF, "prompt": BRIEF["prompt"] + ", slower"}],
         provenance="embed",
         timeout=timedelta(minutes=30),
-        outlets=[AssetAlias("jingle-takes")],
+        outlets=[AssetAlias("jingle-versions")],
     )
 
     @task(outlets=[APPROVED])
     def publish(manifest_uri: str, *, outlet_events: Any = None) -> str:
-        """Copy the first take beside the manifest, and say so."""
+        """Copy the first version beside the manifest, and report it."""
         import json
 
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -70,13 +70,13 @@ with DAG(
         )
         return str(target)
 
-    published = publish(takes.output["manifest_uri"])
+    published = publish(versions.output["manifest_uri"])
 
     if ApprovalOperator is not None:
         approve = ApprovalOperator(
             task_id="approve",
             subject="Publish this jingle?",
-            body="Both takes: {{ ti.xcom_pull(task_ids='takes', key='manifest_uri') }}",
+            body="Both versions: {{ ti.xcom_pull(task_ids='versions', key='manifest_uri') }}",
             execution_timeout=timedelta(days=7),
         )
-        takes >> approve >> published
+        versions >> approve >> published

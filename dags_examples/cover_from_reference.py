@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new song in the voice and sound of a reference track: upload, generate, wait without a worker.
 
-The reference is a WAV or MP3 of more than 10 s and at most 10 min; its place is in the Airflow Variable
-``music_reference``, as a path or any URL that ``ObjectStoragePath`` takes.
+For music-01, which the API withdrew on 2026-08-17: with the sandbox (`make demo`), or where an account still has it.
+
+The reference is a WAV or MP3 of more than 10 s and at most 10 min; its path is in the Airflow Variable
+``music_reference``, local or any URL that ``ObjectStoragePath`` takes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     schedule=None,
     catchup=False,
-    # A retry finds the song that was paid for; it does not ask for another.
+    # A retry resumes with the song that was paid for; it does not submit another.
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     tags=["music"],
     doc_md=__doc__,

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""A song for every morning: a queued model, asked for by one task and waited for by a sensor apart.
+"""A song for every morning: a queued model, submitted by one task and waited for by a sensor.
 
-The first task ends as soon as the API has accepted the song. Anything may stand between the two; the sensor
+The first task ends as soon as the API has accepted the request. Anything may stand between the two; the sensor
 holds no worker slot, and its asset starts whatever is scheduled on it.
 """
 
@@ -28,8 +28,8 @@ with DAG(
     tags=["music"],
     doc_md=__doc__,
 ):
-    ask = GenerateMusicOperator(
-        task_id="ask",
+    submit = GenerateMusicOperator(
+        task_id="submit",
         model="minimax/music-2.6",
         prompt=f"A bright acoustic morning song for a {{{{ {DAY}.strftime('%A in %B') }}}}, 100 bpm, warm voice",
         lyrics=(
@@ -42,9 +42,9 @@ with DAG(
 
     wait = MusicGenerationSensor(
         task_id="wait",
-        generation=ask.output,
+        generation=submit.output,
         timeout=timedelta(minutes=30).total_seconds(),
         outlets=[song_of_the_day],
     )
 
-    ask >> wait
+    submit >> wait

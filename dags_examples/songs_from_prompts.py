@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""One song per prompt, as mapped tasks, with a pool that bounds how many are under way at once.
+"""One song per prompt, as mapped tasks, with a pool that bounds how many are in flight at once.
 
-Deferred tasks count in a pool only where it says so:
+Deferred tasks count in a pool only where the pool says so:
 
-    airflow pools set music 4 "songs under way" --include-deferred
+    airflow pools set music 4 "songs in flight" --include-deferred
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -20,9 +21,12 @@ PACKAGE = "airflow_provider_music"
 #: What a wheel of Python alone with pages of comments stays below.
 MOST_BYTES = 2**20
 IN_THE_ARCHIVE = {
-    *(PACKAGE, "dags_examples", "requirements", "tests"),
-    *("CHANGELOG.md", "LICENSE", "Makefile", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore", ".ci"),
+    *(PACKAGE, "dags_examples", "docs", "requirements", "tests"),
+    *("CHANGELOG.md", "LICENSE", "Makefile", "PKG-INFO", "README.md", "pyproject.toml"),
+    *(".ci", ".github", ".gitignore", ".pre-commit-config.yaml"),
 }
+#: What calls the checks beside .ci/run.
+AUTOMATION = (".pre-commit-config.yaml", ".github/workflows/ci.yml")
 
 pytest.importorskip("hatchling")
 if not (ROOT / "pyproject.toml").is_file():
@@ -97,6 +101,8 @@ def test_the_archive_holds_what_is_needed_to_build_and_test(archive):
     assert {name.partition("/")[0] for name in names} <= IN_THE_ARCHIVE
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     assert {"tests/conftest.py", "tests/test_packaging.py", "Makefile", "requirements/common.in"} <= names
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= names
+    assert {".ci/readme.py", ".github/SECURITY.md", ".github/CONTRIBUTING.md"} <= names
     assert sources() <= names
 
 
@@ -119,19 +125,51 @@ def test_airflow_finds_the_provider_in_the_wheel(wheel, metadata):
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
+def test_a_package_index_shows_the_readme_and_no_link_in_it_leads_nowhere(metadata):
+    shown = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert shown.startswith("# airflow-provider-music\n")
+    assert re.findall(r"\]\((?!https://)", shown) == []
+    assert "](https://docs.aimlapi.com/" in shown
+    assert "docs/" in shown
+
+
+def test_links_are_absolute_once_the_project_has_an_address():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / ".ci" / "readme.py")
+    readme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(readme)
+    text = "[money](docs/money.md#the-record), [models](#models), [API](https://docs.example.org/a)"
+    assert readme.absolute(text, "https://example.org/music/") == (
+        "[money](https://example.org/music/blob/HEAD/docs/money.md#the-record), "
+        "[models](#models), [API](https://docs.example.org/a)"
+    )
+
+
+def test_the_hooks_and_the_workflow_call_make_and_nothing_else():
+    called = re.findall(r"^ *(?:- )?(?:run|entry): (.+)$", "\n".join(map(read, AUTOMATION)), flags=re.MULTILINE)
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), flags=re.MULTILINE))
+    assert called
+    assert {command.removeprefix("make ") for command in called} <= targets
+    assert "exec make test" in read(".ci/run")
+
+
+def read(name):
+    return (ROOT / name).read_text()
+
+
 def required(metadata):
     return [re.split(r"[\s;]", line)[0] for line in metadata.get_all("Requires-Dist")]
 
 
-def test_every_dependency_has_a_reason_in_the_readme(metadata):
-    told = (ROOT / "README.md").read_text().partition("\n## Dependencies\n")[2]
+def test_every_dependency_has_a_reason(metadata):
+    told = read("docs/compatibility.md").partition("\n## Dependencies\n")[2]
     reasons = "".join(line.split("|")[1] for line in told.splitlines() if line.startswith("|"))
     named = set(re.findall(r"[a-z0-9-]+", reasons))
     assert {re.match(r"[a-z0-9-]+", line)[0] for line in required(metadata)} <= named
 
 
-def test_every_upper_bound_has_a_reason_in_the_readme(metadata):
-    told = (ROOT / "README.md").read_text().partition("\n## Dependencies\n")[2]
+def test_every_upper_bound_has_a_reason(metadata):
+    told = read("docs/compatibility.md").partition("\n## Dependencies\n")[2]
     bounds = {re.match(r"[a-z0-9-]+", line)[0]: re.search(r"<[^,]+", line) for line in required(metadata)}
     missing = [f"{name} {bound[0]}" for name, bound in bounds.items() if bound and f"`{name} {bound[0]}`" not in told]
     assert not missing

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 _MAX_ID = 512
@@ -51,3 +52,25 @@ def one_line(text: str) -> str:
     text = text[:_MAX_READ]
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
+
+
+def seconds_of(value: timedelta | float | str) -> float:
+    """Return a duration in seconds.
+
+    :param value: seconds, a ``timedelta``, or text: seconds, or an ISO 8601 duration such as ``PT1H30M``.
+    :raises ValueError: it is none of these.
+    """
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    number = number_or_none(value)
+    if number is not None:
+        return number
+    import pendulum
+
+    try:
+        parsed = pendulum.parse(value) if isinstance(value, str) else None
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, pendulum.Duration):
+        raise ValueError(f"{value!r:.60} is no duration; give seconds, a timedelta, or ISO 8601 text such as 'PT1H'")
+    return parsed.total_seconds()

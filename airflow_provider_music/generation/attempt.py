@@ -8,6 +8,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import errors, runtime
 from airflow_provider_music.generation.fetch import fetch
@@ -56,8 +57,8 @@ class GenerationOptions:
         return cls(
             conn_id=task.conn_id,
             output_dir=task.output_dir or default_output_dir(),
-            timeout=runtime.seconds_of(task.timeout),
-            poll_interval=runtime.seconds_of(interval) if interval is not None else None,
+            timeout=seconds_of(task.timeout),
+            poll_interval=seconds_of(interval) if interval is not None else None,
             on_unknown=task.on_unknown,
             max_usd=task.max_usd,
             on_unknown_price=task.on_unknown_price,

@@ -16,7 +16,6 @@ from airflow_provider_music.hooks.clients import close_clients
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from datetime import timedelta
 
 T = TypeVar("T")
 
@@ -38,11 +37,6 @@ async def sleep_until(deadline: float, seconds: float) -> bool:
         return False
     await sleep(min(seconds, left))
     return True
-
-
-def seconds_of(value: timedelta | float) -> float:
-    """Return a duration in seconds."""
-    return float(value) if isinstance(value, int | float) else value.total_seconds()
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.parsing import usable_id
+from airflow_provider_music.api.parsing import seconds_of, usable_id
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -74,7 +74,7 @@ class SensorOptions:
             audio_format=sensor.audio_format,
             output_dir=sensor.output_dir or default_output_dir(),
             conn_id=sensor.conn_id,
-            poll_interval=runtime.seconds_of(interval) if interval is not None else None,
+            poll_interval=seconds_of(interval) if interval is not None else None,
             timeout=float(sensor.timeout),
             provenance=sensor.provenance,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.task import check_provenance
 
@@ -27,8 +28,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param output_dir: where songs and their records go, any ``ObjectStoragePath`` URL or a folder that workers
         and triggerer share; default ``[music] output_dir``.
     :param conn_id: Airflow connection id.
-    :param poll_interval: seconds between polls of one song; default is the model's own pace.
-    :param timeout: how long a try waits for all of its songs, as seconds or ``timedelta``; an absolute deadline that
+    :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
+    :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or ISO 8601 (``"PT1H"``); an absolute deadline that
         no restart extends. The API cannot cancel: a song that misses it is paid, and a retry waits on for it.
     :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
         task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
@@ -48,8 +49,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
         *,
         output_dir: str | None = None,
         conn_id: str = "music_default",
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = DEFAULT_TIMEOUT,
+        poll_interval: timedelta | float | str | None = None,
+        timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         on_unknown: OnUnknown = "fail",
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
@@ -80,12 +81,14 @@ class GenerationOperator(LineageMixin, BaseOperator):
         )
 
 
-def _check_waiting(*, on_unknown: str, timeout: timedelta | float, poll_interval: timedelta | float | None) -> None:
+def _check_waiting(
+    *, on_unknown: str, timeout: timedelta | float | str, poll_interval: timedelta | float | str | None
+) -> None:
     if on_unknown not in ("fail", "resubmit"):
         raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
-    if _seconds(timeout) <= 0:
+    if seconds_of(timeout) <= 0:
         raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
-    if poll_interval is not None and _seconds(poll_interval) <= 0:
+    if poll_interval is not None and seconds_of(poll_interval) <= 0:
         raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
 
 
@@ -95,7 +98,3 @@ def _check_spending(max_usd: object, on_unknown_price: str) -> None:
         raise ValueError(f"max_usd: {max_usd!r}; give US dollars of 0 or more, or None for no limit.")
     if on_unknown_price not in get_args(OnUnknownPrice):
         raise ValueError(f"on_unknown_price: {on_unknown_price!r}; give 'refuse' or 'allow'.")
-
-
-def _seconds(value: timedelta | float) -> float:
-    return float(value) if isinstance(value, int | float) else value.total_seconds()

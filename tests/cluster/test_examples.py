@@ -111,10 +111,10 @@ def test_the_cover_lies_in_storage_as_the_api_sent_it(cluster, cover):
 
 def test_a_daily_song_is_asked_for_by_one_task_and_waited_for_by_another(cluster, daily):
     assert daily.posts == {"submit": 1}
-    assert "deferred" not in daily.run.states("ask")
+    assert "deferred" not in daily.run.states("submit")
     assert "deferred" in daily.run.states("wait")
     assert daily.run.slots_held_while_waiting == 0
-    asked = cluster.api.xcom(daily.run.dag_id, daily.run.run_id, "ask")
+    asked = cluster.api.xcom(daily.run.dag_id, daily.run.run_id, "submit")
     song = _song(cluster, daily, "wait")
     assert asked["generation_id"] == song["generation_id"] == daily.made[0]["id"]
     _assert_landed_as_sent(song, daily.made)
