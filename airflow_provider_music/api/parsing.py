@@ -72,5 +72,7 @@ def seconds_of(value: timedelta | float | str) -> float:
     except ValueError:
         parsed = None
     if not isinstance(parsed, pendulum.Duration):
-        raise ValueError(f"{value!r:.60} is no duration; give seconds, a timedelta, or ISO 8601 text such as 'PT1H'")
+        raise ValueError(  # noqa: TRY004 - text of another form is a value
+            f"{value!r:.60} is no duration; give seconds, a timedelta, or ISO 8601 text such as 'PT1H'"
+        )
     return parsed.total_seconds()
