@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.models import find
+from airflow_provider_music.api.models import REFERENCES, find
 from airflow_provider_music.api.parsing import number_or_none, one_line
+from airflow_provider_music.api.schema import Length
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 #: Units of which a request is one.
 _WHOLE = ("generation", "request", "song", "track", "call")
 _SECONDS_IN = {"second": 1, "minute": 60}
-#: Lengths that a model keeps to. Eleven Music's "may not always be respected", so its longest counts.
-_LENGTHS = ("seconds_total", "duration")
-#: Not words: ids, and audio or its address.
-_NO_WORDS = ("model", "refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id")
+#: Fields whose characters are not counted: names, ids, and audio or its address.
+_NO_WORDS = ("model", *REFERENCES)
 _COUNTED = re.compile(r"(?:per\s+)?(\d+)?\s*([a-z]+)")
 
 
@@ -143,8 +142,11 @@ def _seconds(request: PreparedRequest) -> float | None:
     known = find(request.model)
     if known is None:
         return None
-    asked = [number_or_none(request.body.get(name)) for name in _LENGTHS if name in known.model_fields]
-    return next((seconds for seconds in asked if seconds and seconds > 0), known.max_seconds)
+    for name, length in known.marked(Length).items():
+        number = number_or_none(request.body.get(name))
+        if length.kept and number and number > 0:
+            return number / length.per_second
+    return known.max_seconds
 
 
 def _characters(value: Any) -> int:

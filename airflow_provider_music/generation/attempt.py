@@ -13,7 +13,7 @@ from airflow_provider_music.api.request import fingerprint
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import clock, errors
 from airflow_provider_music.generation.fetch import fetch, mark_delivered
-from airflow_provider_music.generation.spec import Order, audio_format
+from airflow_provider_music.generation.spec import Order
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.provenance.task import as_it_stands, keep
 from airflow_provider_music.record.policy import Attempt, Decision, decide
@@ -103,7 +103,7 @@ class SongTry:
             lane=prepared.lane,
             body=prepared.body,
             fingerprint=self._attempt.fingerprint,
-            audio_format=audio_format(prepared),
+            audio_format=prepared.audio_format,
             sample_rate_hz=prepared.sample_rate_hz,
             usual_seconds=prepared.usual_seconds,
             deadline=clock.now() + terms.timeout,

@@ -10,7 +10,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_music.api.batch_request import prepare_all
+from airflow_provider_music.api.request import prepare_all
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.cost.budget import Budget
 from airflow_provider_music.exceptions import (

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from typing import Any
 
 from airflow_provider_music.api.models import find
+from airflow_provider_music.api.templated import parse_templated
 
 #: Of a model that nobody names: a song of most models takes about that long.
 USUAL_SECONDS = 60.0
@@ -21,13 +20,8 @@ def read_generation(value: Any) -> dict[str, Any]:
     """
     if isinstance(value, str):
         text = value.strip()
-        for parse in (json.loads, ast.literal_eval) if text.startswith("{") else ():
-            try:
-                value = parse(text)
-                break
-            except (ValueError, SyntaxError):
-                continue
-        else:
+        value = parse_templated(text) if text.startswith("{") else text
+        if isinstance(value, str):
             return {"generation_id": text if text != "None" else None}
     return dict(value) if isinstance(value, dict) else {}
 

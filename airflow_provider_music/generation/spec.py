@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_music.api.request import PreparedRequest
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -21,7 +19,7 @@ class Order:
 
     :param record_url: folder of the task instance's record.
     :param n: number of the request, see :mod:`airflow_provider_music.record.store`.
-    :param audio_format: mp3, wav or pcm if the request names it.
+    :param audio_format: mp3, wav or pcm if the request names it; else the content decides.
     :param deadline: seconds since 1970; a restart does not extend it.
     :param poll_interval: seconds between polls, or None for the model's own pace.
     :param until_accepted: stop waiting as soon as the API gave an id.
@@ -65,10 +63,3 @@ class Order:
     def from_dict(cls, values: Mapping[str, Any]) -> Order:
         """Read :meth:`as_dict`, also of an older version: unknown names are left out."""
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
-
-
-def audio_format(prepared: PreparedRequest) -> str | None:
-    """Return the format that the request itself names; where it names none, the content decides."""
-    setting = prepared.body.get("audio_setting")
-    value = setting.get("format") if isinstance(setting, dict) else None
-    return value if value in ("mp3", "wav", "pcm") else None

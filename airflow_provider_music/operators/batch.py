@@ -32,7 +32,7 @@ class GenerateMusicBatchOperator(LineageMixin, BaseOperator):
     promised about money are those of :class:`GenerateMusicOperator`.
 
     :param requests: one dict a song, of the fields that :class:`GenerateMusicOperator` takes for one song
-        (``model``, default ``music-01``, ``lyrics``, ``prompt``, ..., ``extra_body``); templated. A song is known
+        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``); templated. A song is known
         by its place in the list, so a retry has to give the same list.
     :param max_in_flight: songs asked for and not done at any time.
     :param on_partial: what a song without an end in storage (failed, or its answer lost) means when all others are
