@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a request, in sentences that name the field, its value, the limit and the fix."""
+"""The problems of a request, in sentences that name the field, its value, the limit and the fix."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def describe_problem(found: type[MusicRequest], model: str, error: ErrorDetails,
 
     :param found: the model's class.
     :param model: the model's name, as the user gave it.
-    :param error: the problem.
-    :param called: what the user calls a field, where that is not the field's own name.
+    :param error: the problem, as pydantic reports it.
+    :param called: the user's names of fields, where they are not the fields' own.
     """
     path = [shown(str(part), quote=False) for part in error["loc"]]
     name = ".".join([called.get(path[0], path[0]), *path[1:]]) if path else "request"
@@ -50,7 +50,7 @@ def describe_problem(found: type[MusicRequest], model: str, error: ErrorDetails,
 
 
 def _takes(found: type[MusicRequest], error: ErrorDetails) -> str:
-    """Return what the field takes, in the catalogue's words."""
+    """Return what the field takes, as the catalogue describes it."""
     first, *rest = error["loc"] or ("",)
     inner = _inner_fields(found, first) if rest else None
     field = found.model_fields.get(str(first)) if inner is None else inner.get(str(rest[0]))

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.api.models import CATALOGUE
+from airflow_provider_music.api.models import CATALOGUE, known_names
 from airflow_provider_music.api.request import fingerprint, prepare, prepare_all
 from airflow_provider_music.exceptions import InvalidRequestError
 
@@ -326,11 +326,7 @@ def test_a_problem_names_field_value_limit_and_fix(model, fields, sentence):
 
 def test_a_request_without_a_model_is_one_problem():
     (problem,) = problems(None, {"lyrics": "", "steps": "many"})
-    assert problem == (
-        "model: not given; give one of music-01, minimax-music, minimax/music-1.5, minimax/music-2.0, "
-        "minimax/music-2.6, minimax/music-cover, google/lyria2, lyria2, stable-audio, elevenlabs/eleven_music, "
-        "test/dummy-audio."
-    )
+    assert problem == f"model: not given; give one of {', '.join(known_names())}."
 
 
 @pytest.mark.parametrize("model", ["", " ", "None", 3])
