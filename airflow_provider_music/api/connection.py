@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an Airflow connection of type ``music`` says, checked and in one value."""
+"""The settings in an Airflow connection of type ``music``: read, checked, in one value."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _BOUNDS = {
     "max_open_generations": (1, 10_000),
     "max_polls_per_second": (0.1, 10_000),
 }
-#: A host name or address, or a dot (or *.) and what the hosts below have in common.
+#: A host name or address; or a dot (or ``*.``) and a domain, for all hosts below it.
 _HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
-_WHOLE = ("max_audio_bytes", "max_open_generations")
+_WHOLE_NUMBERS = ("max_audio_bytes", "max_open_generations")
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class MusicSettings:
 
     :param base_url: scheme and host, with no slash at the end.
     :param connect_timeout: for a TCP and TLS connection.
-    :param read_timeout: for the answer of a quick call, and between two pieces of a download.
-    :param generation_timeout: for the answer of a synchronous generation, whose POST stays open.
+    :param read_timeout: for the response of a quick call, and between two pieces of a download.
+    :param generation_timeout: for the response of a synchronous generation, whose POST stays open.
     :param verify: False turns certificate checks off; a path names a CA bundle.
-    :param max_audio_bytes: a larger song is refused while it comes.
-    :param max_body_seconds: for the whole of one download, and for the body of a synchronous generation's answer.
+    :param max_audio_bytes: a larger song is refused while it is downloaded.
+    :param max_body_seconds: for the whole of one download, and for the body of a synchronous generation's response.
     :param max_open_generations: synchronous generations open at once, in one triggerer.
     :param max_polls_per_second: in one triggerer.
-    :param allow_http: whether plain HTTP may go to a machine that is not this one.
-    :param audio_hosts: where songs may be fetched from; ``.example.org`` means all hosts below it, nothing any host.
+    :param allow_http: whether plain HTTP may go to a machine other than this one.
+    :param audio_hosts: hosts of songs; ``.example.org`` means all hosts below it, an empty list any host.
     """
 
     conn_id: str
@@ -85,11 +85,11 @@ class MusicSettings:
         allow_http = _allow_http(extra.get("allow_http"), problems)
         base_url = _base_url(conn, allow_http, problems)
         numbers: dict[str, Any] = {name: _number(extra, name, getattr(cls, name), problems) for name in _BOUNDS}
-        numbers |= {name: int(numbers[name]) for name in _WHOLE}
+        numbers |= {name: int(numbers[name]) for name in _WHOLE_NUMBERS}
         verify = _verify(extra.get("verify"), problems)
         audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
         if problems:
-            # A traceback with locals would show them.
+            # A traceback that shows local variables would show the key.
             del conn, key, extra
             listed = "\n".join(f"  - {problem}" for problem in problems)
             raise CredentialsError(f"Connection {conn_id!r} cannot be used; nothing was sent:\n{listed}")
@@ -123,7 +123,7 @@ def is_loopback(host: str) -> bool:
 def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
     raw = conn.extra
     try:
-        # Not ``extra_dejson``: that takes what is no JSON for "no extras" and goes on with the defaults.
+        # Not ``extra_dejson``: that reads what is no JSON as "no extras", and the defaults would apply.
         extra = json.loads(raw) if raw and raw.strip() else {}
     except (ValueError, RecursionError):
         extra = None
@@ -141,8 +141,8 @@ def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa:
         # From a URI such as music://:KEY@127.0.0.1:8080; Airflow keeps a scheme in the schema field.
         if _is_ipv6(host):
             host = f"[{host}]"
-        bare = (urlsplit(f"//{host}").hostname if _splits(f"//{host}") else None) or ""
-        scheme = conn.schema if conn.schema in ("http", "https") else "http" if is_loopback(bare) else "https"
+        hostname = (urlsplit(f"//{host}").hostname if _splits(f"//{host}") else None) or ""
+        scheme = conn.schema if conn.schema in ("http", "https") else "http" if is_loopback(hostname) else "https"
         host = f"{scheme}://{host}"
     parts = urlsplit(host if _splits(host) else "")
     if (
@@ -170,7 +170,7 @@ def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa:
 
 
 def _splits(url: str) -> bool:
-    """Whether it can be taken apart: no broken brackets, and a port from 0 to 65535 if any."""
+    """Whether ``urlsplit`` can parse it: no broken brackets, and a port from 0 to 65535 if any."""
     try:
         _ = urlsplit(url).port
     except ValueError:
@@ -181,7 +181,7 @@ def _splits(url: str) -> bool:
 def _is_host(name: str) -> bool:
     if _is_ipv6(name):
         return True
-    # A name in other letters is written in ASCII (xn--...), as DNS has it.
+    # A name in other scripts has to be written in ASCII (xn--...), as DNS has it.
     return name.isascii() and name.isprintable() and not set(name) & set(" \\/:%<>\"'`{}|^[]$&+,;=!*()~")
 
 
@@ -205,7 +205,7 @@ def _number(extra: Mapping[str, Any], name: str, default: float, problems: list[
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
     low, high = _BOUNDS[name]
-    whole = name in _WHOLE
+    whole = name in _WHOLE_NUMBERS
     if not low <= number <= high or (whole and not number.is_integer()):
         kind = "whole number" if whole else "number"
         problems.append(f"its extra {name} is {value!r:.60}: give a {kind} from {low:g} to {high:g}")
@@ -223,14 +223,18 @@ def _allow_http(value: Any, problems: list[str]) -> bool:
 
 
 def _audio_hosts(value: Any, problems: list[str]) -> tuple[str, ...]:
-    given = value.split(",") if isinstance(value, str) else [] if value is None else value
-    named = [entry.strip() for entry in given if isinstance(entry, str)] if isinstance(given, list) else []
-    if not isinstance(given, list) or len(named) != len(given) or not all(_HOSTS.fullmatch(n) for n in named if n):
+    entries = value.split(",") if isinstance(value, str) else [] if value is None else value
+    names = [entry.strip() for entry in entries if isinstance(entry, str)] if isinstance(entries, list) else []
+    if not isinstance(entries, list) or len(names) != len(entries) or not all(map(_is_host_pattern, names)):
         problems.append(
             f"its extra audio_hosts is {value!r:.200}: give host names without scheme, port or path, as a list or "
             'with commas, such as "cdn.example.org, .example.net"; empty means any public host'
         )
-    return tuple(entry.lower() for entry in named if entry)
+    return tuple(name.lower() for name in names if name)
+
+
+def _is_host_pattern(name: str) -> bool:
+    return not name or _HOSTS.fullmatch(name) is not None
 
 
 def _boolean(value: Any) -> bool | None:
@@ -244,7 +248,7 @@ def _exists(path: str) -> bool:
     try:
         return Path(path).exists()
     except (OSError, ValueError):
-        # Longer than any path, or with a zero in it.
+        # Longer than any path, or with a NUL in it.
         return False
 
 

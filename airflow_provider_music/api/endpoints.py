@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The API's calls as values: what is sent and how the answer is read. Clients only carry them.
+"""The API's calls as values: what is sent, and how the response is read. Clients only carry them.
 
 Source: aimlapi/api-docs and the live OpenAPI of api.aimlapi.com.
 """
@@ -24,14 +24,14 @@ T = TypeVar("T")
 UPLOAD_PATH = "/v2/generate/audio/minimax/upload"
 SYNCHRONOUS_PATH = "/v2/generate/audio/minimax/generate"
 QUEUED_PATH = "/v2/generate/audio"
-#: Correlates a request with its row in the usage log; no idempotency key: sent twice, it bills twice.
+#: Correlates a request with its row in the usage log. It is no idempotency key: sent twice, it bills twice.
 CLIENT_REQUEST_ID = "X-Client-Request-Id"
 LOG_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request and the reader of its answer; ``what`` names it in messages."""
+    """One request and the reader of its response; ``what`` names it in messages."""
 
     what: str
     method: str
@@ -42,7 +42,7 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What the account holds, in ``currency`` (USD)."""
+    """The account's balance, in ``currency`` (USD)."""
 
     amount: float | None
     currency: str
@@ -50,7 +50,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Ids of an uploaded reference track; which ones there are depends on its purpose."""
+    """Ids of an uploaded reference track; the upload's purpose decides which of them there are."""
 
     voice_id: str | None
     instrumental_id: str | None
@@ -79,7 +79,7 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class Deprecation:
-    """A model that is or will be gone."""
+    """A model that is withdrawn or will be."""
 
     names: tuple[str, ...]
     status: str
@@ -88,7 +88,7 @@ class Deprecation:
 
 
 def billing() -> Call[Balance]:
-    """Ask for the balance: free, and proves the key."""
+    """Read the balance: free, and proves the key."""
     return Call("GET /v2/billing", "GET", "/v2/billing", _balance)
 
 
@@ -104,7 +104,7 @@ def upload(file: Any, filename: str, content_type: str, purpose: str) -> Call[Up
 
 
 def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
-    """Ask for a song of the queued lane. Paid."""
+    """Submit a generation of the queued lane. Paid."""
     return Call(
         f"POST {QUEUED_PATH} for {body.get('model')}",
         "POST",
@@ -115,7 +115,7 @@ def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
 
 
 def poll(generation_id: str) -> Call[Generation]:
-    """Ask how a queued song stands."""
+    """Poll a generation of the queued lane."""
 
     def read(response: AnyResponse, what: str) -> Generation:
         found = _generation(response, what)
@@ -145,12 +145,12 @@ def logs(period: str, offset: int) -> Call[LogPage]:
 
 
 def deprecations() -> Call[tuple[Deprecation, ...]]:
-    """Ask which models are gone, and what replaces them; free, no key needed."""
+    """Read which models are withdrawn or will be, and what replaces them; free, no key needed."""
     return Call("GET /v1/models/deprecations", "GET", "/v1/models/deprecations", _deprecations)
 
 
 def pricing(model: str) -> Call[dict[str, Any] | None]:
-    """Ask what a model costs; free, no key needed. The answer is its ``pricing`` block as it stands, if it has one."""
+    """Read what a model costs: its ``pricing`` block unchanged, or None where it has none. Free, no key needed."""
 
     def read(response: AnyResponse, what: str) -> dict[str, Any] | None:
         return _pricing(check(response, what), model)
@@ -167,7 +167,7 @@ def pricing(model: str) -> Call[dict[str, Any] | None]:
 def _pricing(body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
     rows = body.get("data")
     for row in rows if isinstance(rows, list) else ():
-        # By the name, whatever the server made of the filter: another model's price would be worse than none.
+        # By the name, in case the server ignores the filter: another model's price would be worse than none.
         if isinstance(row, dict) and model in _names(row):
             block = row.get("pricing")
             return block if isinstance(block, dict) else None
@@ -219,8 +219,8 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
 
 
 def _deprecations(response: AnyResponse, what: str) -> tuple[Deprecation, ...]:
-    bare = json_of(response)
-    body = {"data": bare} if response.is_success and isinstance(bare, list) else check(response, what)
+    rows = json_of(response)
+    body = {"data": rows} if response.is_success and isinstance(rows, list) else check(response, what)
     lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]
     return tuple(_deprecation(row) for row in (lists[0] if lists else ()) if isinstance(row, dict))
 

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The names of the request fields, for code that must not import pydantic (DAG files are parsed often)."""
+"""The names of the request fields, for code that must not import pydantic (DAG files are parsed often).
+
+What a field takes stands in ``models.py``; the operator's argument of that name in ``operators/generate.py``.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +25,4 @@ REQUEST_FIELDS: tuple[str, ...] = (
     "cover_feature_id",
     "duration",
 )
-"""Every field that some model of the catalogue takes, except ``model`` itself."""
+"""Every field that any model of the catalogue takes, except ``model`` itself."""

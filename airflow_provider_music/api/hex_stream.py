@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the answer of a synchronous generation as it comes: the hex of ``data.audio`` becomes bytes in slices.
+"""Reads the response of a synchronous generation as it comes: the hex of ``data.audio`` becomes bytes, piece by piece.
 
-A song of 10 MB is 20 MB of JSON; parsed whole it takes five times the song in memory and blocks the event
-loop. Here the audio never stands in memory whole, and everything else (under 1 MB) is parsed at the end.
-JSON libraries that stream hand out a string value only when it is complete, which is the whole song.
+A song of 10 MB is 20 MB of JSON; parsed in one piece it takes five times the song in memory and blocks the event
+loop. Here the audio is never in memory as a whole, and everything else (under 1 MB) is parsed at the end.
+JSON libraries that stream return a string value only when it is complete, and here that is the song.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from airflow_provider_music.api.secrecy import without_key
 
 _AUDIO_PATH = ("data", "audio")
-#: Everything in the answer but the audio.
+#: Everything in the response but the audio.
 _MAX_REST_BYTES = 2**20
 _MAX_DEPTH = 64
 _MAX_TEXT_BYTES = 2**14
@@ -31,15 +31,15 @@ Mode = Literal["structure", "string", "audio"]
 
 
 class HexStreamError(ValueError):
-    """The answer is not the JSON of a song."""
+    """The response is not the JSON of a song."""
 
 
 class HexStream:
-    """Feed it the answer's bytes in order; it returns the audio's bytes in order.
+    """Feed it the response's bytes in order; it returns the audio's bytes in order.
 
     ``text`` holds ``data.audio`` where that is no hex but a text, such as a URL.
 
-    :param key: of the API; where the answer quotes it, it is taken out.
+    :param key: the API key; where the response quotes it, it is taken out.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -59,9 +59,9 @@ class HexStream:
         self._text = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take the next bytes of the answer; return the next bytes of the audio, maybe none.
+        """Take the next bytes of the response; return the next bytes of the audio, maybe none.
 
-        :raises HexStreamError: this is no JSON of a song, or its audio is no hex.
+        :raises HexStreamError: it is no JSON of a song, or its audio is no hex.
         """
         audio = bytearray()
         at = 0
@@ -77,7 +77,7 @@ class HexStream:
         return bytes(audio)
 
     def finish(self) -> dict[str, Any]:
-        """Return the answer without its audio.
+        """Return the response without its audio.
 
         :raises HexStreamError: it ended early, or is no JSON object.
         """

@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model catalogue: what each music model takes, in one place.
 
-Each class is one model's wire body. The operators check with it before anything is sent, the sandbox checks
-with it what came in: ``find(model).model_validate(body)``. All problems of a body are found together.
+Each class is one model's wire body. The operators check a request with it before anything is sent, the sandbox
+checks with it what it receives: ``find(model).model_validate(body)``. All problems of a body are found together.
+
+A new model is a class here and its place in ``CATALOGUE``. A new field is also a name in ``fields.py``, and an
+argument of the operator (``operators/generate.py``). What the rest of the package has to know of a field stands
+at the field: ``Annotated[..., Reference(kind)]`` for one that names a track, ``Annotated[..., Length()]`` for one
+that says how long the song is to be. A class of fields of its own, as AudioSetting is, marks a JSON object.
 
 Sources, named in each class's ``source``: "aimlapi/api-docs" is that repository as of 2026-08-21, paths below
 docs/api-references/music-models; "live OpenAPI" is what https://api.aimlapi.com/docs-yaml said after
@@ -12,7 +17,7 @@ docs/api-references/music-models; "live OpenAPI" is what https://api.aimlapi.com
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field, ValidationInfo
 
@@ -23,12 +28,15 @@ from airflow_provider_music.api.schema import (
     AudioSetting,
     Body,
     FullAudioSetting,
+    Length,
+    Reference,
     Rule,
     WebUrl,
     WebUrlOrDataUri,
     Whole,
     described,
     number,
+    object_of,
     problem,
     text,
 )
@@ -38,12 +46,17 @@ if TYPE_CHECKING:
 
     from pydantic_core import InitErrorDetails
 
+Marker = TypeVar("Marker", Reference, Length)
+
+#: How long a song of a model that nobody has timed takes, in seconds: near the middle of the known ones.
+USUAL_SECONDS = 60.0
+
 
 class MusicRequest(Body):
     """The body of a request for one song, and what is known of the model that it goes to.
 
-    A validation context ``{"given": names}`` names fields that reach the wire some other way: they count as
-    given, and are not checked.
+    A validation context ``{"given": names}`` names fields that are sent without passing through here
+    (``extra_body``): they count as given, and are not checked.
     """
 
     lane: ClassVar[Literal["queued", "synchronous"]] = "queued"
@@ -55,9 +68,9 @@ class MusicRequest(Body):
     usual_seconds: ClassVar[float]
     """How long a song usually takes, in seconds, from the sample runs in the vendor's documents."""
     max_seconds: ClassVar[float | None] = None
-    """The longest song, in seconds, where the vendor says it."""
+    """The longest song, in seconds, where the vendor gives one."""
     default_format: ClassVar[str] = "mp3"
-    """The format of the song when none is asked for: mp3 or wav."""
+    """The format of the song when the request names none: mp3 or wav."""
     source: ClassVar[str]
     """Where the fields and limits come from."""
     prompt_is_lyrics: ClassVar[bool] = False
@@ -80,6 +93,12 @@ class MusicRequest(Body):
     def fields(cls) -> tuple[str, ...]:
         """Return the names of the fields that the model takes, without ``model``."""
         return tuple(name for name in cls.model_fields if name != "model")
+
+    @classmethod
+    def marked(cls, marker: type[Marker]) -> dict[str, Marker]:
+        """Return the fields that carry a marker of that class, each with its marker."""
+        found = ((name, each) for name, field in cls.model_fields.items() for each in field.metadata)
+        return {name: each for name, each in found if isinstance(each, marker)}
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON body to send: canonical names, only what was given."""
@@ -105,8 +124,8 @@ class Music01(MusicRequest):
     )
 
     lyrics: str | None = text(1, 600)
-    refer_voice: str | None = text(1)
-    refer_instrumental: str | None = text(1)
+    refer_voice: Annotated[str | None, Reference("voice")] = text(1)
+    refer_instrumental: Annotated[str | None, Reference("instrumental")] = text(1)
     audio_setting: FullAudioSetting | None = described(SETTING)
 
 
@@ -121,7 +140,7 @@ class MinimaxMusic(MusicRequest):
     prompt_is_lyrics = True
 
     prompt: str | None = text(1, 600)
-    reference_audio_url: WebUrl | None = described(URL)
+    reference_audio_url: Annotated[WebUrl | None, Reference("url")] = described(URL)
 
 
 class Music15(MusicRequest):
@@ -187,10 +206,10 @@ class MusicCover(MusicRequest):
 
     prompt: str | None = text(10, 2000)
     lyrics: str | None = text(10, 3000)
-    reference_audio_url: WebUrlOrDataUri | None = described(
+    reference_audio_url: Annotated[WebUrlOrDataUri | None, Reference("url")] = described(
         f"{URL}, or a data URI of its bytes (data:audio/mpeg;base64,<bytes>)"
     )
-    cover_feature_id: str | None = text(1)
+    cover_feature_id: Annotated[str | None, Reference("features")] = text(1)
     audio_setting: AudioSetting | None = described(SETTING)
 
 
@@ -198,7 +217,7 @@ class Lyria2(MusicRequest):
     """Google Lyria 2: an instrumental of about half a minute."""
 
     # The prompt's limit stands in a text copied from minimax-music ("Maximum 600 characters"); an older
-    # schema has none. It is the API's newest word, so it counts.
+    # schema has none. The newer document counts.
     id = "google/lyria2"
     aliases = ("lyria2",)
     usual_seconds = 35.0
@@ -223,7 +242,7 @@ class StableAudio(MusicRequest):
 
     prompt: str | None = text(1)
     seconds_start: Whole | None = number(1, 47)
-    seconds_total: Whole | None = number(1, 47)
+    seconds_total: Annotated[Whole | None, Length()] = number(1, 47)
     steps: Whole | None = number(1, 1000)
 
 
@@ -237,7 +256,7 @@ class ElevenMusic(MusicRequest):
     required = ("prompt",)
 
     prompt: str | None = text(1, 2000)
-    music_length_ms: Whole | None = number(10_000, 300_000)
+    music_length_ms: Annotated[Whole | None, Length(per_second=1000, kept=False)] = number(10_000, 300_000)
 
 
 class DummyAudio(MusicRequest):
@@ -250,7 +269,7 @@ class DummyAudio(MusicRequest):
     required = ("prompt",)
 
     prompt: str | None = text(1)
-    duration: Whole | None = number(1, 10)
+    duration: Annotated[Whole | None, Length()] = number(1, 10)
 
 
 CATALOGUE: tuple[type[MusicRequest], ...] = (
@@ -269,10 +288,26 @@ CATALOGUE: tuple[type[MusicRequest], ...] = (
 
 _BY_NAME = {name: known for known in CATALOGUE for name in (known.id, *known.aliases)}
 
+REFERENCES: dict[str, Reference] = {
+    name: marker for known in CATALOGUE for name, marker in known.marked(Reference).items()
+}
+"""Fields that name a track or what the API made of one, in any model."""
+
+OBJECT_FIELDS: tuple[str, ...] = tuple(
+    dict.fromkeys(name for known in CATALOGUE for name, field in known.model_fields.items() if object_of(field))
+)
+"""Fields that are JSON objects, in any model; a template renders them as text."""
+
 
 def find(model: Any) -> type[MusicRequest] | None:
     """Return the class of the model of this id or alias; None for anything else."""
     return _BY_NAME.get(model) if isinstance(model, str) else None
+
+
+def usual_seconds(model: Any) -> float:
+    """Return how long a song of the model usually takes, in seconds."""
+    known = find(model)
+    return known.usual_seconds if known else USUAL_SECONDS
 
 
 def known_names() -> tuple[str, ...]:

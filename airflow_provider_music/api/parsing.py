@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Single values of a server's answer: read, or None where they are not what they should be; words safe to log."""
+"""Single values of a server's response: read, or None where they are not what they should be; text safe to log."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAX_READ = 4000
 
 
 def usable_id(value: str) -> bool:
-    """Whether an id can be kept, logged and asked for."""
+    """Whether an id can be stored, logged and polled."""
     return 0 < len(value) <= _MAX_ID and value.isascii() and value.isprintable() and not value.isspace()
 
 
 def id_or_none(value: Any) -> str | None:
-    """Return an id whole, from a string or a whole number; one that cannot be kept is None, never cut."""
+    """Return an id, from a string or a whole number; one that cannot be stored is None, never a part of it."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return text if isinstance(text, str) and usable_id(text) else None
 
@@ -41,14 +41,14 @@ def text_or_none(value: Any) -> str | None:
 
 
 def describe_error(error: BaseException) -> str:
-    """Name an error and say what it says; a timeout of httpx says nothing."""
+    """Return an error's class and message; a timeout of httpx has no message."""
     name, text = type(error).__name__, str(error)
     return f"{name}: {text}" if text else name
 
 
 def one_line(text: str) -> str:
-    """Make a server's words safe to log: one line, bounded."""
-    # Megabytes of words would take the event loop's time for what is cut off anyway.
+    """Make a server's text safe to log: one line of bounded length."""
+    # Megabytes of text would take the event loop's time for what is cut off anyway.
     text = text[:_MAX_READ]
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"

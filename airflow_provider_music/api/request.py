@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""A request for one song: checked, and ready to send."""
+"""Requests for songs, one or a batch: checked against the model's limits, and ready to send."""
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import json
@@ -14,29 +13,33 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from airflow_provider_music.api.models import MusicRequest, find, known_names
+from airflow_provider_music.api.models import (
+    OBJECT_FIELDS,
+    REFERENCES,
+    MusicRequest,
+    find,
+    known_names,
+    usual_seconds,
+)
 from airflow_provider_music.api.schema import FORMATS
-from airflow_provider_music.api.validation import shown, spell
+from airflow_provider_music.api.templated import parse_templated
+from airflow_provider_music.api.validation import describe_problem, shown
 from airflow_provider_music.exceptions import InvalidRequestError
 
-# Fields that usually come from another task, where an empty XCom renders as the text "None".
-_FROM_UPSTREAM = ("refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id")
-# For a model that nobody has timed: near the middle of those that are known.
-_USUAL_SECONDS = 60.0
+#: Problems of a batch that its message lists; a thousand requests with the same mistake have to be readable.
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
 class PreparedRequest:
     """One request, as it will be sent.
 
-    :param model: the model's name, as it was given.
-    :param lane: "synchronous" if the POST answers with the song, "queued" if it answers with an id to poll.
+    :param model: the model's name, as the user gave it.
+    :param lane: "synchronous" if the POST returns the song, "queued" if it returns an id to poll.
     :param body: the exact JSON to send, with ``model``.
-    :param audio_format: the format to expect, mp3, wav or pcm; None if it cannot be told.
-    :param sample_rate_hz: the sample rate asked for, in Hz, if any.
-    :param bitrate_bps: the bitrate asked for, in bit/s, if any.
+    :param audio_format: the format that the request names, mp3, wav or pcm; None where it names none of them.
+    :param sample_rate_hz: the sample rate that the request names, in Hz, if any.
     :param usual_seconds: how long such a song usually takes, in seconds.
-    :param known: whether the catalogue knows the model, so that the fields were checked.
     :param notes: sentences for the task's log.
     """
 
@@ -45,27 +48,71 @@ class PreparedRequest:
     body: dict[str, Any]
     audio_format: str | None
     sample_rate_hz: int | None
-    bitrate_bps: int | None
     usual_seconds: float
-    known: bool
     notes: tuple[str, ...] = ()
 
 
+def prepare_all(requests: Any) -> list[PreparedRequest]:
+    """Check every request of a batch, all of them before the first is sent.
+
+    :param requests: list of dicts, or the text of one, as a template renders it.
+    :raises InvalidRequestError: with the problems of all requests, each with its place in the list.
+    """
+    prepared, problems = [], []
+    for index, request in enumerate(listed(requests)):
+        try:
+            prepared.append(_prepare_one(request))
+        except InvalidRequestError as exc:
+            problems += [f"requests[{index}] {problem}" for problem in exc.problems]
+    if problems:
+        more = len(problems) - _MOST_LISTED
+        raise InvalidRequestError([*problems[:_MOST_LISTED], f"and {more} more"] if more > 0 else problems, "The batch")
+    return prepared
+
+
+def listed(requests: Any) -> list[Any]:
+    """Return the requests of a batch one by one, unchecked.
+
+    :raises InvalidRequestError: they are no list, or an empty one.
+    """
+    requests = parse_templated(requests)
+    if not isinstance(requests, list | tuple) and not _is_lazy(requests):
+        raise InvalidRequestError(f"requests: {requests!r:.60} is no list; give one dict a song.", "The batch")
+    found = list(requests)
+    if not found:
+        raise InvalidRequestError("requests: the list is empty; give one dict a song.", "The batch")
+    return found
+
+
+def _is_lazy(requests: Any) -> bool:
+    """Whether this is the sequence that Airflow makes of the results of mapped tasks."""
+    if isinstance(requests, str | dict | bytes):
+        return False
+    return hasattr(requests, "__iter__") and hasattr(requests, "__getitem__")
+
+
+def _prepare_one(request: Any) -> PreparedRequest:
+    if not isinstance(request, dict):
+        raise InvalidRequestError(f"is {request!r:.60}; give a dict of the fields of one song.")
+    fields = {name: value for name, value in request.items() if name not in ("model", "extra_body")}
+    return prepare(request.get("model"), fields, request.get("extra_body"))
+
+
 def prepare(
-    model: str, fields: Mapping[str, Any], extra_body: Mapping[str, Any] | str | None = None
+    model: str | None, fields: Mapping[str, Any], extra_body: Mapping[str, Any] | str | None = None
 ) -> PreparedRequest:
     """Check a request against its model's limits, and shape it for sending.
 
-    :param model: id or alias of a model; one that the catalogue does not know is sent as it stands.
-    :param fields: the request's fields by name; None means "not given"; ``audio_setting`` may be JSON text.
+    :param model: id or alias of a model; one that the catalogue does not know is sent unchecked.
+    :param fields: the request's fields by name; None means "not given"; a JSON object may be text.
     :param extra_body: merged last and not checked; JSON text is taken too.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     problems: list[str] = []
     notes: list[str] = []
     if not isinstance(model, str) or model.strip() in {"", "None"}:
-        problems.append(f"model: {shown(model)} names no model; give one of {', '.join(known_names())}.")
-        raise InvalidRequestError(problems)
+        what = "not given" if model is None else f"{shown(model)} names no model"
+        raise InvalidRequestError(f"model: {what}; give one of {', '.join(known_names())}.")
     extra = _extra(extra_body, problems)
     given = _given(fields, problems)
     found = find(model)
@@ -85,7 +132,17 @@ def prepare(
     problems += _not_json(extra if found else body)
     if problems:
         raise InvalidRequestError(problems, f"The request to {shown(model, quote=False)}")
-    return _described(model, found, body, notes)
+    setting = body.get("audio_setting")
+    setting = setting if isinstance(setting, Mapping) else {}
+    return PreparedRequest(
+        model=model,
+        lane=found.lane if found else "queued",
+        body=body,
+        audio_format=setting.get("format") if setting.get("format") in FORMATS else None,
+        sample_rate_hz=_whole(setting.get("sample_rate", setting.get("audio_sample_rate"))),
+        usual_seconds=usual_seconds(model),
+        notes=tuple(notes),
+    )
 
 
 def fingerprint(prepared: PreparedRequest, conn_id: str) -> str:
@@ -99,7 +156,7 @@ def _canonical(value: Any) -> str:
 
 
 def _extra(extra_body: Any, problems: list[str]) -> dict[str, Any]:
-    extra = _parsed(extra_body)
+    extra = parse_templated(extra_body, dict)
     if extra is None:
         return {}
     if not isinstance(extra, Mapping):
@@ -109,40 +166,27 @@ def _extra(extra_body: Any, problems: list[str]) -> dict[str, Any]:
 
 
 def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """Return what was given, without what an empty XCom left behind."""
+    """Return the fields that were given, without those that an empty XCom spoiled."""
     given = {name: value for name, value in fields.items() if value is not None}
     if "model" in given:
         del given["model"]
         problems.append("model: it is an argument of its own; leave it out of the fields.")
-    for name in _FROM_UPSTREAM:
+    for name in REFERENCES:
         if given.get(name) == "None":
             del given[name]
             problems.append(
                 f"{name}: the text 'None', which is what the empty XCom of an upstream task renders as; "
                 "look at what that task returned, or leave the field out."
             )
-    if "audio_setting" in given:
-        given["audio_setting"] = _parsed(given["audio_setting"])
+    for name in OBJECT_FIELDS:
+        if name in given:
+            given[name] = parse_templated(given[name], dict)
     return given
 
 
 def _spoiled(fields: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
     """Return the fields that an empty XCom spoiled."""
-    return {name for name in _FROM_UPSTREAM if fields.get(name) is not None and name not in given}
-
-
-def _parsed(value: Any) -> Any:
-    """Return the object in a string: JSON, or Python's notation, as which a template renders a dict."""
-    if not isinstance(value, str):
-        return value
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            parsed = parse(value)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-        if isinstance(parsed, dict):
-            return parsed
-    return value
+    return {name for name in REFERENCES if fields.get(name) is not None and name not in given}
 
 
 def _checked(
@@ -154,7 +198,7 @@ def _checked(
     problems: list[str],
     notes: list[str],
 ) -> dict[str, Any]:
-    """Return the wire body; add what is wrong with it to ``problems``."""
+    """Return the body to send; add what is wrong with it to ``problems``."""
     called: dict[str, str] = {}
     if found.prompt_is_lyrics and "lyrics" in given:
         lyrics = given.pop("lyrics")
@@ -173,7 +217,7 @@ def _checked(
     try:
         return found.model_validate({"model": model, **given}, context={"given": elsewhere}).wire()
     except ValidationError as error:
-        problems += [spell(found, model, problem, called) for problem in error.errors(include_url=False)]
+        problems += [describe_problem(found, model, problem, called) for problem in error.errors(include_url=False)]
         return {"model": model, **given}
 
 
@@ -201,24 +245,6 @@ def _unknown_note(model: str) -> str:
     meant = f" Was {close[0]} meant?" if close else ""
     name = shown(model, quote=False)
     return f"{name} is not in this version's catalogue: its request is sent unchecked, as it stands.{meant}"
-
-
-def _described(model: str, found: type[MusicRequest] | None, body: dict[str, Any], notes: list[str]) -> PreparedRequest:
-    setting = body.get("audio_setting")
-    setting = setting if isinstance(setting, Mapping) else {}
-    asked = setting.get("format")
-    default = found.default_format if found else None
-    return PreparedRequest(
-        model=model,
-        lane=found.lane if found else "queued",
-        body=body,
-        audio_format=(asked if asked in FORMATS else None) if asked is not None else default,
-        sample_rate_hz=_whole(setting.get("sample_rate", setting.get("audio_sample_rate"))),
-        bitrate_bps=_whole(setting.get("bitrate")),
-        usual_seconds=found.usual_seconds if found else _USUAL_SECONDS,
-        known=found is not None,
-        notes=tuple(notes),
-    )
 
 
 def _whole(value: Any) -> int | None:

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the model catalogue is written with: kinds of fields, rules between them, the audio setting."""
+"""What the model catalogue is written with: kinds of fields, markers, rules between fields, the audio setting."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -23,13 +23,45 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
 SAMPLE_RATES_HZ = (16000, 24000, 32000, 44100)
 BITRATES_BPS = (32000, 64000, 128000, 256000)
 FORMATS = ("mp3", "wav", "pcm")
-# The documents say "50 MB"; the larger reading, so that only what is too long either way is refused here.
+# The documents say "50 MB"; read as MiB, so that only what is too long either way is refused here.
 MAX_INLINE_BYTES = 50 * 1024 * 1024
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/]+={0,2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Marks a field that names a track, or what the API made of one: no words of the song.
+
+    It usually takes the result of another task, whose empty XCom renders as the text "None".
+
+    :param kind: an id that an upload returned ("voice", "instrumental"), the track's "url", or its "features" by id.
+    """
+
+    kind: Literal["voice", "instrumental", "url", "features"]
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether it is an id that an upload returned."""
+        return self.kind in ("voice", "instrumental")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Marks a field that says how long the song is to be.
+
+    :param per_second: units of the field in a second.
+    :param kept: whether the model keeps to it; where it does not, the price is that of its longest song.
+    """
+
+    per_second: int = 1
+    kept: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,7 +81,7 @@ class Rule:
 
 
 def problem(kind: str, message: str, loc: tuple[int | str, ...], value: Any, **ctx: Any) -> InitErrorDetails:
-    """Return a problem as pydantic reports them; ``ctx`` holds what its sentence needs."""
+    """Return a problem as pydantic reports it; ``ctx`` holds what its sentence needs."""
     # pydantic types kind and message as literals, for nothing that it would use them for.
     error = PydanticCustomError(cast("Any", kind), cast("Any", message), ctx or None)
     return InitErrorDetails(type=error, loc=loc, input=value)
@@ -65,7 +97,7 @@ class Body(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _find_everyproblem(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+    def _find_every_problem(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not isinstance(data, Mapping):
             return handler(data)
         data = {key: value for key, value in data.items() if value is not None}
@@ -93,7 +125,7 @@ class Body(BaseModel):
 
     @classmethod
     def _problems(cls, data: dict[str, Any], given: set[str]) -> Iterator[InitErrorDetails]:
-        """Yield what no single field can know (pydantic skips "after" validators when a field is bad)."""
+        """Yield what no single field can know (pydantic skips "after" validators when a field is wrong)."""
         for name in cls.required:
             if name not in given:
                 yield problem("required", "Field required", (name,), None)
@@ -111,7 +143,15 @@ class Body(BaseModel):
                 yield problem("too_many_of", message, (" and ".join(found),), None)
 
 
-def _one_of(*choices: Any) -> AfterValidator:
+def object_of(field: FieldInfo) -> type[Body] | None:
+    """Return the class of a field that is a JSON object; None for any other field."""
+    classes = (each for each in (field.annotation, *get_args(field.annotation)) if isinstance(each, type))
+    return next((each for each in classes if issubclass(each, Body)), None)
+
+
+def one_of(*choices: Any) -> AfterValidator:
+    """Return the check of a field that takes one of some values."""
+
     def check(value: Any) -> Any:
         if value not in choices:
             listed = ", ".join(map(str, choices))
@@ -156,7 +196,7 @@ def _web_url_or_data_uri(value: str) -> str:
 
 
 # Airflow's templates render strings, and the API's own documents write their defaults as such ("44100"), so
-# numbers and booleans are taken in that shape too and sent as what they are.
+# numbers and booleans are taken as strings too, and sent as numbers and booleans.
 Whole = Annotated[int, BeforeValidator(_not_bool)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 WebUrlOrDataUri = Annotated[str, AfterValidator(_web_url_or_data_uri)]
@@ -182,7 +222,8 @@ def described(says: str) -> Any:
     return Field(default=None, description=says)
 
 
-def _one(choices: tuple[Any, ...]) -> Any:
+def choice(*choices: Any) -> Any:
+    """Return a field that takes one of some values; :func:`one_of` checks it."""
     return Field(default=None, description=f"one of {', '.join(map(str, choices))}")
 
 
@@ -194,9 +235,9 @@ URL = "an http or https URL of the track, which the API can fetch"
 class AudioSetting(Body):
     """How the song is encoded: ``sample_rate`` in Hz, ``bitrate`` in bit/s, ``format`` mp3, wav or pcm."""
 
-    sample_rate: Annotated[Whole, _one_of(*SAMPLE_RATES_HZ)] | None = _one(SAMPLE_RATES_HZ)
-    bitrate: Annotated[Whole, _one_of(*BITRATES_BPS)] | None = _one(BITRATES_BPS)
-    format: Annotated[str, _one_of(*FORMATS)] | None = _one(FORMATS)
+    sample_rate: Annotated[Whole, one_of(*SAMPLE_RATES_HZ)] | None = choice(*SAMPLE_RATES_HZ)
+    bitrate: Annotated[Whole, one_of(*BITRATES_BPS)] | None = choice(*BITRATES_BPS)
+    format: Annotated[str, one_of(*FORMATS)] | None = choice(*FORMATS)
 
     # In music-1.5, 2.0 and 2.6 the rate is ``audio_sample_rate`` in aimlapi/api-docs since 2026-04-20, and
     # ``sample_rate`` before that and again in the live OpenAPI; in music-01 and music-cover it always was
@@ -217,6 +258,6 @@ class AudioSetting(Body):
 
 
 class FullAudioSetting(AudioSetting):
-    """The same where ``format`` has to be said."""
+    """The same, where ``format`` is required."""
 
     required = ("format",)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a request, in sentences that name the field, its value, the limit and the fix."""
+"""The problems of a request, in sentences that name the field, its value, the limit and the fix."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import reprlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.models import CATALOGUE, MusicRequest
-from airflow_provider_music.api.schema import AudioSetting
+from airflow_provider_music.api.schema import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 _WIDTH = 60
@@ -34,13 +35,13 @@ def shown(value: Any, *, quote: bool = True) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def spell(found: type[MusicRequest], model: str, error: ErrorDetails, called: Mapping[str, str]) -> str:
+def describe_problem(found: type[MusicRequest], model: str, error: ErrorDetails, called: Mapping[str, str]) -> str:
     """Return one problem that the catalogue found as a sentence.
 
     :param found: the model's class.
     :param model: the model's name, as the user gave it.
-    :param error: the problem.
-    :param called: what the user calls a field, where that is not the field's own name.
+    :param error: the problem, as pydantic reports it.
+    :param called: the user's names of fields, where they are not the fields' own.
     """
     path = [shown(str(part), quote=False) for part in error["loc"]]
     name = ".".join([called.get(path[0], path[0]), *path[1:]]) if path else "request"
@@ -49,11 +50,18 @@ def spell(found: type[MusicRequest], model: str, error: ErrorDetails, called: Ma
 
 
 def _takes(found: type[MusicRequest], error: ErrorDetails) -> str:
-    """Return what the field takes, in the catalogue's words."""
+    """Return what the field takes, as the catalogue describes it."""
     first, *rest = error["loc"] or ("",)
-    known = AudioSetting.model_fields if first == "audio_setting" and rest else found.model_fields
-    field = known.get(str(rest[0] if rest else first))
+    inner = _inner_fields(found, first) if rest else None
+    field = found.model_fields.get(str(first)) if inner is None else inner.get(str(rest[0]))
     return (field.description if field else None) or "a value that the API's documents name"
+
+
+def _inner_fields(found: type[MusicRequest], name: object) -> Mapping[str, FieldInfo] | None:
+    """Return the fields of a field that is a JSON object; None for any other."""
+    field = found.model_fields.get(str(name))
+    inner = object_of(field) if field else None
+    return inner.model_fields if inner else None
 
 
 def _not_taken(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
@@ -97,7 +105,7 @@ def _not_one_of(_: type[MusicRequest], __: str, error: ErrorDetails) -> str:
 
 
 def _required(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
-    when = " when audio_setting is given" if len(error["loc"]) > 1 else ""
+    when = f" when {error['loc'][0]} is given" if len(error["loc"]) > 1 else ""
     also = "; this model sings it as the lyrics" if error["loc"] == ("prompt",) and found.prompt_is_lyrics else ""
     return f"not given, but {model} needs it{when}{also}; give {_takes(found, error)}."
 
@@ -116,7 +124,7 @@ def _too_many_of(_: type[MusicRequest], model: str, __: ErrorDetails) -> str:
 def _unknown_field(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
     *parents, name = (str(part) for part in error["loc"])
     if parents:
-        names = ", ".join(AudioSetting.model_fields)
+        names = ", ".join(_inner_fields(found, parents[0]) or ())
         return f"{parents[-1]} has no such field; leave it out (it takes {names})."
     takers = [known.id for known in CATALOGUE if name in known.fields()]
     if takers:

@@ -25,10 +25,6 @@ CREDITS_PER_USD = 2_000_000
 #: Units of which a request is one.
 _WHOLE = ("generation", "request", "song", "track", "call")
 _SECONDS_IN = {"second": 1, "minute": 60}
-#: Lengths that a model keeps to. Eleven Music's "may not always be respected", so its longest counts.
-_LENGTHS = ("seconds_total", "duration")
-#: Not words: ids, and audio or its address.
-_NO_WORDS = ("model", "refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id")
 _COUNTED = re.compile(r"(?:per\s+)?(\d+)?\s*([a-z]+)")
 
 
@@ -144,19 +140,26 @@ def _count(name: str, measure: Any, request: PreparedRequest) -> int | None:
         seconds = _seconds(request)
         return math.ceil(seconds / _SECONDS_IN[name]) if seconds is not None else None
     if name == "character" and measure != "output":
-        return sum(_characters(value) for key, value in request.body.items() if key not in _NO_WORDS)
+        from airflow_provider_music.api.models import REFERENCES
+
+        # Not of names and ids, nor of audio or its address.
+        return sum(_characters(value) for key, value in request.body.items() if key not in ("model", *REFERENCES))
     return None
 
 
 def _seconds(request: PreparedRequest) -> float | None:
     # Only here: whoever counts metrics needs no model's schema.
     from airflow_provider_music.api.models import find
+    from airflow_provider_music.api.schema import Length
 
     known = find(request.model)
     if known is None:
         return None
-    requested = [number_or_none(request.body.get(name)) for name in _LENGTHS if name in known.model_fields]
-    return next((seconds for seconds in requested if seconds and seconds > 0), known.max_seconds)
+    for name, length in known.marked(Length).items():
+        number = number_or_none(request.body.get(name))
+        if length.kept and number and number > 0:
+            return number / length.per_second
+    return known.max_seconds
 
 
 def _characters(value: Any) -> int:

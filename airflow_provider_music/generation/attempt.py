@@ -117,7 +117,7 @@ class SongAttempt:
             lane=request.lane,
             body=request.body,
             fingerprint=self._policy_attempt.fingerprint,
-            audio_format=audio_format(request),
+            audio_format=request.audio_format,
             sample_rate_hz=request.sample_rate_hz,
             usual_seconds=request.usual_seconds,
             deadline=runtime.now() + options.timeout,
@@ -176,10 +176,3 @@ def deliver(record: SongRecord, take: Take, attempt: TaskAttempt, how: Provenanc
     mark_delivered(record, take, attempt.metadata)
     log_ready(result)
     return result
-
-
-def audio_format(request: PreparedRequest) -> str | None:
-    """Return the format that the request itself names; where it names none, the content decides."""
-    setting = request.body.get("audio_setting")
-    value = setting.get("format") if isinstance(setting, dict) else None
-    return value if value in ("mp3", "wav", "pcm") else None

@@ -253,7 +253,7 @@ class GenerationBatch:
 
     @functools.cached_property
     def _requests(self) -> list[PreparedRequest]:
-        from airflow_provider_music.api.batch_request import prepare_all
+        from airflow_provider_music.api.request import prepare_all
 
         return prepare_all(self._given)
 

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RESULT = "completed.json"
-#: Of a model that nobody names: a song of most models takes about that long.
-_USUAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +122,13 @@ class SensedGeneration:
 
     def watch(self) -> Watch:
         """Return what a trigger has to wait for; the deadline counts from now."""
+        # Only the first half of a sensor needs it: the catalogue's import is most of what this costs.
+        from airflow_provider_music.api.models import usual_seconds
+
         options = self._options
         return Watch(
             generation_id=str(self._id),
-            usual_seconds=_usual_seconds(self._model),
+            usual_seconds=usual_seconds(self._model),
             poll_interval=options.poll_interval,
             deadline=runtime.now() + options.timeout,
             submitted_at=runtime.now(),
@@ -212,11 +213,3 @@ class SensedGeneration:
             raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
         return as_it_stands(result, keep_in(self._folder, take, self._identity, self._options.provenance))
-
-
-def _usual_seconds(model: Any) -> float:
-    # Only the first half of a sensor needs it: the catalogue's import is most of what this costs.
-    from airflow_provider_music.api.models import find
-
-    known = find(model)
-    return known.usual_seconds if known else _USUAL_SECONDS

@@ -86,7 +86,7 @@ def _inputs(task: Any) -> list[Any]:
         return _named({"generation": generation.get("generation_id")})
     if kind == "song":
         return _read_by(vars(task))
-    from airflow_provider_music.api.batch_request import listed
+    from airflow_provider_music.api.request import listed
 
     found = {(one.namespace, one.name): one for request in listed(task.requests) for one in _read_by(request)}
     return list(found.values())[:_MOST_NAMED]
@@ -96,12 +96,18 @@ def _read_by(request: Any) -> list[Any]:
     """Return what one request refers to."""
     if not isinstance(request, dict):
         return []
+    from airflow_provider_music.api.models import REFERENCES
+
     extra = request.get("extra_body")
     fields = {**request, **extra} if isinstance(extra, dict) else request
-    found = _named({"voice": fields.get("refer_voice"), "instrumental": fields.get("refer_instrumental")})
-    url = fields.get("reference_audio_url")
-    foreign = dataset_of_foreign_url(url) if isinstance(url, str) else None
-    return [*found, Dataset(*foreign)] if foreign else found
+    found: list[Any] = []
+    for field, reference in REFERENCES.items():
+        value = fields.get(field)
+        if reference.is_upload:
+            found += _named({reference.kind: value})
+        elif reference.kind == "url" and isinstance(value, str) and (foreign := dataset_of_foreign_url(value)):
+            found.append(Dataset(*foreign))
+    return found
 
 
 def _named(ids: Mapping[str, Any]) -> list[Any]:

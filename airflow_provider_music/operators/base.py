@@ -30,7 +30,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param conn_id: Airflow connection id.
     :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
     :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or ISO 8601 text
-        (``"PT1H"``); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is paid, and a retry waits on for it.
+        (``"PT1H"``); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is
+        paid, and a retry waits on for it.
     :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
         task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
     :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of

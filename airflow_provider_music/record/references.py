@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FIELDS = ("refer_voice", "refer_instrumental")
-
 
 def remember(ids: Iterable[str | None], *, purpose: str, file: str, sha256: str) -> None:
     """Write ``<output_dir>/references/<id>.json`` for each id; a store that does not take it is no error."""
@@ -37,7 +35,10 @@ def remember(ids: Iterable[str | None], *, purpose: str, file: str, sha256: str)
 
 def references_of(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the references that a request names, each with its file's hash where that is recorded; blocks."""
-    named = [str(body[field]) for field in _FIELDS if body.get(field)]
+    from airflow_provider_music.api.models import REFERENCES
+
+    uploads = (field for field, reference in REFERENCES.items() if reference.is_upload)
+    named = [str(body[field]) for field in uploads if body.get(field)]
     return [{"id": name, "sha256": _sha256_or_none(name)} for name in named] or None
 
 

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import bounded_body, endpoints
 from airflow_provider_music.api.bounded_body import MAX_ANSWER_BYTES
-from airflow_provider_music.api.client import MusicClient, MusicClient
+from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.hex_stream import HexStream
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.sandbox.songs import SongSpec, make

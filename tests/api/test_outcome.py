@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.client import MusicClient, MusicClient
+from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.outcome import outcome_of
 
 trustme = pytest.importorskip("trustme")

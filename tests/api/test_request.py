@@ -9,8 +9,8 @@ import re
 import pytest
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.api.models import CATALOGUE
-from airflow_provider_music.api.request import fingerprint, prepare
+from airflow_provider_music.api.models import CATALOGUE, known_names
+from airflow_provider_music.api.request import fingerprint, prepare, prepare_all
 from airflow_provider_music.exceptions import InvalidRequestError
 
 URL = "https://example.org/track.mp3"
@@ -36,8 +36,8 @@ def test_a_request_holds_what_was_given_and_nothing_else():
         **SONG,
         "audio_setting": {"sample_rate": 44100, "bitrate": 256000, "format": "wav"},
     }
-    assert (prepared.model, prepared.lane, prepared.known) == ("music-01", "synchronous", True)
-    assert (prepared.audio_format, prepared.sample_rate_hz, prepared.bitrate_bps) == ("wav", 44100, 256000)
+    assert (prepared.model, prepared.lane) == ("music-01", "synchronous")
+    assert (prepared.audio_format, prepared.sample_rate_hz) == ("wav", 44100)
     assert prepared.usual_seconds == 55.0
     assert prepared.notes == ()
 
@@ -50,16 +50,16 @@ def test_a_prepared_request_is_frozen():
 @pytest.mark.parametrize(
     ("model", "fields", "expected"),
     [
-        ("music-01", SONG, "mp3"),
+        ("music-01", SONG, None),
+        ("minimax/music-2.6", {"audio_setting": {"format": "mp3"}}, "mp3"),
+        ("minimax/music-2.6", {"audio_setting": {"format": "wav"}}, "wav"),
         ("minimax/music-2.6", {"audio_setting": {"format": "pcm"}}, "pcm"),
-        ("minimax/music-2.6", {"audio_setting": {"bitrate": 32000}}, "mp3"),
-        ("google/lyria2", {"prompt": "p"}, "wav"),
-        ("lyria2", {"prompt": "p"}, "wav"),
-        ("stable-audio", {"prompt": "p"}, "wav"),
-        ("elevenlabs/eleven_music", {"prompt": "p"}, "mp3"),
+        ("minimax/music-2.6", {"audio_setting": '{"format": "wav"}'}, "wav"),
+        ("minimax/music-2.6", {"audio_setting": {"bitrate": 32000}}, None),
+        ("google/lyria2", {"prompt": "p"}, None),
     ],
 )
-def test_the_format_to_expect_is_the_one_asked_for_or_the_models_own(model, fields, expected):
+def test_the_format_to_expect_is_the_one_that_the_request_names(model, fields, expected):
     assert prepare(model, fields).audio_format == expected
 
 
@@ -324,7 +324,12 @@ def test_a_problem_names_field_value_limit_and_fix(model, fields, sentence):
     assert problems(model, fields) == [sentence]
 
 
-@pytest.mark.parametrize("model", ["", " ", "None", None, 3])
+def test_a_request_without_a_model_is_one_problem():
+    (problem,) = problems(None, {"lyrics": "", "steps": "many"})
+    assert problem == f"model: not given; give one of {', '.join(known_names())}."
+
+
+@pytest.mark.parametrize("model", ["", " ", "None", 3])
 def test_a_request_needs_the_name_of_a_model(model):
     (problem,) = problems(model, {})
     assert problem.startswith(f"model: {model!r} names no model; give one of music-01, ")
@@ -378,7 +383,7 @@ def test_extra_body_is_merged_last_untouched_and_wins():
 
 def test_extra_body_supplies_what_is_required():
     assert prepare("music-01", {}, {"lyrics": 1, "refer_voice": 2}).body["lyrics"] == 1
-    assert prepare("minimax/music-cover", {"prompt": "p" * 10}, {"reference_audio_url": "x"}).known
+    assert prepare("minimax/music-cover", {"prompt": "p" * 10}, {"reference_audio_url": "x"}).body["prompt"]
     assert len(problems("music-01", {}, {"lyrics": None})) == 2
     assert len(problems("minimax/music-cover", COVER, {"cover_feature_id": "f", "lyrics": "l"})) == 1
     assert len(problems("minimax-music", {"lyrics": "a", "reference_audio_url": URL}, {"prompt": "b"})) == 1
@@ -390,15 +395,17 @@ def test_extra_body_does_not_stand_in_for_a_field_inside_another():
 
 def test_extra_body_may_be_text_as_a_template_renders_it():
     assert prepare("music-01", SONG, '{"newer": 1}').body["newer"] == 1
-    assert problems("music-01", SONG, "x") == ["extra_body: 'x' is no JSON object; give a dict."]
+    for text in ("x", "None", "null", "5", "[1]"):
+        assert problems("music-01", SONG, text) == [f"extra_body: '{text}' is no JSON object; give a dict."]
 
 
 def test_extra_body_says_which_audio_to_expect():
     setting = {"format": "pcm", "audio_sample_rate": "16000", "bitrate": "high"}
     prepared = prepare("minimax/music-2.6", {}, {"audio_setting": setting})
-    assert (prepared.audio_format, prepared.sample_rate_hz, prepared.bitrate_bps) == ("pcm", 16000, None)
-    assert prepare("minimax/music-2.6", {}, {"audio_setting": {"format": "opus"}}).audio_format is None
-    assert prepare("minimax/music-2.6", {}, {"audio_setting": 3}).audio_format == "mp3"
+    assert (prepared.audio_format, prepared.sample_rate_hz) == ("pcm", 16000)
+    for odd in ({"format": "opus"}, {"format": ["mp3"]}, {"format": None}, {}, 3, None, ["mp3"]):
+        prepared = prepare("minimax/music-2.6", {}, {"audio_setting": odd})
+        assert (prepared.audio_format, prepared.sample_rate_hz) == (None, None)
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, b"x", "\ud800", {("a",): 1}, {1: 1, "a": 1}])
@@ -414,7 +421,7 @@ def test_what_cannot_be_written_as_json_is_a_problem(value):
 def test_an_unknown_model_is_sent_as_it_stands_with_a_note():
     prepared = prepare("minimax/music-3.0", {"lyrics": "", "seed": "1", "prompt": None}, {"x": 1})
     assert prepared.body == {"model": "minimax/music-3.0", "lyrics": "", "seed": "1", "x": 1}
-    assert (prepared.lane, prepared.known, prepared.audio_format) == ("queued", False, None)
+    assert (prepared.lane, prepared.audio_format, prepared.usual_seconds) == ("queued", None, 60.0)
     assert "is not in this version's catalogue" in prepared.notes[0]
     assert prepare("maker/new", {"audio_setting": {"format": "wav"}}).audio_format == "wav"
 
@@ -451,3 +458,69 @@ def test_the_fingerprint_follows_what_is_sent_and_where_to():
 def test_the_body_is_plain_json():
     body = prepare("music-01", {**SONG, "audio_setting": {"format": "mp3", "bitrate": "32000"}}).body
     assert json.loads(json.dumps(body)) == body
+
+
+def batch_problems(requests):
+    with pytest.raises(InvalidRequestError) as caught:
+        prepare_all(requests)
+    assert str(caught.value).startswith("The batch has ")
+    return caught.value.problems
+
+
+class Mapped:
+    """As Airflow gives the results of mapped tasks: a sequence that is no list."""
+
+    def __init__(self, requests):
+        self._requests = requests
+
+    def __iter__(self):
+        return iter(self._requests)
+
+    def __getitem__(self, index):
+        return self._requests[index]
+
+
+ONE = {"model": "music-01", **SONG}
+
+
+@pytest.mark.parametrize("shape", [list, tuple, json.dumps, repr, Mapped])
+def test_a_batch_is_a_list_in_any_shape_that_airflow_gives_it(shape):
+    two = [ONE, {"model": "lyria2", "prompt": "p", "extra_body": {"newer": 1}}]
+    assert [each.body for each in prepare_all(shape(two))] == [
+        ONE,
+        {"model": "lyria2", "prompt": "p", "newer": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("requests", "problem"),
+    [
+        (None, "requests: None is no list; give one dict a song."),
+        ("7", "requests: 7 is no list; give one dict a song."),
+        ("None", "requests: None is no list; give one dict a song."),
+        ("nothing", "requests: 'nothing' is no list; give one dict a song."),
+        ("", "requests: '' is no list; give one dict a song."),
+        (ONE["model"].encode(), "requests: b'music-01' is no list; give one dict a song."),
+        ('{"a": 1}', "requests: {'a': 1} is no list; give one dict a song."),
+        ([], "requests: the list is empty; give one dict a song."),
+        ("[]", "requests: the list is empty; give one dict a song."),
+        (["la"], "requests[0] is 'la'; give a dict of the fields of one song."),
+    ],
+)
+def test_a_batch_that_is_no_list_of_songs_says_so(requests, problem):
+    assert batch_problems(requests) == [problem]
+
+
+def test_a_request_of_a_batch_names_its_model():
+    (problem,) = batch_problems([ONE, {**SONG}])
+    assert problem.startswith("requests[1] model: not given; give one of music-01, ")
+    (problem,) = batch_problems([{**SONG, "model": None}])
+    assert problem.startswith("requests[0] model: not given; give one of music-01, ")
+
+
+def test_the_problems_of_a_batch_are_listed_up_to_twenty():
+    found = batch_problems([{**ONE, "lyrics": ""}] * 25)
+    assert len(found) == 21
+    assert found[19].startswith("requests[19] lyrics: empty")
+    assert found[20] == "and 5 more"
+    assert len(batch_problems([{**ONE, "lyrics": ""}] * 20)) == 20

@@ -109,8 +109,7 @@ def test_a_collector_that_breaks_fails_no_song(monkeypatch, music_sandbox, airfl
 
 def test_an_upload_s_file_is_an_input_once(collected, music_sandbox, airflow, tmp_path):
     from airflow_provider_music.operators.music import UploadReferenceOperator
-    from airflow_provider_music.sandbox.songs import encode
-    from airflow_provider_music.sandbox.songs import compose
+    from airflow_provider_music.sandbox.songs import compose, encode
 
     file = tmp_path / "reference.wav"
     file.write_bytes(encode(compose("we row", "reference", 11, 32_000), "wav", 32_000, 128_000).data)

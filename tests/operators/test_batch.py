@@ -83,7 +83,11 @@ def test_never_more_songs_are_under_way_than_max_in_flight(music_sandbox, airflo
 
 def test_a_mixed_batch_uses_both_lanes(music_sandbox, airflow, batch):
     music_sandbox.settings(any_reference=True)
-    sung = {"lyrics": "##we row until the end of night##", "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
+    sung = {
+        "model": "music-01",
+        "lyrics": "##we row until the end of night##",
+        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+    }
     result = airflow.run(batch(requests=[SONG, sung]))
 
     assert result["delivered"] == 2
@@ -157,7 +161,11 @@ def test_songs_that_are_refused_end_the_task_since_a_retry_would_not_help(music_
 
 def test_a_lost_answer_that_cannot_be_found_is_told_and_never_sent_again(music_sandbox, airflow, batch, quick_clock):
     music_sandbox.settings(any_reference=True)
-    sung = {"lyrics": "##we row until the end of night##", "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
+    sung = {
+        "model": "music-01",
+        "lyrics": "##we row until the end of night##",
+        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+    }
     music_sandbox.fault("generate:cut-after")
     with pytest.raises(HopelessBatchError, match="1 unknown"):
         airflow.run(batch(requests=[SONG, sung]))
@@ -173,7 +181,11 @@ def test_a_lost_answer_that_cannot_be_found_is_told_and_never_sent_again(music_s
 
 def test_resubmit_asks_again_for_the_lost_one_within_the_same_try(music_sandbox, airflow, batch, quick_clock):
     music_sandbox.settings(any_reference=True)
-    sung = {"lyrics": "##we row until the end of night##", "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
+    sung = {
+        "model": "music-01",
+        "lyrics": "##we row until the end of night##",
+        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+    }
     music_sandbox.fault("generate:cut-after")
     result = airflow.run(batch(requests=[SONG, sung], on_unknown="resubmit"))
 
