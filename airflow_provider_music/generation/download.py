@@ -17,7 +17,7 @@ from airflow_provider_music.api.ssrf import check_url
 from airflow_provider_music.api.transports import download_client, quiet
 from airflow_provider_music.exceptions import ApiUnreachableError, AudioError, MusicError
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio, StoredAudio
-from airflow_provider_music.storage.cleanup import sweep
+from airflow_provider_music.storage.cleanup import remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ def _land(
     if response.headers.get("content-encoding", "identity") != "identity":
         announced = None
     # First of all: what a killed try left may be what the disk is full of.
-    sweep(folder)
+    remove_abandoned(folder)
     with AudioWriter(folder, asked, max_bytes=settings.max_audio_bytes) as landing:
         for chunk in _pieces(response, until):
             landing.write(chunk)

@@ -26,7 +26,7 @@ from airflow_provider_music.provenance.tags import (
     texts_of,
 )
 from airflow_provider_music.storage.folder import Folder, store_errors
-from airflow_provider_music.storage.part_files import part_name
+from airflow_provider_music.storage.cleanup import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -20,7 +20,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.generation.threads import in_thread
-from airflow_provider_music.storage.part_files import process_started
+from airflow_provider_music.storage.cleanup import process_started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
