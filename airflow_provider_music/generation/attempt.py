@@ -15,7 +15,7 @@ from airflow_provider_music.generation import clock, errors
 from airflow_provider_music.generation.fetch import fetch, mark_delivered
 from airflow_provider_music.generation.spec import Order, audio_format
 from airflow_provider_music.generation.usage_log import LoggedRequest
-from airflow_provider_music.provenance.task import as_it_stands, keep
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.references import references_of
 from airflow_provider_music.record.store import SongIdentity, SongRecord
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.exceptions import ChangedRequestError
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 log = logging.getLogger(__name__)
@@ -146,8 +146,9 @@ def deliver(record: SongRecord, n: int, this_try: TryOfTask, provenance: Provena
 
     :raises OutputError: its provenance cannot be kept; a retry does, and asks for nothing.
     """
-    changed = keep(record, n, this_try.identity, provenance)
-    result = as_it_stands(mark_delivered(record, n, this_try.stamp), changed)
+    take = record.read(n) if provenance != "none" else None
+    changed = attach_provenance(record.take_folder(n), take, this_try.identity, provenance) if take else {}
+    result = with_attached(mark_delivered(record, n, this_try.stamp), changed)
     log.info("Delivering take %d: %s", n, result["audio_uri"] or result["generation_id"])
     return result
 

@@ -26,7 +26,7 @@ from airflow_provider_music.generation.batch_wait import forget_plan, write_plan
 from airflow_provider_music.generation.fetch import result_of
 from airflow_provider_music.generation.inline import run_here
 from airflow_provider_music.hooks.clients import sync_client_of
-from airflow_provider_music.provenance.task import as_it_stands, keep
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.policy import Decision
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import default_output_dir
@@ -143,12 +143,13 @@ class BatchFlow:
             if "accepted" in take and not {"completed", "delivered", "failed"} & take.facts.keys():
                 land(record, n, self._client, self._try)
                 take = record.read(n) or take
-            changed = keep(record, n, self._try.identity, self._task.provenance, song_index=index)
+            folder, identity = record.take_folder(n), self._try.identity
+            changed = attach_provenance(folder, take, identity, self._task.provenance, song_index=index)
         except MusicError as exc:
             return SongEnd.without(index, "pending", n, exc)
         self._takes[index] = take
         if "completed" in take:
-            return SongEnd(index, "completed", n, as_it_stands(result_of(record, take), changed))
+            return SongEnd(index, "completed", n, with_attached(result_of(record, take), changed))
         if "failed" in take:
             metrics.lost(take, "failed", stamp)
             return SongEnd.without(index, "failed", n, errors.failed(record, n))

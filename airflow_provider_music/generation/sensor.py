@@ -29,7 +29,7 @@ from airflow_provider_music.generation.sensed import read_generation, usual_seco
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import sync_client_of
 from airflow_provider_music.lineage.facts import asked_facts
-from airflow_provider_music.provenance.task import as_it_stands, keep_in
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
@@ -165,4 +165,4 @@ class SensedSong:
         except OSError as exc:
             raise RecordError(f"The record {self._given.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts)
-        return as_it_stands(result, keep_in(self._folder, take, self._identity, self._sensor.provenance))
+        return with_attached(result, attach_provenance(self._folder, take, self._identity, self._sensor.provenance))

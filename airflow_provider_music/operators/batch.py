@@ -12,13 +12,13 @@ from airflow_provider_music.lineage.links import RecordLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.operators.arguments import OnUnknownPrice, check_spending, check_waiting
 from airflow_provider_music.operators.generate import DEFAULT_TIMEOUT
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 OnPartial = Literal["fail", "keep"]

@@ -13,12 +13,12 @@ from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.operators.arguments import OnUnknownPrice, check_spending, check_waiting
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 DEFAULT_TIMEOUT = timedelta(hours=1)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.provenance.attach import check_provenance
 from airflow_provider_music.sensors.begin import BeginsInTriggerer, TriggererArguments
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow_provider_music.generation.sensor import SensedSong
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
 
 DEFAULT_TIMEOUT = 3600.0
 
