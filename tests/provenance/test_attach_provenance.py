@@ -11,6 +11,8 @@ import pytest
 from airflow_provider_music.exceptions import OutputError, PartialBatchError
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.provenance import verify
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from airflow_provider_music.storage.folder import Folder
 
@@ -131,6 +133,15 @@ def test_the_sensor_attaches_what_the_submitting_task_knew(
     assert verdict.manifest["request_fingerprint"]
     assert verdict.manifest["times"]["asked"]
     assert result["audio"]["sha256"] == hashlib.sha256(path_of(result).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("policy", "facts"), [("none", {"completed": {}}), ("embed", {}), ("embed", {"accepted": {}})])
+def test_without_a_policy_or_a_song_nothing_is_attached_and_the_result_is_what_it_was(folder, left, policy, facts):
+    changed = attach_provenance(folder, Take(1, facts), SongIdentity("dag", "run", "song"), policy)
+    result = {"audio": {"sha256": "0" * 64}}
+    assert changed == {}
+    assert with_attached(result, changed) == result
+    assert left() == []
 
 
 def test_another_word_is_refused_when_the_dag_is_parsed(song):
