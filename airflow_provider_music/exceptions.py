@@ -9,6 +9,9 @@
         ├── CredentialsError               ends the task: no connection, no key, or a base URL that cannot be used
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
+        │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
+        │       ├── ManifestError          retry can help: the file beside the song is no manifest; move it away
+        │       └── NotTaggableError       retry can help: caught before a task sees it; the manifest says the reason
         ├── ApiError                       the API answered, and said no; what failed is not billed
         │   ├── AuthenticationError        ends the task: 401, or the account may not use this
         │   ├── OutOfCreditsError          ends the task: 403, the account is empty
@@ -80,6 +83,18 @@ class OverBudgetError(MusicError, AirflowFailException):
 
 class OutputError(MusicError):
     """The output folder cannot be written. When it says so before a request, nothing was sent."""
+
+
+class ProvenanceError(OutputError):
+    """The provenance of a song cannot be attached. The song is in place and stays as it is; a retry can help."""
+
+
+class ManifestError(ProvenanceError):
+    """A manifest cannot be read, or is none."""
+
+
+class NotTaggableError(ProvenanceError):
+    """The file cannot take tags without a change to what it holds already; it is left as it is."""
 
 
 class ApiError(MusicError):

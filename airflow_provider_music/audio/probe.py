@@ -9,6 +9,8 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
+from airflow_provider_music.audio.containers import ID3_HEADER_BYTES, id3_tag_bytes, riff_chunks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,10 +24,8 @@ _SNIFF_BYTES = 64
 _FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
 #: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
 _WAV_PLACEHOLDER = 0x7FFFF000
-#: With such a length nothing tells a whole song from a cut one, but less than this is none.
+#: With such a length a whole song cannot be told from a cut one, but less than this is none.
 _LEAST_STREAMED_SECONDS = 0.1
-_MAX_WAV_CHUNKS = 1000
-_ID3_HEAD_BYTES, _ID3_HAS_FOOTER = 10, 0x10
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
 _TEXT_BYTES = frozenset((9, 10, 13, *range(32, 127)))
 
@@ -39,7 +39,7 @@ class AudioFacts:
     """What a track is.
 
     ``duration_ms`` milliseconds, ``sample_rate_hz`` samples a second, ``bitrate_bps`` bits a second
-    (the mean where it varies), ``size_bytes`` bytes; a figure that the content does not tell is None.
+    (the mean where it varies), ``size_bytes`` bytes; a figure that the content does not give is None.
     """
 
     format: AudioFormat
@@ -55,7 +55,7 @@ class AudioFacts:
 
 
 class _Info(NamedTuple):
-    """What is told of a WAV file, under mutagen's names: seconds, bits a second, samples a second."""
+    """What a WAV file's headers say, under mutagen's names: seconds, bits a second, samples a second."""
 
     length: float
     bitrate: int
@@ -110,9 +110,9 @@ def probe(file: IO[bytes]) -> AudioFacts:
 
 
 def raw_pcm_facts(size_bytes: int, sample_rate_hz: int | None, channels: int | None) -> AudioFacts:
-    """Facts of headerless 16-bit PCM: only its size is known, the rest is what was asked for.
+    """Facts of headerless 16-bit PCM: only its size is known, the rest is what was requested.
 
-    :param channels: from the API's ``music_channel``; without it the length is not told.
+    :param channels: from the API's ``music_channel``; without it the length is not known.
     :raises NotAudioError: an odd number of bytes cannot be 16-bit samples.
     """
     if size_bytes == 0 or size_bytes % 2:
@@ -147,19 +147,12 @@ def _wav_info(file: IO[bytes], size: int) -> _Info:
 
     Not mutagen's reader: that takes a placeholder for the length, and refuses one in the outermost chunk.
     """
-    at, form = 12, b""
-    for _ in range(_MAX_WAV_CHUNKS):
-        file.seek(at)
-        header = file.read(8)
-        if len(header) < 8:  # noqa: PLR2004 - a chunk's name and length
-            break
-        name, length = struct.unpack("<4sI", header)
-        at += 8
-        if name == b"fmt ":
-            form = file.read(min(length, 16))
-        if name == b"data":
-            return _wav_sound(form, length, size - at)
-        at += length + length % 2
+    form = b""
+    for chunk in riff_chunks(file, size):
+        if chunk.name == b"fmt ":
+            form = file.read(min(chunk.length, 16))
+        if chunk.name == b"data":
+            return _wav_sound(form, chunk.length, size - chunk.body)
     raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
 
 
@@ -200,11 +193,7 @@ def _mp3_info(file: IO[bytes]) -> Any:
     from mutagen.mp3 import MPEGInfo
 
     read: Any = MPEGInfo
-    head = file.read(_ID3_HEAD_BYTES)
-    start = 0
-    if head[:3] == b"ID3" and len(head) == _ID3_HEAD_BYTES:
-        length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        start = len(head) + length + (len(head) if head[5] & _ID3_HAS_FOOTER else 0)
+    start = id3_tag_bytes(file.read(ID3_HEADER_BYTES))
     return _read("mp3", lambda: read(file, start))
 
 

@@ -16,7 +16,7 @@ from airflow_provider_music.generation.result import log_ready, mark_delivered, 
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.provenance.task import as_it_stands, keep_in
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.references import references_of
 from airflow_provider_music.record.store import SongIdentity, SongRecord
@@ -27,7 +27,7 @@ from airflow_provider_music.storage.threads import in_thread
 if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.exceptions import ChangedRequestError
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
     from airflow_provider_music.record.store import Take
 
@@ -166,8 +166,8 @@ def with_provenance(
 
     :raises OutputError: the provenance cannot be written; a retry does, and submits nothing.
     """
-    changed = keep_in(take.folder, take, attempt.identity, how, song_index=song_index) if "completed" in take else {}
-    return as_it_stands(result_of(take), changed)
+    changed = attach_provenance(take.folder, take, attempt.identity, how, song_index=song_index)
+    return with_attached(result_of(take), changed)
 
 
 def deliver(record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy) -> dict[str, Any]:

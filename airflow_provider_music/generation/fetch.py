@@ -36,7 +36,7 @@ from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.usage_log import usage_from_log
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio, StoredAudio
-from airflow_provider_music.storage.cleanup import sweep
+from airflow_provider_music.storage.cleanup import remove_abandoned
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ async def _land(
     except httpx.DecodingError as exc:
         raise AudioError("The song came in a content encoding that was not asked for and is not known here.") from exc
     # First of all: what a killed try left may be what the disk is full of.
-    await in_thread(sweep, folder)
+    await in_thread(remove_abandoned, folder)
     writer = AudioWriter(folder, requested, max_bytes=settings.max_audio_bytes)
     try:
         async for piece in _raw_pieces(response, until):

@@ -30,7 +30,7 @@ from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.provenance.task import as_it_stands, keep_in
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
@@ -39,7 +39,7 @@ from airflow_provider_music.storage.folder import Folder, default_output_dir, sa
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.responses import Generation
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
 
 log = logging.getLogger(__name__)
 
@@ -212,4 +212,4 @@ class SensedGeneration:
         except OSError as exc:
             raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
-        return as_it_stands(result, keep_in(self._folder, take, self._identity, self._options.provenance))
+        return with_attached(result, attach_provenance(self._folder, take, self._identity, self._options.provenance))

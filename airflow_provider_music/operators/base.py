@@ -12,10 +12,10 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.lineage.mixin import LineageMixin
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
 OnUnknownPrice = Literal["refuse", "allow"]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m airflow_provider_music.provenance verify <path>...``: holds songs against their manifests."""
+"""``python -m airflow_provider_music.provenance verify <path>...``: verifies songs against their manifests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ALL_AGREES, SOMETHING_DIFFERS, CANNOT_LOOK = 0, 1, 2
+ALL_AGREES, SOMETHING_DIFFERS, CANNOT_READ = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Where songs came from. Exit code 0: all agrees; 1: something differs; 2: a path cannot be read.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("verify", help="hold songs against their manifests")
+    command = commands.add_parser("verify", help="verify songs against their manifests")
     command.add_argument("paths", nargs="+", metavar="path", help="a song, its manifest, or a folder; local or a URL")
     out, paths = sys.stdout, parser.parse_args(arguments).paths
     # Airflow and the stores' libraries log to the standard output, which is for one line a song.
@@ -41,8 +41,8 @@ def _verify(path: str, out: TextIO) -> int:
             _print(out, f"{words} {verdict.url}{': ' if verdict.problems else ''}{'; '.join(verdict.problems)}")
             worst = max(worst, ALL_AGREES if verdict.ok else SOMETHING_DIFFERS)
     except (OSError, MusicError) as exc:
-        _print(out, f"CANNOT LOOK {path}: {exc}")
-        return CANNOT_LOOK
+        _print(out, f"CANNOT READ {path}: {exc}")
+        return CANNOT_READ
     return worst
 
 

@@ -1,36 +1,84 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps where a song came from, once its audio is in place: the manifest beside it, and the tags where asked.
+"""Attaches provenance to a song once its audio is in place: the manifest beside it, and the tags where requested.
+
+A task does this before it marks the song delivered, so a retry does what is missing.
 
 The manifest is created once and never changed. With tags it is created when the tagged song is whole and before
-that gets its name: a process that dies in between leaves a manifest that the next try finds and fulfils.
+that gets its name: a process that dies in between leaves a manifest that the next attempt finds and fulfils.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_music.provenance.embedding import EmbeddedHashes, embed_in
-from airflow_provider_music.provenance.errors import ManifestError, ProvenanceError
+from airflow_provider_music.exceptions import ManifestError, OutputError, ProvenanceError
 from airflow_provider_music.provenance.manifest import as_bytes, from_bytes, manifest_name, manifest_of, same_song
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.provenance.tags import EmbeddedHashes
+    from airflow_provider_music.record.store import SongIdentity, Take
     from airflow_provider_music.storage.folder import Folder
+
+#: manifest: a file beside the song. embed: in the song's own tags too, which changes the file. none: nothing.
+ProvenancePolicy = Literal["manifest", "embed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What is kept of a song: the manifest, and where it lies."""
+    """What was attached to a song: the manifest, and where it lies."""
 
     url: str
     manifest: Mapping[str, Any]
 
 
-def keep_provenance(folder: Folder, take: Take, origin: Mapping[str, Any], *, embed: bool = False) -> Provenance:
+def check_provenance(policy: str) -> None:
+    """Check an operator's argument.
+
+    :raises ValueError: names the argument, its value and the fix.
+    """
+    if policy not in get_args(ProvenancePolicy):
+        raise ValueError(f"provenance: {policy!r}; give 'manifest', 'embed' or 'none'.")
+
+
+def attach_provenance(
+    folder: Folder, take: Take, identity: SongIdentity, policy: ProvenancePolicy, *, song_index: int | None = None
+) -> dict[str, Any]:
+    """Attach the provenance of a task's take; blocks, and may be called again.
+
+    :param folder: the take's, where the song lies.
+    :param song_index: of a song in its batch.
+    :return: what changed of the song's audio, for :func:`with_attached`; nothing where the policy is ``none`` or the
+        take holds no song yet.
+    :raises OutputError: it cannot be attached; a retry does, and submits nothing.
+    """
+    if policy == "none" or "completed" not in take:
+        return {}
+    origin = {
+        "dag_id": identity.dag_id,
+        "run_id": identity.run_id,
+        "task_id": identity.task_id,
+        "map_index": identity.map_index,
+        "song_index": song_index,
+    }
+    try:
+        file = attach_manifest(folder, take, origin, embed=policy == "embed").manifest["file"]
+    except OutputError as exc:
+        raise OutputError(
+            f"{exc} The song is paid and in place; a retry attaches its provenance without submitting a request."
+        ) from exc
+    return {"sha256": file["sha256"], "size_bytes": file["size_bytes"]}
+
+
+def with_attached(result: dict[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's result with its audio described as the file is now."""
+    return {**result, "audio": {**result["audio"], **changed}} if changed else result
+
+
+def attach_manifest(folder: Folder, take: Take, origin: Mapping[str, Any], *, embed: bool = False) -> Provenance:
     """Write the manifest of a take whose song is in place; blocks. A second call finds it and changes nothing.
 
     :param folder: the take's, where the song lies.
@@ -40,17 +88,30 @@ def keep_provenance(folder: Folder, take: Take, origin: Mapping[str, Any], *, em
     """
     fresh = manifest_of(take, origin)
     song = str(fresh["file"]["name"])
-    there = _there(folder, song, fresh)
-    if there is None and not embed:
-        there = _create(folder, song, fresh)
-    elif there is None:
-        there = _embedded(folder, song, fresh)
-    elif _is_open(folder, song, there):
-        there = _embedded(folder, song, there)
-    return Provenance(folder.url_of(manifest_name(song)), there)
+    written = _read(folder, song, fresh)
+    if written is None and not embed:
+        written = _create(folder, song, fresh)
+    elif written is None:
+        written = _embed(folder, song, fresh)
+    elif _lacks_tags(folder, song, written):
+        written = _embed(folder, song, written)
+    return Provenance(folder.url_of(manifest_name(song)), written)
 
 
-def with_file(manifest: Mapping[str, Any], hashes: EmbeddedHashes) -> dict[str, Any]:
+def _embed(folder: Folder, song: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    # Imported here: a DAG file needs the policy alone, and no storage.
+    from airflow_provider_music.provenance.tags import embed_in
+
+    written: dict[str, Any] = {}
+
+    def write(hashes: EmbeddedHashes) -> None:
+        written.update(_create(folder, song, _with_file(manifest, hashes)))
+
+    embed_in(folder, song, manifest, before_move=write)
+    return written
+
+
+def _with_file(manifest: Mapping[str, Any], hashes: EmbeddedHashes) -> dict[str, Any]:
     """Return the manifest with what the file is after the tags went in."""
     file = {
         **manifest["file"],
@@ -63,27 +124,17 @@ def with_file(manifest: Mapping[str, Any], hashes: EmbeddedHashes) -> dict[str, 
     return {**manifest, "file": file}
 
 
-def _embedded(folder: Folder, song: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-
-    def write(hashes: EmbeddedHashes) -> None:
-        written.update(_create(folder, song, with_file(manifest, hashes)))
-
-    embed_in(folder, song, manifest, before_move=write)
-    return written
-
-
-def _is_open(folder: Folder, song: str, manifest: Mapping[str, Any]) -> bool:
+def _lacks_tags(folder: Folder, song: str, manifest: Mapping[str, Any]) -> bool:
     """Whether the manifest promises tags that the file does not have yet; they always change its size."""
     if not manifest["file"].get("tags_embedded"):
         return False
     try:
         return bool(folder.size(song) != manifest["file"].get("size_bytes"))
     except OSError as exc:
-        raise ProvenanceError(f"{folder.url_of(song)} cannot be looked at: {exc}") from exc
+        raise ProvenanceError(f"{folder.url_of(song)} cannot be checked: {exc}") from exc
 
 
-def _there(folder: Folder, song: str, fresh: Mapping[str, Any]) -> dict[str, Any] | None:
+def _read(folder: Folder, song: str, fresh: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the manifest that stands beside the song, or None."""
     url = folder.url_of(manifest_name(song))
     try:
@@ -109,9 +160,9 @@ def _create(folder: Folder, song: str, manifest: dict[str, Any]) -> dict[str, An
             return manifest
     except OSError as exc:
         raise ProvenanceError(f"The manifest {url} cannot be written: {exc}") from exc
-    there = _there(folder, song, manifest)
-    if there is None or there["file"] != manifest["file"]:
+    present = _read(folder, song, manifest)
+    if present is None or present["file"] != manifest["file"]:
         raise ProvenanceError(
             f"The manifest {url} is there and says something else of the file; it was not changed, nor was the song."
         )
-    return there
+    return present

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music import __version__
-from airflow_provider_music.provenance.errors import ManifestError, ProvenanceError
+from airflow_provider_music.exceptions import ManifestError, ProvenanceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ _ID = re.compile(r"(?!data:)(?!.*//)[A-Za-z0-9_-][A-Za-z0-9._:@+=~/-]{0,255}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FACTS = ("format", "size_bytes", "sha256", "duration_ms", "sample_rate_hz", "bitrate_bps")
 _PARTS = ("as_sent", "file", "airflow", "times", "cost", "software")
-#: What tells one song from another; the rest may differ in words, as the version of the software does.
+#: What identifies a song; the rest may differ in words, as the version of the software does.
 _SAME = ("as_sent", "model", "generation_id", "request_fingerprint")
 
 
@@ -130,11 +130,12 @@ def _task(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _references(given: Any) -> list[dict[str, Any]] | None:
+def _references(references: Any) -> list[dict[str, Any]] | None:
     """Ids and hashes and nothing else: a reference may be named by a signed URL."""
-    if not isinstance(given, list | tuple):
+    if not isinstance(references, list | tuple):
         return None
-    return [{"id": _id(one.get("id")), "sha256": _sha256(one.get("sha256"))} for one in given if isinstance(one, dict)]
+    known = [reference for reference in references if isinstance(reference, dict)]
+    return [{"id": _id(reference.get("id")), "sha256": _sha256(reference.get("sha256"))} for reference in known]
 
 
 def _id(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Holds a song against its manifest and says in words what does not agree. Reads only, in little memory."""
+"""Verifies a song against its manifest and says in words what does not agree. Reads only, in little memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.provenance.embedding import folder_at, open_song
-from airflow_provider_music.provenance.errors import ManifestError, NotTaggableError
+from airflow_provider_music.exceptions import ManifestError, NotTaggableError
 from airflow_provider_music.provenance.manifest import (
     DIGITAL_SOURCE_TYPE,
     MAX_MANIFEST_BYTES,
@@ -18,8 +17,8 @@ from airflow_provider_music.provenance.manifest import (
     from_bytes,
     manifest_name,
 )
-from airflow_provider_music.provenance.splice import Copied, Span, copy
-from airflow_provider_music.provenance.tags import MANIFEST_TAG, stretches_of, tag_in, texts_of
+from airflow_provider_music.provenance.patching import Copied, Region, copy, taggable_file
+from airflow_provider_music.provenance.tags import MANIFEST_TAG, folder_at, open_song, tag_in, texts_of
 from airflow_provider_music.storage.folder import store_errors
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ _SONGS = (".mp3", ".wav", ".pcm", ".flac", ".ogg", ".m4a")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one song.
+    """The outcome for one song.
 
     :param url: of the song.
     :param problems: in words; none where all agrees.
-    :param manifest: what it was held against, where that can be read.
+    :param manifest: what it was verified against, where that can be read.
     """
 
     url: str
@@ -59,7 +58,7 @@ class _Found:
 
 
 def verify(path: str | os.PathLike[str]) -> Verdict:
-    """Hold one song against its manifest; blocks, and reads the song whole.
+    """Verify one song against its manifest; blocks, and reads the song whole.
 
     :param path: of the song or its manifest: local, or any ``ObjectStoragePath`` URL.
     :raises OSError: neither is there, or the store does not answer.
@@ -69,9 +68,9 @@ def verify(path: str | os.PathLike[str]) -> Verdict:
 
 
 def verify_all(path: str | os.PathLike[str]) -> Iterator[Verdict]:
-    """Hold every song in a folder and below it against its manifest; of one file, that file.
+    """Verify every song in a folder and below it; of one file, that file.
 
-    :raises OSError: there is nothing to look at, or the store does not answer.
+    :raises OSError: there is nothing to verify, or the store does not answer.
     :raises OutputError: no storage is installed for this URL.
     """
     url = os.fspath(path).rstrip("/") or "/"
@@ -106,7 +105,7 @@ def _verify(folder: Folder, song: str) -> Verdict:
     manifest = _manifest(folder, song, problems)
     found = None
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-        found = _look(folder, song, manifest)
+        found = _read_song(folder, song, manifest)
     if found is None and problems and manifest is None and folder.size(manifest_name(song)) is None:
         raise FileNotFoundError(f"{folder.url_of(song)} is not there, nor is its manifest")
     if found is None:
@@ -145,22 +144,22 @@ def _manifest(folder: Folder, song: str, problems: list[str]) -> dict[str, Any] 
     return manifest
 
 
-def _look(folder: Folder, song: str, manifest: Mapping[str, Any] | None) -> _Found:
+def _read_song(folder: Folder, song: str, manifest: Mapping[str, Any] | None) -> _Found:
     """Read a song: its hashes and its tags."""
     audio_format = manifest["as_sent"].get("format") if manifest else song.rpartition(".")[2].lower()
     with store_errors(), open_song(folder, song) as source:
-        sound, texts, unreadable = Span(0, source.seek(0, os.SEEK_END)), {}, None
+        sound, texts, unreadable = Region(0, source.seek(0, os.SEEK_END)), {}, None
         try:
-            stretches = stretches_of(source, str(audio_format))
-            sound = stretches.sound
-            texts = tag_in(source, stretches).texts()
+            layout = taggable_file(source, str(audio_format))
+            sound = layout.sound
+            texts = tag_in(source, layout).texts()
         except NotTaggableError as exc:
             unreadable = str(exc)
         return _Found(copy(source, [], sound, len), texts, unreadable)
 
 
 def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]:
-    """Hold the file's hash against the manifest's."""
+    """Compare the file's hash with the manifest's."""
     file, hashes = manifest["file"], found.hashes
     if hashes.after == file["sha256"]:
         return []
@@ -176,11 +175,11 @@ def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]
 
 
 def _of_tags(manifest: Mapping[str, Any], found: _Found) -> list[str]:
-    """Hold the file's own tags against the manifest."""
+    """Compare the file's own tags with the manifest."""
     expected = texts_of(manifest)
     if not manifest["file"].get("tags_embedded"):
-        there = found.texts.get(MANIFEST_TAG, expected[MANIFEST_TAG])
-        return [] if there == expected[MANIFEST_TAG] else ["its tags hold another manifest"]
+        present = found.texts.get(MANIFEST_TAG, expected[MANIFEST_TAG])
+        return [] if present == expected[MANIFEST_TAG] else ["its tags hold another manifest"]
     if not set(expected) & set(found.texts):
         return ["its tags are missing" + (f": {found.unreadable}" if found.unreadable else "")]
     return [

@@ -19,7 +19,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.storage.part_files import process_started
+from airflow_provider_music.storage.cleanup import process_started
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
-from airflow_provider_music.provenance.task import check_provenance
+from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from airflow_provider_music.generation.sensor import SensedGeneration
-    from airflow_provider_music.provenance.task import ProvenancePolicy
+    from airflow_provider_music.provenance.attach import ProvenancePolicy
 
 DEFAULT_TIMEOUT = 3600.0
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""A song on its way into storage: a part file first, its final name only when whole and verified."""
+"""Lands a song in storage: a part file first, the final name only when whole and verified."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from airflow_provider_music.audio.probe import (
     sniff,
 )
 from airflow_provider_music.exceptions import AudioError, OutputError
+from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import store_errors
-from airflow_provider_music.storage.part_files import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +37,9 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 @dataclass(frozen=True, slots=True)
 class RequestedAudio:
-    """What the request asked for: what is None is free.
+    """The audio that the request specifies: what is None is free.
 
-    ``format`` mp3, wav or pcm; ``sample_rate_hz`` matters for raw PCM, which does not tell it.
+    ``format`` mp3, wav or pcm; ``sample_rate_hz`` matters for raw PCM, which does not hold it.
     """
 
     format: str | None = None
@@ -73,13 +73,13 @@ class AudioWriter:
     Its calls block; from an event loop they go through a thread.
 
     :param folder: where the song goes.
-    :param asked: what the request asked for; audio of another format is refused.
+    :param requested: what the request specifies; audio of another format is refused.
     :param max_bytes: more than that is refused.
     """
 
-    def __init__(self, folder: Folder, asked: RequestedAudio, *, max_bytes: int) -> None:
+    def __init__(self, folder: Folder, requested: RequestedAudio, *, max_bytes: int) -> None:
         self._folder = folder
-        self._asked = asked
+        self._requested = requested
         self._max_bytes = max_bytes
         self._part = part_name("song")
         self._file: IO[bytes] | None = None
@@ -120,7 +120,7 @@ class AudioWriter:
 
         :param expected_bytes: the size that the sender announced, where it did.
         :param channels: of raw PCM, from the API's ``music_channel``.
-        :raises AudioError: it is not the audio asked for, or not all of it.
+        :raises AudioError: it is not the audio requested, or not all of it.
         :raises OutputError: the store does not take it.
         """
         if expected_bytes is not None and expected_bytes != self.size:
@@ -155,13 +155,13 @@ class AudioWriter:
 
     def _verify(self, file: IO[bytes], channels: int | None) -> AudioFacts:
         head = file.read(64)
-        if self._asked.format == "pcm" and self._may_be_raw(head, file):
+        if self._requested.format == "pcm" and self._may_be_raw(head, file):
             if describe_head(head) != "its first bytes are of no audio format" and self.size < _TEXT_BYTES:
-                raise AudioError(f"Raw PCM was asked for, but {describe_head(head)}.")
-            return self._checked(lambda: raw_pcm_facts(self.size, self._asked.sample_rate_hz, channels))
+                raise AudioError(f"Raw PCM was requested, but {describe_head(head)}.")
+            return self._checked(lambda: raw_pcm_facts(self.size, self._requested.sample_rate_hz, channels))
         facts = self._checked(lambda: probe(file))
-        if self._asked.format not in (None, facts.format):
-            raise AudioError(f"{self._asked.format} was asked for, but the API sent {facts.format}.")
+        if self._requested.format not in (None, facts.format):
+            raise AudioError(f"{self._requested.format} was requested, but the API sent {facts.format}.")
         return facts
 
     def _may_be_raw(self, head: bytes, file: IO[bytes]) -> bool:
@@ -186,7 +186,7 @@ class AudioWriter:
         return OutputError(f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}.")
 
 
-def find_stored_audio(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
+def find_stored_audio(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
     """Return the song that stands in ``folder`` under its final name, or None; blocks, and reads it whole.
 
     A final name is given to whole and verified songs only, so this is one whose fact was not written.
@@ -196,12 +196,12 @@ def find_stored_audio(folder: Folder, asked: RequestedAudio) -> StoredAudio | No
     """
     try:
         with store_errors():
-            return _landed_in(folder, asked)
+            return _landed_in(folder, requested)
     except OSError as exc:
-        raise OutputError(f"Whether the song is in {folder.url} cannot be told: {exc}.") from exc
+        raise OutputError(f"Whether the song is in {folder.url} cannot be checked: {exc}.") from exc
 
 
-def _landed_in(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
+def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
     for audio_format in get_args(AudioFormat):
         name = f"song.{audio_format}"
         if folder.size(name) is None:
@@ -212,7 +212,7 @@ def _landed_in(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
                 sha256.update(chunk)
             try:
                 pcm = audio_format == "pcm"
-                facts = raw_pcm_facts(file.tell(), asked.sample_rate_hz, None) if pcm else probe(file)
+                facts = raw_pcm_facts(file.tell(), requested.sample_rate_hz, None) if pcm else probe(file)
             except NotAudioError as exc:
                 _raise_store_error(exc)
                 raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
@@ -221,7 +221,7 @@ def _landed_in(folder: Folder, asked: RequestedAudio) -> StoredAudio | None:
 
 
 def _raise_store_error(exc: BaseException | None) -> None:
-    """Raise what a store said while a song was read, where the reader took it for a fault of the song."""
+    """Raise the store's own error, where the reader of a song took it for a fault of the song."""
     while exc is not None:
         if isinstance(exc, OSError):
             raise exc

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
 from airflow_provider_music.exceptions import MusicError, OutputError
-from airflow_provider_music.storage.part_files import part_name
+from airflow_provider_music.storage.cleanup import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

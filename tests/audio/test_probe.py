@@ -62,6 +62,14 @@ def test_a_tag_before_the_sound_changes_nothing(mp3, size):
     assert abs(tagged.duration_ms - plain.duration_ms) < 50
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_only_a_tag_of_version_4_has_a_footer_so_no_frame_is_taken_for_one(mp3, version):
+    tag = bytearray(id3(100))
+    tag[3], tag[5] = version, 0x10
+    plain, tagged = facts(mp3(2.0)), facts(bytes(tag) + mp3(2.0))
+    assert tagged.duration_ms == plain.duration_ms
+
+
 def with_length(data, length):
     at = data.index(b"data") + 4
     return data[:4] + struct.pack("<I", length) + data[8:at] + struct.pack("<I", length) + data[at + 4 :]
@@ -76,8 +84,8 @@ def test_a_streamed_wav_has_the_length_of_what_is_there(wav, placeholder):
 @pytest.mark.parametrize("placeholder", [None, 0, 0xFFFFFFFF])
 def test_a_wav_header_with_nothing_behind_is_no_song(wav, placeholder):
     data = wav(0.0)
-    told = refusal(data if placeholder is None else with_length(data, placeholder))
-    assert "no sound behind it" in told
+    message = refusal(data if placeholder is None else with_length(data, placeholder))
+    assert "no sound behind it" in message
 
 
 @pytest.mark.parametrize("placeholder", [0, 0xFFFFFFFF])
@@ -167,7 +175,7 @@ def test_an_mp3_header_with_nothing_behind_is_no_song(mp3, kept):
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "the file is empty"),
         (b"<html><body>Not found</body></html>", "it looks like HTML or XML"),
@@ -180,8 +188,8 @@ def test_an_mp3_header_with_nothing_behind_is_no_song(mp3, kept):
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "its first bytes are of no audio format"),
     ],
 )
-def test_what_is_no_audio_is_described_and_not_quoted(data, told):
-    assert refusal(data) == f"not audio: {told}"
+def test_what_is_no_audio_is_described_and_not_quoted(data, message):
+    assert refusal(data) == f"not audio: {message}"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,7 @@ def test_a_head_alone_makes_no_song_of_any_format(head):
         (b"\x00\x00\x00\x20ftypM4A ", "m4a"),
     ],
 )
-def test_the_first_bytes_tell_the_format(head, found):
+def test_the_first_bytes_say_the_format(head, found):
     assert sniff(head) == found
 
 
@@ -238,7 +246,7 @@ def test_any_head_can_be_described(head):
     assert describe_head(head).isascii()
 
 
-def test_raw_pcm_is_as_long_as_what_was_asked_for_makes_it():
+def test_raw_pcm_is_as_long_as_the_requested_rates_make_it():
     assert raw_pcm_facts(64_000, 16000, 2) == AudioFacts("pcm", 1000, 16000, 512_000, 2, 64_000)
     assert raw_pcm_facts(64_000, 16000, None) == AudioFacts("pcm", None, 16000, None, None, 64_000)
     assert raw_pcm_facts(64_000, None, 2) == AudioFacts("pcm", None, None, None, 2, 64_000)

@@ -63,8 +63,8 @@ def test_the_file_is_closed_afterwards(saved, wav):
 
 @pytest.mark.parametrize("purpose", ["melody", "", None, "Song", 5, ["song"]])
 def test_a_purpose_that_the_api_does_not_know_is_named_with_those_it_does(saved, wav, purpose):
-    told = problem(saved(wav(11.0)), purpose)
-    assert told == f"purpose: {purpose!r}, but one of song, voice, instrumental is taken; choose one of them."
+    message = problem(saved(wav(11.0)), purpose)
+    assert message == f"purpose: {purpose!r}, but one of song, voice, instrumental is taken; choose one of them."
 
 
 @pytest.mark.parametrize("file", [None, "", "  "])
@@ -93,7 +93,7 @@ def test_a_storage_that_nobody_installed_is_said():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"),
     [
         (1.0, "1.00 s long, but it must be longer than 10 s"),
         (9.99, "9.99 s long, but it must be longer than 10 s"),
@@ -102,8 +102,8 @@ def test_a_storage_that_nobody_installed_is_said():
         (700.0, "700.0 s long, but at most 600 s (10 min) are taken"),
     ],
 )
-def test_a_track_of_a_length_that_the_api_does_not_take_is_said(saved, wav, seconds, told):
-    assert told in problem(saved(wav(seconds, rate=8000)))
+def test_a_track_of_a_length_that_the_api_does_not_take_is_said(saved, wav, seconds, message):
+    assert message in problem(saved(wav(seconds, rate=8000)))
 
 
 @pytest.mark.parametrize("seconds", [10.001, 10.01, 599.99, 600.0])
@@ -113,7 +113,7 @@ def test_a_track_within_the_limits_is_taken(saved, wav, seconds):
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "not audio: the file is empty"),
         (b"<html>", "not audio: it looks like HTML"),
@@ -124,9 +124,9 @@ def test_a_track_within_the_limits_is_taken(saved, wav, seconds):
         (b"fLaC" + bytes(100), "it starts like flac"),
     ],
 )
-def test_what_is_no_audio_is_said(saved, data, told):
+def test_what_is_no_audio_is_said(saved, data, message):
     found = problem(saved(data))
-    assert found.startswith(f"file: {told}")
+    assert found.startswith(f"file: {message}")
     assert found.endswith("give a WAV or MP3 file.")
 
 
@@ -136,8 +136,8 @@ def test_a_track_that_was_cut_in_transfer_is_said(saved, wav):
 
 @pytest.mark.parametrize("name", ["track.mp3", "track.MP3", "track.flac", "track.m4a"])
 def test_a_name_that_promises_another_format_is_said(saved, wav, name):
-    told = problem(saved(wav(11.0), name))
-    assert "its content is wav; rename it to .wav" in told
+    message = problem(saved(wav(11.0), name))
+    assert "its content is wav; rename it to .wav" in message
 
 
 @pytest.mark.parametrize("name", ["track", "track.wave", "track.WAV", "track.audio", "a.mp3.wav"])
@@ -149,7 +149,7 @@ def test_a_name_that_promises_nothing_else_is_fine(saved, wav, name):
 def test_all_problems_come_in_one_error(saved, wav):
     found = problems(saved(wav(5.0), "short.mp3"), "melody")
     assert len(found) == 3
-    assert [told.split(":")[0] for told in found] == ["purpose", "file", "file"]
+    assert [message.split(":")[0] for message in found] == ["purpose", "file", "file"]
 
 
 def test_a_wrong_purpose_and_a_missing_file_come_together(tmp_path):

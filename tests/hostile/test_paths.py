@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_music.record.store import FACTS, SongIdentity, SongRecord
+from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import safe_name
-from airflow_provider_music.storage.part_files import part_name
 
 #: Airflow takes 250 characters of an id: word characters of any script, dots and dashes; a run's id nearly anything.
 KEYS = st.text(st.characters(categories=("L", "Nd", "Pc"), include_characters="-."), min_size=1, max_size=250)

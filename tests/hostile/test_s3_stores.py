@@ -17,10 +17,10 @@ from hostile_api import GENERATION, LANES, HostileApi
 
 from airflow_provider_music.exceptions import MusicError, OutputError, RecordError, UnknownOutcomeError
 from airflow_provider_music.operators.music import GenerateMusicOperator
-from airflow_provider_music.storage import part_files
+from airflow_provider_music.storage import cleanup
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
+from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.part_files import part_name
 
 #: Two parts of an upload.
 SONG_BYTES = 6 * 2**20
@@ -244,7 +244,7 @@ def test_a_store_that_goes_away_in_mid_write_is_named_and_a_later_process_lands_
 
     s3.heal()
     # What could not be removed without the store is of a process that is gone by now.
-    monkeypatch.setattr(part_files, "process_started", lambda pid: "7")
+    monkeypatch.setattr(cleanup, "process_started", lambda pid: "7")
     airflow.retry()
     assert in_place(s3, api, airflow.run(song("queued")))
 
@@ -303,7 +303,7 @@ def test_what_killed_processes_left_in_this_songs_folder_goes_and_nothing_else(
 
     for place in [mine, *theirs]:
         leave(place)
-    monkeypatch.setattr(part_files, "process_started", lambda pid: "7")
+    monkeypatch.setattr(cleanup, "process_started", lambda pid: "7")
     # This one is of a process that lives.
     leave(mine)
     living = [key for key in [*s3.objects(), *s3.uploads()] if key.startswith(mine + ".") and "-7-" in key]

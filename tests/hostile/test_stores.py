@@ -22,8 +22,8 @@ from hostile_api import LANES, MIB, HostileApi, wave, whole
 
 from airflow_provider_music.exceptions import MusicError, OutputError, RecordError, UnknownOutcomeError
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
+from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.part_files import part_name
 
 LANE_NAMES = list(LANES)
 DEFERRABLE = [True, False]

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from airflow_provider_music.provenance import keep_provenance
+from airflow_provider_music.provenance import attach_manifest
 from airflow_provider_music.provenance.__main__ import main
 
 
 @pytest.fixture
 def song(folder, landed, hand):
-    keep_provenance(folder, landed(), hand.ORIGIN, embed=True)
+    attach_manifest(folder, landed(), hand.ORIGIN, embed=True)
     return folder.url_of("song.mp3")
 
 
@@ -38,10 +38,10 @@ def test_a_song_that_is_not_ends_with_1_and_one_line_says_all_of_it(song, folder
 
 
 @pytest.mark.parametrize("path", ["/nowhere/song.mp3", "/nowhere", "nosuchstore://bucket/song.mp3"])
-def test_a_path_that_cannot_be_looked_at_ends_with_2(path, capsys):
+def test_a_path_that_cannot_be_read_ends_with_2(path, capsys):
     code, (line,) = run(capsys, path)
     assert code == 2
-    assert line.startswith(f"CANNOT LOOK {path}: ")
+    assert line.startswith(f"CANNOT READ {path}: ")
 
 
 def test_of_several_paths_the_worst_counts_and_each_song_has_its_line(song, folder, capsys):
@@ -60,7 +60,7 @@ def test_a_name_of_several_lines_takes_one_line(folder, capsys):
     assert "\x1b" not in lines[0]
 
 
-def test_without_a_path_the_usage_is_told(capsys):
+def test_without_a_path_the_usage_is_printed(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["verify"])
     assert ended.value.code == 2
@@ -81,14 +81,14 @@ def test_from_a_shell(broken, code, song, folder):
 def test_what_others_log_does_not_get_between_the_lines(song, capsys, monkeypatch):
     from airflow_provider_music.provenance import verify_song
 
-    look = verify_song.verify_all
+    real = verify_song.verify_all
 
     def loud(path):
         sys.stdout.write("a library says something")
-        yield from look(path)
+        yield from real(path)
 
     monkeypatch.setattr(verify_song, "verify_all", loud)
     assert main(["verify", song]) == 0
-    told = capsys.readouterr()
-    assert told.out == f"ok {song}\n"
-    assert "a library says something" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == f"ok {song}\n"
+    assert "a library says something" in printed.err

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import airflow_provider_music
-from airflow_provider_music.provenance.errors import ManifestError, ProvenanceError
+from airflow_provider_music.exceptions import ManifestError, ProvenanceError
 from airflow_provider_music.provenance.manifest import (
     DIGITAL_SOURCE_TYPE,
     as_bytes,
@@ -24,7 +24,7 @@ RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 REFERENCE = {"id": "vocal-2025082518145625-6XW9wCOF", "sha256": "a" * 64}
 
 
-def test_a_manifest_says_all_of_a_songs_coming(hand):
+def test_a_manifest_says_all_of_where_a_song_came_from(hand):
     take = hand.take_of(b"sound")
     found = manifest_of(take, {**hand.ORIGIN, "song_index": 7, "references": [REFERENCE], "asked_by": "ana"})
     assert found == {
@@ -71,7 +71,7 @@ def test_a_manifest_is_the_same_bytes_in_whatever_order_it_was_put_together(hand
     assert as_bytes(found).endswith(b"}\n")
 
 
-def test_what_the_record_does_not_tell_is_null(hand):
+def test_what_the_record_does_not_hold_is_null(hand):
     facts = hand.take_of(b"sound").facts
     bare = {name: facts["completed"][name] for name in ("audio_uri", "audio")}
     found = manifest_of(Take(1, {"completed": bare}), {})
@@ -83,10 +83,10 @@ def test_what_the_record_does_not_tell_is_null(hand):
     assert from_bytes(as_bytes(found)) == found
 
 
-@pytest.mark.parametrize(("given", "told"), [(-1, None), (0, 0), (12, 12), (None, None), ("3", None)])
-def test_only_a_mapped_task_has_a_map_index(given, told, hand):
-    found = manifest_of(hand.take_of(b"sound"), {**hand.ORIGIN, "map_index": given})
-    assert found["airflow"]["map_index"] == told
+@pytest.mark.parametrize(("raw", "expected"), [(-1, None), (0, 0), (12, 12), (None, None), ("3", None)])
+def test_only_a_mapped_task_has_a_map_index(raw, expected, hand):
+    found = manifest_of(hand.take_of(b"sound"), {**hand.ORIGIN, "map_index": raw})
+    assert found["airflow"]["map_index"] == expected
 
 
 def test_references_and_who_asked_come_from_the_intent_where_it_knows_them(hand):
@@ -119,7 +119,7 @@ def test_a_reference_named_by_a_url_keeps_only_its_hash(named, hand):
 
 
 @pytest.mark.parametrize("given", ["K5VqV-1", "-Pw3vF4JYMAL-QAtCMAN3", "_w3vF4JYMAL-QAtCMAN3", "8f:music", "a/b"])
-def test_a_generation_is_told_by_its_id_whatever_that_begins_with(given, hand):
+def test_a_generation_is_identified_by_its_id_whatever_that_begins_with(given, hand):
     facts = hand.take_of(b"sound").facts
     for part in ("accepted", "completed"):
         facts = {**facts, part: {**facts[part], "generation_id": given}}

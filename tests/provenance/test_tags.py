@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.provenance.errors import NotTaggableError
+from airflow_provider_music.exceptions import NotTaggableError
 from airflow_provider_music.provenance.id3 import MAX_TAG_BYTES, Tag
 from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE, manifest_of
+from airflow_provider_music.provenance.patching import taggable_file
 from airflow_provider_music.provenance.tags import (
     MANIFEST_TAG,
     comment_of,
     software_of,
-    stretches_of,
     tag_in,
     texts_of,
 )
@@ -67,16 +67,16 @@ def test_the_comment_is_for_people(manifest):
 
 @given(st.text(), st.text(), st.text())
 def test_any_name_can_stand_in_a_tag(hand, dag, model, version):
-    told = {
+    changed = {
         **manifest_of(hand.take_of(b"sound", model=model), {**hand.ORIGIN, "dag_id": dag}),
         "software": {"version": version},
     }
-    texts = texts_of(told)
-    blob = Tag().with_texts(texts, comment_of(told))
+    texts = texts_of(changed)
+    blob = Tag().with_texts(texts, comment_of(changed))
     assert hand.id3_texts(blob) == Tag.parse(blob).texts() == texts
-    assert hand.id3_comments(blob) == {"": comment_of(told)}
+    assert hand.id3_comments(blob) == {"": comment_of(changed)}
     assert json.loads(texts[MANIFEST_TAG])["airflow"]["dag_id"] == dag
-    assert software_of(told).isprintable()
+    assert software_of(changed).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_any_name_can_stand_in_a_tag(hand, dag, model, version):
 )
 def test_a_format_that_gets_no_tags_is_said(audio_format, says):
     with pytest.raises(NotTaggableError, match=says):
-        stretches_of(io.BytesIO(b"sound"), audio_format)
+        taggable_file(io.BytesIO(b"sound"), audio_format)
 
 
 def test_a_tag_of_many_mebibytes_is_not_read():
@@ -98,4 +98,4 @@ def test_a_tag_of_many_mebibytes_is_not_read():
     size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
     file = Long(b"ID3\4\0\0" + size + bytes(length))
     with pytest.raises(NotTaggableError, match="longer than"):
-        tag_in(file, stretches_of(file, "mp3"))
+        tag_in(file, taggable_file(file, "mp3"))

@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.exceptions import OutputError
-from airflow_provider_music.provenance import keep_provenance, verify, verify_all
+from airflow_provider_music.provenance import attach_manifest, verify, verify_all
 from airflow_provider_music.provenance.tags import texts_of
 from airflow_provider_music.storage.folder import Folder
 
 
 @pytest.fixture
-def kept(folder, landed, hand):
+def attached(folder, landed, hand):
     """A song with its manifest and tags; returns its path."""
 
-    def keep(audio_format="mp3", *, embed=True):
-        keep_provenance(folder, landed(audio_format), hand.ORIGIN, embed=embed)
+    def attach(audio_format="mp3", *, embed=True):
+        attach_manifest(folder, landed(audio_format), hand.ORIGIN, embed=embed)
         return Path(folder.key(f"song.{audio_format}"))
 
-    return keep
+    return attach
 
 
 def manifest_path(path):
@@ -57,8 +57,8 @@ def retag(path, name, text):
 
 @pytest.mark.parametrize("embed", [True, False])
 @pytest.mark.parametrize("audio_format", ["mp3", "wav", "pcm"])
-def test_a_song_that_is_what_it_says_is_ok(audio_format, embed, kept):
-    path = kept(audio_format, embed=embed)
+def test_a_song_that_is_what_it_says_is_ok(audio_format, embed, attached):
+    path = attached(audio_format, embed=embed)
     found = verify(path)
     assert found.ok
     assert found.problems == ()
@@ -66,25 +66,25 @@ def test_a_song_that_is_what_it_says_is_ok(audio_format, embed, kept):
     assert found.manifest == json.loads(manifest_path(path).read_bytes())
 
 
-def test_a_song_is_found_however_it_is_named(kept, monkeypatch):
-    path = kept()
+def test_a_song_is_found_however_it_is_named(attached, monkeypatch):
+    path = attached()
     monkeypatch.chdir(path.parent)
     names = [str(path), f"file://{path}", path.name, f"./{path.name}", manifest_path(path), manifest_path(path).name]
     assert {verify(name).url for name in names} == {f"file://{path}"}
     assert all(verify(name).ok for name in names)
 
 
-def test_a_song_that_was_copied_away_with_its_manifest_under_another_name_is_still_the_one(kept, tmp_path):
-    path, other = kept(), tmp_path / "archive" / "ballad (final).mp3"
+def test_a_song_that_was_copied_away_with_its_manifest_under_another_name_is_still_the_one(attached, tmp_path):
+    path, other = attached(), tmp_path / "archive" / "ballad (final).mp3"
     other.parent.mkdir()
     path.rename(other)
     manifest_path(path).rename(manifest_path(other))
     assert verify(other).ok
 
 
-def test_one_byte_that_differs_is_told(kept, hand):
+def test_one_byte_that_differs_is_reported(attached, hand):
     for audio_format in ("mp3", "wav", "pcm"):
-        path = kept(audio_format)
+        path = attached(audio_format)
         data = bytearray(path.read_bytes())
         expected = hand.sha256(data)
         data[-2000] ^= 1
@@ -94,8 +94,8 @@ def test_one_byte_that_differs_is_told(kept, hand):
         )
 
 
-def test_a_song_that_was_cut_is_told_with_both_sizes(kept):
-    path = kept()
+def test_a_song_that_was_cut_is_reported_with_both_sizes(attached):
+    path = attached()
     data = path.read_bytes()
     path.write_bytes(data[:-100])
     (problem,) = verify(path).problems
@@ -103,16 +103,16 @@ def test_a_song_that_was_cut_is_told_with_both_sizes(kept):
     assert problem.endswith(f"({len(data)} bytes)")
 
 
-def test_a_song_without_its_manifest_is_told(kept):
-    path = kept("pcm")
+def test_a_song_without_its_manifest_is_reported(attached):
+    path = attached("pcm")
     manifest_path(path).unlink()
     found = verify(path)
     assert found.problems == ("the manifest song.pcm.provenance.json is missing",)
     assert found.manifest is None
 
 
-def test_tags_alone_prove_nothing(kept):
-    path = kept("wav")
+def test_tags_alone_prove_nothing(attached):
+    path = attached("wav")
     manifest_path(path).unlink()
     assert verify(path).problems == (
         "the manifest song.wav.provenance.json is missing",
@@ -120,8 +120,8 @@ def test_tags_alone_prove_nothing(kept):
     )
 
 
-def test_a_manifest_without_its_song_is_told(kept):
-    path = kept()
+def test_a_manifest_without_its_song_is_reported(attached):
+    path = attached()
     path.unlink()
     assert verify(path).problems == ("the song song.mp3 is missing",)
     assert verify(manifest_path(path)).problems == ("the song song.mp3 is missing",)
@@ -144,8 +144,8 @@ def test_what_is_not_there_at_all_is_an_error(tmp_path):
         (b" " * (2**20 + 1), "the manifest is too long for one (1048577 bytes)"),
     ],
 )
-def test_a_manifest_that_is_none_is_told(content, says, kept):
-    path = kept("pcm")
+def test_a_manifest_that_is_none_is_reported(content, says, attached):
+    path = attached("pcm")
     manifest_path(path).write_bytes(content)
     assert verify(path).problems == (says,)
 
@@ -161,15 +161,15 @@ def test_a_manifest_that_is_none_is_told(content, says, kept):
         (5, "the manifest's digitalSourceType is 5, not"),
     ],
 )
-def test_a_source_type_that_is_not_iptcs_is_told(source, says, kept):
-    path = kept(embed=False)
+def test_a_source_type_that_is_not_iptcs_is_reported(source, says, attached):
+    path = attached(embed=False)
     changed(path, digitalSourceType=source)
     (problem,) = verify(path).problems
     assert problem.startswith(says)
 
 
-def test_a_manifest_of_another_file_is_told(kept, mp3):
-    path = kept(embed=False)
+def test_a_manifest_of_another_file_is_reported(attached, mp3):
+    path = attached(embed=False)
     other = path.with_name("other.mp3")
     other.write_bytes(mp3[:-1])
     manifest_path(other).write_bytes(manifest_path(path).read_bytes())
@@ -177,8 +177,8 @@ def test_a_manifest_of_another_file_is_told(kept, mp3):
     assert problem.startswith("the manifest is of another file ('song.mp3'): sha256 is ")
 
 
-def test_a_manifest_that_contradicts_itself_is_told(kept):
-    path = kept(embed=False)
+def test_a_manifest_that_contradicts_itself_is_reported(attached):
+    path = attached(embed=False)
     changed(path, as_sent__sha256="0" * 64)
     assert verify(path).problems == (
         "the manifest contradicts itself: no tags were written, but file and as_sent differ",
@@ -186,8 +186,8 @@ def test_a_manifest_that_contradicts_itself_is_told(kept):
 
 
 @pytest.mark.parametrize("audio_format", ["mp3", "wav"])
-def test_tags_that_another_program_changed_are_told_and_that_the_sound_is_the_same(audio_format, kept):
-    path = kept(audio_format)
+def test_tags_that_another_program_changed_are_reported_and_that_the_sound_is_the_same(audio_format, attached):
+    path = attached(audio_format)
     retag(path, "provenance.model", "a human")
     differs, contradicts = verify(path).problems
     assert differs.endswith("; the sound is unchanged, so its tags were changed")
@@ -196,8 +196,8 @@ def test_tags_that_another_program_changed_are_told_and_that_the_sound_is_the_sa
     assert verify(path).problems[1] == "its tag provenance.model is missing"
 
 
-def test_tags_that_were_taken_off_are_told(kept, mp3, hand):
-    path = kept()
+def test_tags_that_were_taken_off_are_reported(attached, mp3, hand):
+    path = attached()
     path.write_bytes(path.read_bytes()[len(hand.tag_of(path.read_bytes())) :])
     assert verify(path).problems == (
         "the song is as the API sent it, without the tags that the manifest promises",
@@ -208,22 +208,22 @@ def test_tags_that_were_taken_off_are_told(kept, mp3, hand):
 
 
 @pytest.mark.parametrize("field", ["model", "generation_id", "request_fingerprint", "times__completed", "cost__usd"])
-def test_a_manifest_that_was_changed_is_told_by_the_tags(field, kept):
-    path = kept()
+def test_a_manifest_that_was_changed_contradicts_the_tags(field, attached):
+    path = attached()
     changed(path, **{field: "other"})
     assert "its tag provenance.manifest contradicts the manifest" in verify(path).problems
 
 
-def test_tags_of_another_manifest_are_told(kept, folder, landed, hand):
-    path = kept()
+def test_tags_of_another_manifest_are_reported(attached, folder, landed, hand):
+    path = attached()
     folder.remove("song.mp3.provenance.json")
     data = path.read_bytes()
-    keep_provenance(folder, hand.take_of(data), {**hand.ORIGIN, "dag_id": "other"})
+    attach_manifest(folder, hand.take_of(data), {**hand.ORIGIN, "dag_id": "other"})
     assert verify(path).problems == ("its tags hold another manifest",)
 
 
-def test_every_tag_is_looked_at(kept):
-    path = kept()
+def test_every_tag_is_compared(attached):
+    path = attached()
     for name in texts_of(verify(path).manifest):
         before = path.read_bytes()
         retag(path, name, "other")
@@ -236,7 +236,7 @@ def test_every_tag_is_looked_at(kept):
 def test_no_bit_of_a_song_can_change_unseen(tmp_path_factory, hand, wav, at, bit):
     folder = Folder(str(tmp_path_factory.mktemp("songs")))
     folder.replace("song.wav", wav)
-    keep_provenance(folder, hand.take_of(wav, "wav"), hand.ORIGIN, embed=True)
+    attach_manifest(folder, hand.take_of(wav, "wav"), hand.ORIGIN, embed=True)
     data = bytearray(folder.read("song.wav"))
     data[at % len(data)] ^= 1 << bit
     folder.replace("song.wav", bytes(data))
@@ -252,35 +252,35 @@ ANYTHING = st.recursive(
 
 @given(ANYTHING, st.sampled_from(["sha256", "name", "tags_embedded", "format", "dag_id", "completed", "usd", "more"]))
 @pytest.mark.parametrize("part", ["as_sent", "file", "model", "airflow", "times", "cost", "software", "references"])
-def test_no_value_in_a_manifest_breaks_the_look(tmp_path_factory, hand, part, value, name):
+def test_no_value_in_a_manifest_breaks_the_check(tmp_path_factory, hand, part, value, name):
     folder, data = Folder(str(tmp_path_factory.mktemp("songs"))), hand.wav_of(b"sound!")
     folder.replace("song.wav", data)
-    told = {**keep_provenance(folder, hand.take_of(data, "wav"), hand.ORIGIN, embed=True).manifest}
-    before = json.dumps(told)
-    told[part] = {**told[part], name: value} if isinstance(told[part], dict) else value
-    folder.replace("song.wav.provenance.json", json.dumps(told).encode())
+    manifest = {**attach_manifest(folder, hand.take_of(data, "wav"), hand.ORIGIN, embed=True).manifest}
+    before = json.dumps(manifest)
+    manifest[part] = {**manifest[part], name: value} if isinstance(manifest[part], dict) else value
+    folder.replace("song.wav.provenance.json", json.dumps(manifest).encode())
     ok = verify(folder.url_of("song.wav")).ok
-    assert part == "file" or ok == (json.dumps(told) == before)
+    assert part == "file" or ok == (json.dumps(manifest) == before)
 
 
-def test_a_store_that_does_not_answer_is_an_error_and_no_verdict(kept, mocker):
-    path = kept()
+def test_a_store_that_does_not_answer_is_an_error_and_no_verdict(attached, mocker):
+    path = attached()
     mocker.patch.object(Folder, "read", side_effect=OSError("the store is down"))
     with pytest.raises(OSError, match="the store is down"):
         verify(path)
 
 
-def test_a_song_that_is_a_folder_is_missing(kept):
-    path = kept()
+def test_a_song_that_is_a_folder_is_missing(attached):
+    path = attached()
     path.unlink()
     path.mkdir()
     assert verify(manifest_path(path)).problems == ("the song song.mp3 is missing",)
 
 
-def test_a_large_song_takes_little_memory(folder, landed, kept, hand):
-    kept()
+def test_a_large_song_takes_little_memory(folder, landed, attached, hand):
+    attached()
     verify(folder.url_of("song.mp3"))
-    keep_provenance(folder, landed("wav", hand.wav_of(bytes(2**26))), hand.ORIGIN)
+    attach_manifest(folder, landed("wav", hand.wav_of(bytes(2**26))), hand.ORIGIN)
     tracemalloc.start()
     try:
         assert verify(folder.url_of("song.wav")).ok
@@ -302,11 +302,11 @@ def library(tmp_path, songs, hand):
         folder.create("intent.json", b"{}")
         folder.create(".song.part-0a1b", b"half a song")
         take = hand.take_of(songs[audio_format], audio_format, url=folder.url)
-        keep_provenance(folder, take, hand.ORIGIN, embed=True)
+        attach_manifest(folder, take, hand.ORIGIN, embed=True)
     return top
 
 
-def test_every_song_of_a_folder_is_looked_at(library):
+def test_every_song_of_a_folder_is_verified(library):
     for path in (library.key("").rstrip("/"), library.url, f"{library.url}/"):
         found = list(verify_all(path))
         assert [verdict.url.removeprefix(library.url) for verdict in found] == [
@@ -323,7 +323,7 @@ def test_a_song_without_manifest_and_a_manifest_without_song_are_found_too(libra
     assert [verdict.ok for verdict in verify_all(library.url)] == [False, False, True]
 
 
-def test_of_a_file_a_look_at_all_is_a_look_at_that_file(library):
+def test_of_a_file_verify_all_verifies_that_file(library):
     song = library.url_of("a/take-1/song.mp3")
     assert [verdict.url for verdict in verify_all(song)] == [song]
     assert [verdict.url for verdict in verify_all(f"{song}.provenance.json")] == [song]
@@ -338,11 +338,11 @@ def test_a_folder_without_songs_and_one_that_is_not_there_are_errors(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/", "/song.mp3", "file:///song.mp3", "file:///", "local:///song.mp3"])
-def test_the_root_folder_is_never_taken_for_where_one_stands(path, kept, monkeypatch):
-    monkeypatch.chdir(kept().parent)
-    for look in (verify, lambda path: list(verify_all(path))):
+def test_the_root_folder_is_never_taken_for_where_one_stands(path, attached, monkeypatch):
+    monkeypatch.chdir(attached().parent)
+    for check in (verify, lambda path: list(verify_all(path))):
         with pytest.raises(OSError, match="root folder"):
-            look(path)
+            check(path)
 
 
 def test_a_folder_may_be_where_one_stands(library, monkeypatch):
@@ -352,9 +352,9 @@ def test_a_folder_may_be_where_one_stands(library, monkeypatch):
     assert len(list(verify_all("take-1"))) == 1
 
 
-def test_a_bucket_is_looked_at_like_a_folder(bucket, landed, hand):
+def test_a_bucket_is_verified_like_a_folder(bucket, landed, hand):
     for audio_format in ("mp3", "wav"):
-        keep_provenance(bucket, landed(audio_format, into=bucket), hand.ORIGIN, embed=True)
+        attach_manifest(bucket, landed(audio_format, into=bucket), hand.ORIGIN, embed=True)
     top = bucket.url.rpartition("/")[0]
     found = list(verify_all(top))
     assert [verdict.url for verdict in found] == [bucket.url_of("song.mp3"), bucket.url_of("song.wav")]

@@ -19,8 +19,8 @@ FREE = RequestedAudio()
 PCM = RequestedAudio("pcm", 16000)
 
 
-def land(folder, data, asked=FREE, *, max_bytes=2**30, pieces=1000, **more):
-    with AudioWriter(folder, asked, max_bytes=max_bytes) as landing:
+def land(folder, data, requested=FREE, *, max_bytes=2**30, pieces=1000, **more):
+    with AudioWriter(folder, requested, max_bytes=max_bytes) as landing:
         for at in range(0, len(data), pieces):
             landing.write(data[at : at + pieces])
         return landing.finish(**more)
@@ -90,9 +90,9 @@ def test_a_landing_that_never_began_leaves_not_even_a_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("asked", [FREE, RequestedAudio("mp3"), RequestedAudio("wav"), PCM])
+@pytest.mark.parametrize("requested", [FREE, RequestedAudio("mp3"), RequestedAudio("wav"), PCM])
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "says"),
     [
         (b"", "0 bytes"),
         (b"<html><body>expired</body></html>" * 10, "it looks like HTML"),
@@ -100,33 +100,39 @@ def test_a_landing_that_never_began_leaves_not_even_a_folder(tmp_path):
         (b"this link has expired " * 10, "it looks like text"),
     ],
 )
-def test_what_is_no_song_is_not_kept(folder, left, asked, data, told):
-    found = refused(AudioError, folder, data, asked)
-    assert told in found or "empty" in found
+def test_what_is_no_song_is_not_kept(folder, left, requested, data, says):
+    found = refused(AudioError, folder, data, requested)
+    assert says in found or "empty" in found
     assert left() == []
 
 
-@pytest.mark.parametrize("asked", ["mp3", "pcm"])
-def test_a_wav_in_place_of_another_format_is_not_kept(folder, wav, left, asked):
-    assert refused(AudioError, folder, wav, RequestedAudio(asked)) == f"{asked} was asked for, but the API sent wav."
+@pytest.mark.parametrize("requested", ["mp3", "pcm"])
+def test_a_wav_in_place_of_another_format_is_not_kept(folder, wav, left, requested):
+    assert (
+        refused(AudioError, folder, wav, RequestedAudio(requested))
+        == f"{requested} was requested, but the API sent wav."
+    )
     assert left() == []
 
 
-@pytest.mark.parametrize("asked", ["wav", "pcm"])
-def test_an_mp3_in_place_of_another_format_is_not_kept(folder, mp3, left, asked):
-    assert refused(AudioError, folder, mp3, RequestedAudio(asked)) == f"{asked} was asked for, but the API sent mp3."
+@pytest.mark.parametrize("requested", ["wav", "pcm"])
+def test_an_mp3_in_place_of_another_format_is_not_kept(folder, mp3, left, requested):
+    assert (
+        refused(AudioError, folder, mp3, RequestedAudio(requested))
+        == f"{requested} was requested, but the API sent mp3."
+    )
     assert left() == []
 
 
-def test_a_format_that_nobody_asked_for_is_named_by_its_content(folder, mp3, left):
+def test_a_format_that_was_not_requested_is_named_by_its_content(folder, mp3, left):
     land(folder, mp3, FREE)
     assert left() == ["song.mp3"]
 
 
 @pytest.mark.parametrize("expected", [1, -1, 1000])
 def test_a_song_that_is_not_as_long_as_announced_is_not_kept(folder, wav, left, expected):
-    told = refused(AudioError, folder, wav, expected_bytes=len(wav) + expected)
-    assert told == f"The song is cut short: {len(wav)} of {len(wav) + expected} bytes came."
+    message = refused(AudioError, folder, wav, expected_bytes=len(wav) + expected)
+    assert message == f"The song is cut short: {len(wav)} of {len(wav) + expected} bytes came."
     assert left() == []
 
 
@@ -138,8 +144,8 @@ def test_a_song_that_lacks_what_its_header_promises_is_not_kept(folder, wav, lef
 
 
 def test_a_song_that_is_too_large_is_refused_while_it_comes(folder, wav, left):
-    told = refused(AudioError, folder, wav, max_bytes=len(wav) - 1)
-    assert "larger than max_audio_bytes (62.5 KiB)" in told
+    message = refused(AudioError, folder, wav, max_bytes=len(wav) - 1)
+    assert "larger than max_audio_bytes (62.5 KiB)" in message
     assert left() == []
     land(folder, wav, max_bytes=len(wav))
 
@@ -175,7 +181,7 @@ def test_raw_pcm_of_an_odd_size_is_cut(folder, left):
     assert left() == []
 
 
-def test_raw_pcm_that_nobody_asked_for_is_no_song(folder, left):
+def test_raw_pcm_that_was_not_requested_is_no_song(folder, left):
     assert "not audio" in refused(AudioError, folder, bytes(1000), FREE)
     assert left() == []
 
@@ -218,16 +224,16 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 def test_a_store_that_breaks_is_said_and_the_part_file_goes(folder, wav, left, mocker, call, exc):
     opened = Folder.open_new
     mocker.patch.object(Folder, "open_new", lambda *args, **more: Breaking(opened(*args, **more), call, exc))
-    told = refused(OutputError, folder, wav)
-    assert str(exc) in told
-    assert told.startswith(f"The song cannot be written to {folder.url} after ")
+    message = refused(OutputError, folder, wav)
+    assert str(exc) in message
+    assert message.startswith(f"The song cannot be written to {folder.url} after ")
     assert left() == []
 
 
 def test_a_store_that_cannot_be_opened_is_said(tmp_path, wav):
     (tmp_path / "songs").write_text("no folder")
-    told = refused(OutputError, Folder(str(tmp_path / "songs")), wav)
-    assert f"cannot be written to file://{tmp_path}/songs after 0 bytes" in told
+    message = refused(OutputError, Folder(str(tmp_path / "songs")), wav)
+    assert f"cannot be written to file://{tmp_path}/songs after 0 bytes" in message
 
 
 def test_a_song_that_cannot_get_its_final_name_leaves_no_part(folder, wav, left, mocker):
@@ -299,7 +305,7 @@ def test_a_song_of_any_size_takes_little_memory(folder):
 
 
 @pytest.mark.parametrize(
-    ("count", "told"),
+    ("count", "message"),
     [
         (0, "0 bytes"),
         (1023, "1023 bytes"),
@@ -309,5 +315,5 @@ def test_a_song_of_any_size_takes_little_memory(folder):
         (2**50, "1048576.0 GiB"),
     ],
 )
-def test_sizes_are_told_to_people(count, told):
-    assert readable(count) == told
+def test_sizes_are_readable(count, message):
+    assert readable(count) == message

@@ -13,11 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_music.exceptions import OutputError
-from airflow_provider_music.storage import cleanup, part_files
+from airflow_provider_music.storage import cleanup
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
-from airflow_provider_music.storage.cleanup import sweep
+from airflow_provider_music.storage.cleanup import is_part, part_name, remove_abandoned, writer_is_gone
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.part_files import is_part, part_name, writer_is_gone
 
 FREE = RequestedAudio()
 LONG_AGO = time.time() - 2 * cleanup._UNTOUCHED_SECONDS
@@ -26,12 +25,12 @@ LONG_AGO = time.time() - 2 * cleanup._UNTOUCHED_SECONDS
 @pytest.fixture
 def another_process(monkeypatch):
     """Make this a later process: those that wrote before are gone."""
-    return lambda: monkeypatch.setattr(part_files, "process_started", lambda pid: "7")
+    return lambda: monkeypatch.setattr(cleanup, "process_started", lambda pid: "7")
 
 
 @pytest.fixture
 def another_machine(monkeypatch):
-    return lambda: monkeypatch.setattr(part_files, "_machine", lambda: "0123abcd")
+    return lambda: monkeypatch.setattr(cleanup, "_machine", lambda: "0123abcd")
 
 
 def path_of(folder, name):
@@ -60,7 +59,7 @@ def begin(folder, data):
 def test_what_a_landing_left_that_was_killed_goes_with_the_next_one(folder, wav, left):
     in_a_child(lambda: begin(folder, wav[:1000]))
     assert [is_part(name) for name in left()] == [True]
-    sweep(folder)
+    remove_abandoned(folder)
     assert left() == []
 
 
@@ -72,11 +71,11 @@ def test_what_a_fact_left_whose_writer_was_killed_goes_too(folder, left, mocker)
     in_a_child(killed)
     (name,) = left()
     assert name.startswith(".accepted.json.part-")
-    assert sweep(folder) == [name]
+    assert remove_abandoned(folder) == [name]
     assert left() == []
 
 
-def test_a_live_landing_of_this_or_another_process_is_left_alone(folder, wav, left):
+def test_a_live_landing_of_this_or_another_process_is_not_touched(folder, wav, left):
     mine = begin(folder, wav)
     ready, go_on = os.pipe(), os.pipe()
     child = os.fork()
@@ -88,7 +87,7 @@ def test_a_live_landing_of_this_or_another_process_is_left_alone(folder, wav, le
         os._exit(0)
     os.read(ready[0], 1)
     assert len(left()) == 2
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     assert len(left()) == 2
     os.write(go_on[1], b"1")
     assert os.waitpid(child, 0)[1] == 0
@@ -96,30 +95,30 @@ def test_a_live_landing_of_this_or_another_process_is_left_alone(folder, wav, le
     assert left() == ["song.wav"]
 
 
-def test_a_live_writer_is_left_alone_however_old_its_file_is(folder, wav, left):
+def test_a_live_writer_is_not_touched_however_old_its_file_is(folder, wav, left):
     landing = begin(folder, wav)
     os.utime(folder.key(landing._part), (LONG_AGO, LONG_AGO))
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     landing.finish()
     assert left() == ["song.wav"]
 
 
-def test_a_file_of_another_machine_is_left_alone_until_it_is_long_untouched(folder, wav, left, another_machine):
+def test_a_file_of_another_machine_is_not_touched_until_it_is_long_untouched(folder, wav, left, another_machine):
     landing = begin(folder, wav)
     another_machine()
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     assert len(left()) == 1
     os.utime(folder.key(landing._part), (LONG_AGO, LONG_AGO))
-    assert sweep(folder) == [landing._part]
+    assert remove_abandoned(folder) == [landing._part]
     assert left() == []
 
 
 @pytest.mark.parametrize("name", [".song.part-" + "0" * 32, ".song.part-"])
 def test_a_file_that_does_not_say_who_writes_it_goes_by_its_age(folder, left, name):
     folder.replace(name, b"x")
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     os.utime(folder.key(name), (LONG_AGO, LONG_AGO))
-    assert sweep(folder) == [name]
+    assert remove_abandoned(folder) == [name]
     assert left() == []
 
 
@@ -136,12 +135,12 @@ def test_only_parts_of_this_folder_go(folder, left, another_process):
         path_of(other, parts[0]).write_bytes(b"x")
         os.utime(other.key(parts[0]), (LONG_AGO, LONG_AGO))
     another_process()
-    assert sorted(sweep(folder)) == sorted(parts)
+    assert sorted(remove_abandoned(folder)) == sorted(parts)
     assert left() == sorted([*others, *[parts[0]] * 3])
     assert all(other.read(parts[0]) == b"x" for other in elsewhere)
 
 
-def test_two_sweeps_at_once_and_a_file_that_goes_meanwhile_are_no_error(folder, left, another_process, mocker):
+def test_two_cleanups_at_once_and_a_file_that_goes_meanwhile_are_no_error(folder, left, another_process, mocker):
     names = [part_name("song") for _ in range(3)]
     for name in names:
         folder.make()
@@ -155,7 +154,7 @@ def test_two_sweeps_at_once_and_a_file_that_goes_meanwhile_are_no_error(folder, 
         remove(self, name)
 
     mocker.patch.object(Folder, "remove", raced)
-    sweep(folder)
+    remove_abandoned(folder)
     assert left() == []
 
 
@@ -166,15 +165,15 @@ def test_a_store_that_does_not_let_it_is_no_error(folder, left, another_process,
     path_of(folder, name).write_bytes(b"x")
     another_process()
     mocker.patch.object(Folder, "remove", side_effect=exc)
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     mocker.patch("os.scandir", side_effect=exc)
-    assert sweep(folder) == []
+    assert remove_abandoned(folder) == []
     mocker.stopall()
     assert left() == [name]
 
 
 def test_a_folder_that_is_not_there_is_no_error_and_is_not_made(tmp_path):
-    assert sweep(Folder(str(tmp_path / "nothing"))) == []
+    assert remove_abandoned(Folder(str(tmp_path / "nothing"))) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,22 +200,22 @@ def test_a_later_process_of_the_same_number_is_not_the_writer(another_process):
     assert writer_is_gone(part_name("song")) is False
 
 
-def test_of_another_machine_boot_or_container_nothing_can_be_told(another_machine):
+def test_of_another_machine_boot_or_container_nothing_is_known(another_machine):
     name = part_name("song")
     another_machine()
     assert writer_is_gone(name) is None
 
 
 @pytest.mark.parametrize("name", ["", "song.mp3", ".song.part-", ".song.part-zz", ".song.part-" + "0" * 32])
-def test_of_another_name_nothing_can_be_told(name):
+def test_of_another_name_nothing_is_known(name):
     assert writer_is_gone(name) is None
 
 
-def test_where_the_kernel_tells_nothing_nothing_can_be_told(monkeypatch):
-    monkeypatch.setattr(part_files, "_machine", lambda: part_files._NO_MACHINE)
+def test_where_the_kernel_says_nothing_nothing_is_known(monkeypatch):
+    monkeypatch.setattr(cleanup, "_machine", lambda: cleanup._NO_MACHINE)
     assert writer_is_gone(part_name("song")) is None
     monkeypatch.undo()
-    monkeypatch.setattr(part_files, "process_started", lambda pid: None)
+    monkeypatch.setattr(cleanup, "process_started", lambda pid: None)
     assert writer_is_gone(part_name("song")) is None
 
 
@@ -224,13 +223,13 @@ def test_a_machine_without_proc_has_no_name(monkeypatch):
     def missing(self, *_):
         raise FileNotFoundError(self)
 
-    part_files._machine.cache_clear()
+    cleanup._machine.cache_clear()
     monkeypatch.setattr(Path, "read_text", missing)
     try:
-        assert part_files._machine() == part_files._NO_MACHINE
-        assert part_files.process_started(os.getpid()) is None
+        assert cleanup._machine() == cleanup._NO_MACHINE
+        assert cleanup.process_started(os.getpid()) is None
     finally:
-        part_files._machine.cache_clear()
+        cleanup._machine.cache_clear()
 
 
 # Buckets: what a library that is not S3's offers; S3 itself is in tests/hostile/test_s3_stores.py
@@ -263,5 +262,5 @@ def test_in_any_bucket_old_parts_go_and_new_ones_stay(mocker, another_machine):
     another_machine()
     mocker.patch.object(Folder, "fs", store)
     mocker.patch.object(Folder, "__init__", lambda self, url: vars(self).update(is_local=False, url=url, _root="b/s"))
-    assert sweep(Folder("any://b/s")) == [names[0]]
+    assert remove_abandoned(Folder("any://b/s")) == [names[0]]
     assert store.removed == [names[0]]

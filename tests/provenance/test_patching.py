@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 
@@ -10,27 +11,76 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.audio.probe import probe
-from airflow_provider_music.provenance.errors import NotTaggableError
-from airflow_provider_music.provenance.splice import Span, copy
-from airflow_provider_music.provenance.wav_file import WavFile
+from airflow_provider_music.exceptions import NotTaggableError
+from airflow_provider_music.provenance import patching
+from airflow_provider_music.provenance.patching import Mp3File, Patch, Region, WavFile, copy
+
+# MP3
+
+
+TAG = b"ID3\x04\0\0\0\0\0\x05" + bytes(5)
+ID3V1 = b"TAG" + bytes(125)
+APE_FOOTER = b"APETAGEX" + (2000).to_bytes(4, "little") + (52).to_bytes(4, "little") + bytes(4)
+
+
+def read_mp3(data):
+    return Mp3File.read(io.BytesIO(data))
+
+
+def ape(*, header):
+    flags = (0x80000000 if header else 0).to_bytes(4, "little")
+    return (bytes(32) if header else b"") + bytes(20) + APE_FOOTER + flags + bytes(8)
+
+
+@pytest.mark.parametrize("head", [b"", TAG])
+@pytest.mark.parametrize("tail", [b"", ID3V1, ape(header=True), ape(header=False), ape(header=True) + ID3V1])
+def test_the_sound_is_what_stands_between_the_tags(head, tail, mp3, hand):
+    found = read_mp3(head + mp3 + tail)
+    assert found.sound == Region(len(head), len(head) + len(mp3))
+    assert found.tag == (Region(0, len(head)) if head else None)
+    assert b"".join(hand.mp3_frames(head + mp3 + tail)) == mp3
+
+
+def test_a_tag_is_put_before_all_or_in_place_of_the_one_there(mp3):
+    assert read_mp3(mp3).patches(b"new", "", "") == [Patch(0, 0, b"new")]
+    assert read_mp3(TAG + mp3).patches(b"new", "", "") == [Patch(0, len(TAG), b"new")]
+
+
+def test_a_tag_longer_than_its_file_is_said():
+    with pytest.raises(NotTaggableError, match="says 15 bytes, the file has 14"):
+        read_mp3(TAG[:-1])
+
+
+@given(st.binary(max_size=400), st.sampled_from([b"", TAG]), st.sampled_from([b"", ID3V1, ape(header=True)]))
+def test_the_sound_lies_in_the_file_whatever_the_file_is(data, head, tail):
+    data = head + data + tail
+    try:
+        found = read_mp3(data)
+    except NotTaggableError:
+        return
+    assert 0 <= found.sound.start <= found.sound.end <= len(data)
+
+
+# WAV
+
 
 FMT = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
 NEW = b"ID3-new"
 
 
-def read(data):
+def read_wav(data):
     return WavFile.read(io.BytesIO(data))
 
 
 def retagged(data, tag=NEW, comment="made by a model"):
     out = io.BytesIO()
-    found = read(data)
-    copy(io.BytesIO(data), found.edits(tag, comment, "package 1"), found.sound, out.write)
+    found = read_wav(data)
+    copy(io.BytesIO(data), found.patches(tag, comment, "package 1"), found.sound, out.write)
     return out.getvalue()
 
 
 def test_the_sound_is_the_data_chunk(wav, hand):
-    found = read(wav)
+    found = read_wav(wav)
     assert wav[found.sound.start : found.sound.end] == dict(hand.riff_chunks(wav))[b"data"]
     assert found.tag is None
 
@@ -50,7 +100,7 @@ def test_a_tag_goes_into_a_chunk_of_its_own_with_an_info_list_beside(wav, hand):
 def test_the_tag_that_is_there_gives_its_place_to_the_new_one(name, old, first, hand):
     fmt, data, tag = hand.chunk(b"fmt ", FMT), hand.chunk(b"data", bytes(50)), hand.chunk(name, old)
     song = hand.riff(fmt, tag, data) if first else hand.riff(fmt, data, tag)
-    assert song[slice(*read(song).tag)] == old
+    assert song[slice(*read_wav(song).tag)] == old
     chunks = hand.riff_chunks(retagged(song))
     assert [content for name, content in chunks if name.lower() == b"id3 "] == [NEW]
     assert (b"data", bytes(50)) in chunks
@@ -117,7 +167,7 @@ def test_every_other_chunk_stays_as_it_is_and_in_order(hand, before, data, after
     song = hand.riff(*(hand.chunk(*one) for one in there))
     if sum(name == b"id3 " for name, _ in there) > 1:
         with pytest.raises(NotTaggableError, match="several ID3 chunks"):
-            read(song)
+            read_wav(song)
         return
     found = hand.riff_chunks(retagged(song, tag))
     first = next((one for one in there if one[0] == b"id3 "), None)
@@ -134,7 +184,7 @@ def test_every_other_chunk_stays_as_it_is_and_in_order(hand, before, data, after
 def test_no_bytes_break_the_reader(data):
     song = b"RIFF" + data[:4] + b"WAVE" + data[4:]
     try:
-        found = read(song)
+        found = read_wav(song)
         retagged(song)
     except NotTaggableError:
         return
@@ -153,7 +203,7 @@ def test_no_bytes_break_the_reader(data):
 )
 def test_what_takes_no_tags_is_said(data, says):
     with pytest.raises(NotTaggableError, match=says):
-        read(data)
+        read_wav(data)
 
 
 class Sparse(io.RawIOBase):
@@ -177,11 +227,75 @@ class Sparse(io.RawIOBase):
         return piece
 
 
-def test_a_file_that_would_get_too_long_is_left_alone():
+def test_a_file_that_would_get_too_long_is_not_patched():
     size = 2**32 + 6
     head = struct.pack("<4sI4s", b"RIFF", size - 8, b"WAVE") + struct.pack("<4sI", b"fmt ", 16) + FMT
     head += struct.pack("<4sI", b"data", size - len(head) - 8)
     found = WavFile.read(Sparse(head, size))
-    assert found.sound == Span(44, size)
+    assert found.sound == Region(44, size)
     with pytest.raises(NotTaggableError, match="4 GiB"):
-        found.edits(NEW, "c", "s")
+        found.patches(NEW, "c", "s")
+
+
+# The copy
+
+
+NOWHERE = Region(0, 0)
+
+
+def patched(data, patches, sound=NOWHERE):
+    out = io.BytesIO()
+    return copy(io.BytesIO(data), patches, sound, out.write), out.getvalue()
+
+
+@st.composite
+def cases(draw):
+    """Bytes, patches in order that do not lie over another, and a region."""
+    data = draw(st.binary(max_size=200))
+    edges = sorted(draw(st.lists(st.integers(0, len(data)), max_size=8)))
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    patches = [Patch(start, end, draw(st.binary(max_size=20))) for start, end in pairs]
+    return data, patches, Region(*sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data))))))
+
+
+@given(cases(), st.integers(1, 64))
+def test_a_copy_is_the_source_with_its_patches_in_pieces_of_any_size(case, piece_bytes):
+    data, patches, sound = case
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(patching, "_COPY_BYTES", piece_bytes)
+        copied, out = patched(data, patches, sound)
+    expected, at = b"", 0
+    for patch in patches:
+        expected += data[at : patch.start] + patch.content
+        at = patch.end
+    expected += data[at:]
+    assert out == expected
+    assert copied.before == hashlib.sha256(data).hexdigest()
+    assert copied.after == hashlib.sha256(expected).hexdigest()
+    assert copied.sound == hashlib.sha256(data[sound.start : sound.end]).hexdigest()
+    assert copied.size == len(expected)
+
+
+def test_a_source_that_ends_early_ends_the_copy():
+    copied, out = patched(b"abc", [Patch(10, 20, b"!")])
+    assert out == b"abc!"
+    assert copied.before == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_copy_starts_at_the_start_wherever_its_source_stands():
+    source, out = io.BytesIO(b"abcdef"), io.BytesIO()
+    source.seek(4)
+    copy(source, [Patch(0, 1, b"X")], Region(0, 6), out.write)
+    assert out.getvalue() == b"Xbcdef"
+
+
+def test_no_more_than_a_piece_is_read_at_once():
+    sizes = []
+
+    class Counting(io.BytesIO):
+        def read(self, size=-1):
+            sizes.append(size)
+            return super().read(size)
+
+    copy(Counting(bytes(2**20)), [], Region(0, 2**20), len)
+    assert set(sizes) == {2**18}

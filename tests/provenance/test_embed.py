@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.audio.probe import probe
+from airflow_provider_music.exceptions import ProvenanceError
 from airflow_provider_music.provenance import embed
-from airflow_provider_music.provenance.embedding import embed_in
-from airflow_provider_music.provenance.errors import ProvenanceError
 from airflow_provider_music.provenance.manifest import manifest_of
-from airflow_provider_music.provenance.tags import comment_of, texts_of
+from airflow_provider_music.provenance.tags import comment_of, embed_in, texts_of
 from airflow_provider_music.storage.folder import Folder
 
 
@@ -217,12 +216,12 @@ class Died(BaseException):
 def test_the_song_is_whole_under_its_part_name_before_it_gets_its_own(folder, landed, mp3, left, hand):
     seen = {}
 
-    def look(hashes):
+    def check(hashes):
         part, *_ = [name for name in left() if name.startswith(".song.part-")]
         seen["part"], seen["hashes"] = hashlib.sha256(folder.read(part)).hexdigest(), hashes
         assert folder.read("song.mp3") == mp3
 
-    hashes = embed_in(folder, "song.mp3", manifest_of(landed(), hand.ORIGIN), before_move=look)
+    hashes = embed_in(folder, "song.mp3", manifest_of(landed(), hand.ORIGIN), before_move=check)
     assert seen == {"part": hashes.sha256_after, "hashes": hashes}
     assert left() == ["song.mp3"]
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_music.exceptions import OutputError, PartialBatchError
+from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.provenance import verify
+from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.record.store import SongIdentity, Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from airflow_provider_music.storage.folder import Folder
 
@@ -19,8 +22,33 @@ def path_of(result):
 
 
 @pytest.fixture
+def song(output_dir):
+    def make(**more):
+        fields = {
+            "task_id": "song",
+            "model": "minimax/music-2.6",
+            "prompt": "a calm song of the sea",
+            "output_dir": str(output_dir),
+            "poll_interval": 0.05,
+        }
+        return GenerateMusicOperator(**{**fields, **more})
+
+    return make
+
+
+@pytest.fixture
+def batch(output_dir):
+    def make(**more):
+        requests = [{"model": "minimax/music-2.6", "prompt": f"a calm song of the sea, {n}"} for n in range(3)]
+        fields = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
+        return GenerateMusicBatchOperator(**{**fields, **more})
+
+    return make
+
+
+@pytest.fixture
 def no_manifest(monkeypatch):
-    """The store does not take manifests until told that it does."""
+    """The store takes no manifest until this list is empty."""
     create = Folder.create
     broken = [True]
 
@@ -57,15 +85,15 @@ def test_none_leaves_nothing(music_sandbox, airflow, song):
     assert list(path_of(result).parent.glob("*.provenance.json")) == []
 
 
-@pytest.mark.parametrize("how", ["manifest", "embed"])
-def test_a_manifest_that_cannot_be_written_is_mended_by_a_retry_without_a_post(
-    music_sandbox, airflow, song, no_manifest, how
+@pytest.mark.parametrize("policy", ["manifest", "embed"])
+def test_a_manifest_that_cannot_be_written_is_completed_by_a_retry_without_a_post(
+    music_sandbox, airflow, song, no_manifest, policy
 ):
     with pytest.raises(OutputError, match="paid and in place"):
-        airflow.run(song(provenance=how))
+        airflow.run(song(provenance=policy))
     no_manifest.clear()
     airflow.retry()
-    result = airflow.run(song(provenance=how))
+    result = airflow.run(song(provenance=policy))
 
     assert verify(result["audio_uri"]).ok
     assert result["audio"]["sha256"] == hashlib.sha256(path_of(result).read_bytes()).hexdigest()
@@ -87,15 +115,17 @@ def test_a_batch_mends_its_manifests_without_a_post_too(music_sandbox, airflow, 
     assert music_sandbox.posts("submit") == 3
 
 
-@pytest.mark.parametrize("how", ["manifest", "embed"])
-def test_the_sensor_keeps_what_the_task_that_asked_knew(music_sandbox, airflow, song, output_dir, no_manifest, how):
-    asked = airflow.run(song(wait_for_completion=False))
-    sensor = {"task_id": "wait", "generation": asked, "output_dir": str(output_dir), "poll_interval": 0.05}
+@pytest.mark.parametrize("policy", ["manifest", "embed"])
+def test_the_sensor_attaches_what_the_submitting_task_knew(
+    music_sandbox, airflow, song, output_dir, no_manifest, policy
+):
+    submitted = airflow.run(song(wait_for_completion=False))
+    sensor = {"task_id": "wait", "generation": submitted, "output_dir": str(output_dir), "poll_interval": 0.05}
     with pytest.raises(OutputError, match="paid and in place"):
-        airflow.run(MusicGenerationSensor(**sensor, provenance=how))
+        airflow.run(MusicGenerationSensor(**sensor, provenance=policy))
     no_manifest.clear()
     airflow.retry()
-    result = airflow.run(MusicGenerationSensor(**sensor, provenance=how))
+    result = airflow.run(MusicGenerationSensor(**sensor, provenance=policy))
 
     verdict = verify(result["audio_uri"])
     assert verdict.ok
@@ -103,6 +133,15 @@ def test_the_sensor_keeps_what_the_task_that_asked_knew(music_sandbox, airflow, 
     assert verdict.manifest["request_fingerprint"]
     assert verdict.manifest["times"]["asked"]
     assert result["audio"]["sha256"] == hashlib.sha256(path_of(result).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("policy", "facts"), [("none", {"completed": {}}), ("embed", {}), ("embed", {"accepted": {}})])
+def test_without_a_policy_or_a_song_nothing_is_attached_and_the_result_is_what_it_was(folder, left, policy, facts):
+    changed = attach_provenance(folder, Take(1, facts), SongIdentity("dag", "run", "song"), policy)
+    result = {"audio": {"sha256": "0" * 64}}
+    assert changed == {}
+    assert with_attached(result, changed) == result
+    assert left() == []
 
 
 def test_another_word_is_refused_when_the_dag_is_parsed(song):
