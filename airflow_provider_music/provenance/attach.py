@@ -88,11 +88,12 @@ def attach_manifest(folder: Folder, take: Take, origin: Mapping[str, Any], *, em
     """
     fresh = manifest_of(take, origin)
     song = str(fresh["file"]["name"])
+    # Created before it is looked for: most songs have none, and a store's "not there" costs two requests.
+    if not embed and _create_first(folder, song, fresh):
+        return Provenance(folder.url_of(manifest_name(song)), fresh)
     written = _read(folder, song, fresh)
-    if written is None and not embed:
-        written = _create(folder, song, fresh)
-    elif written is None:
-        written = _embed(folder, song, fresh)
+    if written is None:
+        written = _embed(folder, song, fresh) if embed else _create(folder, song, fresh)
     elif _lacks_tags(folder, song, written):
         written = _embed(folder, song, written)
     return Provenance(folder.url_of(manifest_name(song)), written)
@@ -154,15 +155,20 @@ def _read(folder: Folder, song: str, fresh: Mapping[str, Any]) -> dict[str, Any]
 
 def _create(folder: Folder, song: str, manifest: dict[str, Any]) -> dict[str, Any]:
     """Create the manifest; one that is there already has to say the same of the file."""
-    url = folder.url_of(manifest_name(song))
-    try:
-        if folder.create(manifest_name(song), as_bytes(manifest)):
-            return manifest
-    except OSError as exc:
-        raise ProvenanceError(f"The manifest {url} cannot be written: {exc}") from exc
+    if _create_first(folder, song, manifest):
+        return manifest
     present = _read(folder, song, manifest)
     if present is None or present["file"] != manifest["file"]:
         raise ProvenanceError(
-            f"The manifest {url} is there and says something else of the file; it was not changed, nor was the song."
+            f"The manifest {folder.url_of(manifest_name(song))} is there and says something else of the file; it was "
+            "not changed, nor was the song."
         )
     return present
+
+
+def _create_first(folder: Folder, song: str, manifest: dict[str, Any]) -> bool:
+    """Create the manifest; False where another one is there."""
+    try:
+        return folder.create(manifest_name(song), as_bytes(manifest))
+    except OSError as exc:
+        raise ProvenanceError(f"The manifest {folder.url_of(manifest_name(song))} cannot be written: {exc}") from exc
