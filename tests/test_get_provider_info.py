@@ -103,8 +103,7 @@ def test_every_integration_that_it_names_is_one_of_its_own():
 
 def test_every_module_of_operators_sensors_and_triggers_for_dag_authors_is_named():
     named = {name for key in MODULE_KEYS for part in INFO[key] for name in part["python-modules"]}
-    more = {f"airflow_provider_music.triggers.{name}" for name in ("batch", "sensed")}
-    assert named == {f"airflow_provider_music.{key}.music" for key in MODULE_KEYS} | more
+    assert named == {f"airflow_provider_music.{key}.music" for key in MODULE_KEYS}
 
 
 @pytest.mark.parametrize("entry", INFO["connection-types"], ids=lambda entry: entry["connection-type"])

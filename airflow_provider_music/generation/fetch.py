@@ -17,7 +17,7 @@ import httpx
 import tenacity
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.bounded_body import PIECE_BYTES, Decompressor
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, PIECE_BYTES, Decompressor
 from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.api.responses import Usage
 from airflow_provider_music.api.secrecy import strip_traceback, suppress_logs
@@ -169,8 +169,7 @@ async def _download(
         try:
             async with download_client(settings, target) as http:
                 with suppress_logs():
-                    async with asyncio.timeout_at(until):
-                        response = await http.send(http.build_request("GET", target), stream=True)
+                    response = await _head(http, target, settings, until)
                     try:
                         if response.has_redirect_location:
                             url = str(target.join(response.headers["location"]))
@@ -181,6 +180,23 @@ async def _download(
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
             raise _did_not_come(target.host, exc, settings) from exc
     raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times.")
+
+
+async def _head(http: httpx.AsyncClient, target: httpx.URL, settings: MusicSettings, until: float) -> httpx.Response:
+    """Send the request and return the response, its body unread.
+
+    Read timeouts are between two bytes: headers that drip, and interim responses (1xx) without end, need a bound on
+    the whole, and a shorter one than the body's.
+    """
+    loop = asyncio.get_running_loop()
+    within = settings.connect_timeout + (DRIP_FACTOR + 1) * settings.read_timeout
+    try:
+        async with asyncio.timeout_at(min(until, loop.time() + within)):
+            return await http.send(http.build_request("GET", target), stream=True)
+    except TimeoutError as exc:
+        if loop.time() >= until:
+            raise
+        raise httpx.ReadTimeout(f"no whole head within {within:g} s") from exc
 
 
 def _did_not_come(host: str, exc: Exception, settings: MusicSettings) -> ApiUnreachableError:

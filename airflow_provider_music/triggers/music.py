@@ -101,11 +101,12 @@ class MusicGenerationTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
-        event = await self._outcome()
+        event = await self.outcome()
         await _hold_back(self.deferred_at)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _outcome(self) -> dict[str, Any]:
+    async def outcome(self) -> dict[str, Any]:
+        """Wait and return the event's content."""
         machine = await _prepared("airflow_provider_music.generation.state_machine")
         event: dict[str, Any]
         if self.spec is not None:
@@ -163,10 +164,17 @@ class MusicBatchTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
-        batch = await _prepared("airflow_provider_music.generation.batch_plan")
-        event = await batch.run_batch(self.plan_url, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast)
+        event = await self.outcome()
         await _hold_back(self.deferred_at)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def outcome(self) -> dict[str, Any]:
+        """Wait and return the event's content."""
+        batch = await _prepared("airflow_provider_music.generation.batch_plan")
+        event: dict[str, Any] = await batch.run_batch(
+            self.plan_url, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast
+        )
+        return event
 
 
 async def _prepared(name: str) -> Any:

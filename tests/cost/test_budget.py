@@ -71,9 +71,9 @@ def test_a_take_of_another_model_is_not_priced_by_this_ones():
 def record_of(folder, *takes):
     record = SongRecord(str(folder))
     for n, facts in enumerate(takes, 1):
-        record.write(n, "intent", model=MODEL)
+        take = record.claim(n, model=MODEL)
         for fact, values in facts.items():
-            record.write(n, fact, **values)
+            take = record.write(take, fact, **values)
     return record
 
 
@@ -105,7 +105,7 @@ class PricesByModel:
 def songs_of(tmp_path, models):
     return [
         SimpleNamespace(
-            prepared=SimpleNamespace(model=model, body={"model": model}),
+            request=SimpleNamespace(model=model, body={"model": model}),
             record=SongRecord(str(tmp_path / str(index))),
         )
         for index, model in enumerate(models)
@@ -116,7 +116,7 @@ def budget(usd, on_unknown_price="refuse"):
     return Budget(Decimal(str(usd)), on_unknown_price)
 
 
-ASK = Decision("ask", 1, "")
+ASK = Decision("submit", 1, "")
 
 
 def test_each_models_price_is_requested_once(tmp_path):

@@ -130,7 +130,7 @@ def test_a_song_that_was_submitted_is_paid_and_never_refused(music_sandbox, airf
 def test_a_lost_answer_counts_when_a_retry_would_submit_again(music_sandbox, airflow, song):
     music_sandbox.fault("submit:cut-before,times=all", "logs:status=500,times=all")
     terms = {"on_unknown": "resubmit", "timeout": 0.5}
-    with pytest.raises(Exception, match="next try asks once more"):
+    with pytest.raises(Exception, match="next try submits once more"):
         airflow.run(song(max_usd=0.5, **terms))
     assert music_sandbox.posts() == 2
     airflow.retry()
@@ -227,7 +227,7 @@ def test_songs_that_are_under_way_are_landed_before_a_batch_says_that_it_is_over
         airflow.run(batch(3, max_usd=0.5, on_partial="keep"))
     uri = str(caught.value).split("Manifest: ")[1].split()[0].removeprefix("file://")
     lines = [json.loads(line) for line in Path(uri).read_text().splitlines()]
-    assert [line["status"] for line in lines] == ["completed", "completed", "not_asked"]
+    assert [line["status"] for line in lines] == ["completed", "completed", "not_submitted"]
     assert music_sandbox.posts() == 2
     assert len(list(output_dir.rglob("song.mp3"))) == 2
 
@@ -245,5 +245,5 @@ def test_a_batch_submits_lost_songs_again_within_its_budget_only(music_sandbox, 
 
 def test_fail_fast_is_no_question_of_money(music_sandbox, airflow, batch):
     music_sandbox.fault("submit:error")
-    with pytest.raises(PartialBatchError, match="not asked"):
+    with pytest.raises(PartialBatchError, match="not submitted"):
         airflow.run(batch(3, max_usd=0.585, fail_fast=True, max_in_flight=1))

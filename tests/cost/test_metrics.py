@@ -138,7 +138,7 @@ def test_what_a_lost_song_was_billed_is_counted(music_sandbox, airflow, synchron
 
 def test_a_missed_deadline_is_counted_and_the_song_when_it_comes(music_sandbox, airflow, song, sent):
     music_sandbox.settings(delay=1.0)
-    with pytest.raises(Exception, match="not asked for again"):
+    with pytest.raises(Exception, match="not submitted again"):
         airflow.run(song(timeout=0.3))
     assert sent.of("music.generations") == {"timeout": 1}
     assert sent.of("music.submissions") == 0

@@ -16,7 +16,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_music.api import transports
+from airflow_provider_music.api import ssrf
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -318,7 +318,7 @@ def test_a_flood_of_interim_answers_is_cut_off(host, refused, status):
     flood = b"HTTP/1.1 " + status + b"\r\nLink: </a>\r\n\r\n"
     host.sends(itertools.repeat(flood * 1000))
     with little_memory():
-        refused(ApiUnreachableError, "RemoteProtocolError")
+        refused(ApiUnreachableError, "ReadTimeout", connect_timeout=0.1, read_timeout=0.1)
 
 
 def test_some_interim_answers_are_passed_over(host, fetch, mp3):
@@ -471,8 +471,9 @@ def test_for_a_public_api_no_redirect_leads_to_a_port_of_this_machine(host, publ
     assert left() == []
 
 
-def test_a_download_needs_no_second_client(host, fetch, mp3, mocker):
-    made = mocker.spy(transports, "checked_transport")
+def test_every_hop_of_a_download_is_checked_anew(host, fetch, mp3, mocker):
+    checked = mocker.spy(ssrf, "check_addresses")
     host.sends(redirect(b"/again"), whole(mp3))
     fetch()
-    assert made.call_count == 1
+    assert len(host.requests) == 2
+    assert checked.call_count >= 2

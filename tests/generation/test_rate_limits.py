@@ -113,6 +113,7 @@ def deferred(music_sandbox, airflow, output_dir):
     def make(number, **more):
         task = GenerateMusicOperator(
             task_id=f"song-{number}",
+            model="music-01",
             lyrics="##we row##",
             refer_voice="vocal-2025082518145625-6XW9wCOF",
             output_dir=str(output_dir),

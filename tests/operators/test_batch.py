@@ -131,7 +131,7 @@ def test_keep_succeeds_with_the_songs_that_are_there(music_sandbox, airflow, bat
 
 def test_fail_fast_asks_for_nothing_more_after_a_failure(music_sandbox, airflow, batch):
     music_sandbox.fault("submit:error")
-    with pytest.raises(PartialBatchError, match="not asked"):
+    with pytest.raises(PartialBatchError, match="not submitted"):
         airflow.run(batch(5, max_in_flight=1, fail_fast=True))
     assert music_sandbox.posts("submit") == 1
 
@@ -148,8 +148,8 @@ def test_fail_fast_with_keep_succeeds_with_what_came_before(music_sandbox, airfl
     assert [line["status"] for line in manifest(result["manifest_uri"])] == [
         "completed",
         "failed",
-        "not_asked",
-        "not_asked",
+        "not_submitted",
+        "not_submitted",
     ]
 
 

@@ -299,12 +299,12 @@ def test_resubmit_asks_once_more_in_the_same_try(music_sandbox, airflow, queued)
 
 def test_resubmit_asks_at_most_once_more_per_try(music_sandbox, airflow, queued):
     music_sandbox.fault("submit:cut-before,times=all", "logs:status=500,times=all")
-    with pytest.raises(Exception, match=r"next try asks once more") as caught:
+    with pytest.raises(Exception, match=r"next try submits once more") as caught:
         airflow.run(queued(on_unknown="resubmit", timeout=0.5))
     assert type(caught.value).__name__ == "ResubmissionLostError"
     assert music_sandbox.posts("submit") == 2
     airflow.retry()
-    with pytest.raises(Exception, match=r"next try asks once more"):
+    with pytest.raises(Exception, match=r"next try submits once more"):
         airflow.run(queued(on_unknown="resubmit", timeout=0.5))
     assert music_sandbox.posts("submit") == 3
 
@@ -357,7 +357,7 @@ def test_what_the_api_refuses_is_raised_as_its_own_error(lane, status, error, mu
         airflow.run(request.getfixturevalue(lane)())
     assert type(caught.value).__name__ == error
     # What ends the task leaves its retries unused.
-    assert ("a retry asks again" if status == 500 else "a clear asks again") in str(caught.value)
+    assert ("a retry submits again" if status == 500 else "a clear submits again") in str(caught.value)
     assert ".. " not in str(caught.value)
 
 
@@ -415,7 +415,7 @@ def test_once_all_looks_were_in_vain_the_next_song_has_one_for_a_while(music_san
 
 def test_a_missed_deadline_leaves_the_song_to_a_retry(music_sandbox, airflow, queued):
     music_sandbox.settings(delay=1.0)
-    with pytest.raises(Exception, match="not asked for again") as caught:
+    with pytest.raises(Exception, match="not submitted again") as caught:
         airflow.run(queued(timeout=0.3))
     assert type(caught.value).__name__ == "GenerationTimeoutError"
     airflow.retry()

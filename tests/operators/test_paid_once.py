@@ -134,7 +134,7 @@ def test_a_store_that_is_down_is_told_and_nothing_is_sent(song, music_sandbox, a
     def down(*_):
         raise OSError(errno.EIO, "the store is away")
 
-    monkeypatch.setattr(Folder, "read", down)
+    monkeypatch.setattr(Folder, "names", down)
     with pytest.raises(RecordError, match="the store is away"):
         airflow.run(song("queued"))
     assert music_sandbox.posts() == 0

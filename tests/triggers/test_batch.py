@@ -39,7 +39,7 @@ async def fire(trigger):
 def test_what_airflow_keeps_makes_the_same_trigger_again(deferred):
     path, kwargs = deferred().serialize()
 
-    assert path == "airflow_provider_music.triggers.batch.MusicBatchTrigger"
+    assert path == "airflow_provider_music.triggers.music.MusicBatchTrigger"
     assert json.loads(json.dumps(kwargs)) == kwargs
     assert MusicBatchTrigger(**kwargs).serialize() == (path, kwargs)
     assert "calm song" not in json.dumps(kwargs)

@@ -19,6 +19,7 @@ def deferred(music_sandbox, airflow, output_dir):
     """The trigger that a music-01 task hands to the triggerer."""
     music_sandbox.settings(any_reference=True)
     task = GenerateMusicOperator(
+        model="music-01",
         task_id="song",
         lyrics="##we row##",
         refer_voice="vocal-2025082518145625-6XW9wCOF",

@@ -36,6 +36,7 @@ with DAG("lineage_split", schedule=None, default_args=PATIENT, **HERE):
 with DAG("lineage_whole", schedule=None, default_args=PATIENT, **HERE):
     sent = UploadReferenceOperator(task_id="upload", file=REFERENCE)
     GenerateMusicOperator(
+        model="music-01",
         task_id="song",
         lyrics="##Nobody reads the harbour lights##",
         refer_voice=sent.output["voice_id"],
