@@ -91,6 +91,21 @@ async def test_every_answer_of_a_kept_connection_has_a_head_of_its_own(serve, an
     assert server.connections == 1
 
 
+async def test_a_flood_on_a_kept_connection_is_cut_off_too(serve, answer, settings_for):
+    def first_good(connection, request):
+        if len(server.requests) == 1:
+            connection.sendall(answer(b"{}"))
+        else:
+            pouring(*FLOODS["early hints"])(connection, request)
+
+    server = serve(first_good)
+    async with asyncio.timeout(4.0), transports.free_client(settings_for(server.url)) as http:
+        await http.get("/")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get("/")
+    assert server.connections == 1
+
+
 async def test_a_large_body_may_be_sent(serve, answer, settings_for):
     server = serve(answer(json.dumps({}).encode()))
     async with transports.free_client(settings_for(server.url)) as http:

@@ -20,6 +20,7 @@ from asgiref.sync import SyncToAsync, async_to_sync
 
 import airflow_provider_music
 from airflow_provider_music.api import endpoints, poll_transport
+from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 from airflow_provider_music.generation.runtime import run_sync
@@ -87,6 +88,23 @@ async def test_a_hundred_callers_at_once_make_one_look_up_and_share_one_client(l
 async def test_the_look_up_does_not_hold_the_loop(look_ups):
     await client_of("music_default")
     assert threading.current_thread() not in look_ups.threads
+    await close_clients()
+
+
+async def test_the_making_of_a_client_does_not_hold_the_loop_either(look_ups, monkeypatch):
+    threads = []
+
+    def make(*args):
+        threads.append(threading.current_thread())
+        return MusicClient(*args)
+
+    monkeypatch.setattr(clients, "MusicClient", make)
+    await use_poll_transport()
+    client = await client_of("music_default")
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+    # It was made elsewhere, and is used here.
+    assert client is await client_of("music_default")
     await close_clients()
 
 
