@@ -26,13 +26,14 @@ from airflow_provider_music.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Call, Deprecation
     from airflow_provider_music.api.responses import Generation
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class MusicClient:
@@ -171,7 +172,8 @@ class SyncMusicClient:
 
     def __init__(self, settings: MusicSettings) -> None:
         self.settings = settings
-        self._runner = asyncio.Runner()
+        # A factory, or the loop would become the thread's own, which belongs to whoever runs this code.
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
 
     @functools.cached_property
     def _client(self) -> MusicClient:
@@ -184,15 +186,20 @@ class SyncMusicClient:
         :raises ApiUnreachableError: there was no usable answer.
         :raises RuntimeError: an event loop runs in this thread; use ``MusicHook.get_async_conn()`` there.
         """
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to ask without an exception
-            raise RuntimeError("An event loop runs in this thread; use MusicHook.get_async_conn() here.")
-        return self._runner.run(self._client.call(call))
+        return self._run(lambda: self._client.call(call))
 
     def close(self) -> None:
-        """Close its connections and its event loop."""
+        """Close its connections and its event loop; not inside a running one either."""
         if "_client" in vars(self):
-            self._runner.run(self._client.aclose())
+            self._run(self._client.aclose)
+            del self._client
         self._runner.close()
+
+    def _run(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        # Before there is a coroutine, which nobody would await.
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to ask without an exception
+            raise RuntimeError("An event loop runs in this thread; use MusicHook.get_async_conn() here.")
+        return self._runner.run(work())
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from airflow_provider_music.api.bounded_head import BoundedHeadTransport
 from airflow_provider_music.api.connection import is_loopback
 from airflow_provider_music.exceptions import AudioHostError
 
@@ -169,7 +170,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     def __init__(self, settings: MusicSettings, context: ssl.SSLContext) -> None:
         self._settings = settings
         limits = httpx.Limits(max_keepalive_connections=0)
-        self._inner = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
+        self._inner = BoundedHeadTransport(httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request to the first of the host's addresses that lets it in.

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_provider_music import __version__
+from airflow_provider_music.api.bounded_head import BoundedHeadTransport
 from airflow_provider_music.api.ssrf import CheckedTransport
 from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.exceptions import CredentialsError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.connection import MusicSettings
 
 USER_AGENT = f"airflow-provider-music/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+_KEPT_ALIVE = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_FRESH = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 def free_client(settings: MusicSettings, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
@@ -44,13 +47,14 @@ def free_client(settings: MusicSettings, transport: httpx.AsyncBaseTransport | N
 
     :param transport: what they are sent over; None is httpx's own.
     """
-    return httpx.AsyncClient(**_common(settings), **_way(httpx.URL(settings.base_url), transport))
+    chosen = testing_transport() or transport or _network(settings, settings.base_url, _KEPT_ALIVE)
+    return httpx.AsyncClient(**_common(settings), transport=chosen)
 
 
 def paid_client(settings: MusicSettings) -> httpx.AsyncClient:
     """Client for paid POSTs: httpx's own transport, every request on a connection of its own."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.AsyncClient(**_common(settings), **_way(httpx.URL(settings.base_url)), limits=limits)
+    transport = testing_transport() or _network(settings, settings.base_url, _FRESH)
+    return httpx.AsyncClient(**_common(settings), transport=transport)
 
 
 def download_client(settings: MusicSettings, url: httpx.URL) -> httpx.AsyncClient:
@@ -59,17 +63,17 @@ def download_client(settings: MusicSettings, url: httpx.URL) -> httpx.AsyncClien
     Where the environment names a proxy for ``url``, the proxy looks the host up, so only what the URL itself says
     can be checked; otherwise every address is.
     """
-    way = _way(url)
-    if not any(way.values()):
-        way = {"transport": CheckedTransport(settings, ssl_context(settings.verify))}
+    transport = testing_transport()
+    if transport is None and environment_proxy(url) is None:
+        transport = CheckedTransport(settings, ssl_context(settings.verify))
+    elif transport is None:
+        transport = _network(settings, url, _FRESH)
     return httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         timeout=_timeout(settings),
-        verify=ssl_context(settings.verify),
         follow_redirects=False,
         trust_env=False,
-        limits=httpx.Limits(max_keepalive_connections=0),
-        **way,
+        transport=transport,
     )
 
 
@@ -83,7 +87,8 @@ def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
 
     :raises CredentialsError: it cannot be used.
     """
-    if urllib.request.proxy_bypass(url.host):
+    # An entry of NO_PROXY may name a port, and an address in brackets would match none.
+    if urllib.request.proxy_bypass(url.host) or urllib.request.proxy_bypass(url.netloc.decode("ascii")):
         return None
     named = urllib.request.getproxies()
     found = named.get(url.scheme) or named.get("all")
@@ -100,11 +105,13 @@ def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
     return proxy
 
 
-def _way(url: httpx.URL, transport: httpx.AsyncBaseTransport | None = None) -> dict[str, Any]:
-    """Return what a client reaches ``url`` by: the testing transport, the one given, a proxy, or the network itself."""
-    chosen = testing_transport() or transport
-    # httpx would pass over a transport where a proxy is given beside it.
-    return {"transport": chosen, "proxy": None if chosen else environment_proxy(url)}
+def _network(settings: MusicSettings, url: str | httpx.URL, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
+    """Make httpx's own transport, by way of the environment's proxy for ``url``."""
+    proxy = environment_proxy(httpx.URL(url))
+    # Not trust_env: httpx would read proxies, CA bundles and ~/.netrc by rules of its own.
+    return BoundedHeadTransport(
+        httpx.AsyncHTTPTransport(verify=ssl_context(settings.verify), limits=limits, proxy=proxy, trust_env=False)
+    )
 
 
 def _common(settings: MusicSettings) -> dict[str, Any]:
@@ -113,8 +120,6 @@ def _common(settings: MusicSettings) -> dict[str, Any]:
         "headers": {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
         "auth": _BearerAuth(settings),
         "timeout": _timeout(settings),
-        "verify": ssl_context(settings.verify),
-        # Or httpx reads proxies, CA bundles and ~/.netrc by rules of its own.
         "trust_env": False,
         # A redirect could carry the key to another host, and a POST to another meaning.
         "follow_redirects": False,

@@ -127,6 +127,8 @@ async def use_poll_transport() -> None:
         module = await asyncio.to_thread(importlib.import_module, "airflow_provider_music.api.poll_transport")
         # aiohttp itself is imported with the first transport, in a thread as well.
         shared.poll_transport = module.poll_transport
+        # Those made before would be kept for as long as their connection does not change.
+        shared.clients.clear()
 
 
 def _shared() -> _LoopClients:

@@ -141,6 +141,24 @@ def answer():
 
 
 @pytest.fixture
+def dripping():
+    """What a server does that never ends: a little at a time, each soon enough for a read timeout."""
+    over = threading.Event()
+
+    def make(before, piece, pause=0.02):
+        def drip(connection, request):
+            with contextlib.suppress(OSError):
+                connection.sendall(before)
+                while not over.wait(pause):
+                    connection.sendall(piece)
+
+        return drip
+
+    yield make
+    over.set()
+
+
+@pytest.fixture
 def closed_port():
     """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

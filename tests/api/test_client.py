@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import io
 import json
 import threading
+import time
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -17,34 +20,42 @@ import pytest
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import bounded_body, endpoints
 from airflow_provider_music.api.bounded_body import MAX_ANSWER_BYTES
-from airflow_provider_music.api.client import MusicClient
+from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.hex_stream import HexStream
+from airflow_provider_music.api.poll_transport import poll_transport
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.sandbox.songs import SongSpec, make
 
 BODY = {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"}
+IDS = {"voice_id": "v-1"}
 BILLING = {"current_balance": 12.5, "currency": "USD"}
 
 
 @contextlib.asynccontextmanager
-async def asking(settings):
-    client = MusicClient(settings)
+async def asking(settings, transport=None):
+    client = MusicClient(settings, transport)
     try:
         yield client
     finally:
         await client.aclose()
 
 
+def blocking_call(settings, *calls):
+    """The answers of free calls over one blocking client; in a thread without an event loop."""
+    with contextlib.closing(SyncMusicClient(settings)) as client:
+        return [client.call(call) for call in calls]
+
+
 async def free_call(lane, settings, call):
-    """A free call over either client."""
-    if lane == "async":
-        async with asking(settings) as client:
-            return await client.call(call)
-    with contextlib.closing(MusicClient(settings)) as client:
-        return await asyncio.to_thread(client.call, call)
+    """A free call over a client of that kind."""
+    if lane == "blocking":
+        (found,) = await asyncio.to_thread(blocking_call, settings, call)
+        return found
+    async with asking(settings, poll_transport(settings) if lane == "triggerer" else None) as client:
+        return await client.call(call)
 
 
-either_client = pytest.mark.parametrize("lane", ["sync", "async"])
+every_client = pytest.mark.parametrize("lane", ["blocking", "worker", "triggerer"])
 
 
 @pytest.fixture
@@ -57,12 +68,12 @@ def sandbox_settings(music_sandbox, settings_for):
 # Against the sandbox
 
 
-@either_client
+@every_client
 async def test_a_free_call_reaches_the_api(lane, sandbox_settings):
     assert (await free_call(lane, sandbox_settings, endpoints.billing())).amount > 0
 
 
-@either_client
+@every_client
 async def test_a_wrong_key_is_refused_in_the_apis_words(lane, sandbox_settings, music_sandbox):
     music_sandbox.fault("billing:status=401")
     with pytest.raises(exceptions.AuthenticationError, match="GET /v2/billing"):
@@ -83,8 +94,8 @@ async def test_a_queued_song_is_asked_for_and_polled(sandbox_settings, music_san
 
 async def test_a_synchronous_song_streams_past(sandbox_settings, music_sandbox):
     music_sandbox.settings(delay=0)
-    with contextlib.closing(MusicClient(sandbox_settings)) as blocking:
-        ids = blocking.call(endpoints.upload(io.BytesIO(_track()), "reference.mp3", "audio/mpeg", "song"))
+    upload = endpoints.upload(io.BytesIO(_track()), "reference.mp3", "audio/mpeg", "song")
+    (ids,) = await asyncio.to_thread(blocking_call, sandbox_settings, upload)
     song, taken = HexStream(), 0
     body = {"model": "music-01", "lyrics": "la", "refer_voice": ids.voice_id}
     async with asking(sandbox_settings) as client, client.open_generation(body, "id-1") as response:
@@ -255,7 +266,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-@either_client
+@every_client
 async def test_a_hostile_answer_costs_bounded_memory_and_is_no_answer(lane, hostile, serve, settings_for):
     server = serve(hostile)
     tracemalloc.start()
@@ -269,14 +280,14 @@ async def test_a_hostile_answer_costs_bounded_memory_and_is_no_answer(lane, host
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-@either_client
+@every_client
 async def test_a_proxy_may_compress_all_the_same(lane, pack, serve, settings_for, answer):
     name = "gzip" if pack is gzip.compress else "deflate"
     server = serve(answer(pack(json.dumps(BILLING).encode()), headers=[f"Content-Encoding: {name}"]))
     assert (await free_call(lane, settings_for(server.url), endpoints.billing())).amount == 12.5
 
 
-@either_client
+@every_client
 async def test_an_answer_as_large_as_allowed_is_read(lane, serve, settings_for, answer):
     body = json.dumps(BILLING).encode()
     server = serve(answer(body + b" " * (MAX_ANSWER_BYTES - len(body))))
@@ -294,7 +305,7 @@ class Hours:
         return self.looks * 3600.0
 
 
-@either_client
+@every_client
 async def test_a_slow_drip_ends(lane, serve, settings_for, monkeypatch, answer):
     hours = Hours()
     monkeypatch.setattr(bounded_body, "time", hours)
@@ -304,42 +315,94 @@ async def test_a_slow_drip_ends(lane, serve, settings_for, monkeypatch, answer):
     assert hours.looks == 2
 
 
-@pytest.fixture
-def dripping(serve):
-    """A server whose headers never end: one byte at a time, each soon enough for a read timeout."""
-
-    def drip(connection, request):
-        with contextlib.suppress(OSError):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-            while not over.wait(0.02):
-                connection.sendall(b"a")
-
-    over = threading.Event()
-    yield serve(drip)
-    over.set()
+HEADERS_DRIP = (b"HTTP/1.1 200 OK\r\nX: ", b"a")
+DRIPS = {
+    "status": (b"HTTP/1.1 200 ", b"a"),
+    "headers": HEADERS_DRIP,
+    "interim": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", b" "),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "chunk extension": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
+    "trailer": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X: a\r\n"),
+}
 
 
-async def test_a_server_that_drips_its_headers_is_left_in_time(dripping, settings_for):
-    async with asking(settings_for(dripping.url, connect_timeout=0.1, read_timeout=0.1)) as client:
+@pytest.mark.parametrize(("before", "piece"), DRIPS.values(), ids=DRIPS)
+@every_client
+async def test_a_drip_anywhere_in_an_answer_ends_with_the_time_for_the_whole(
+    lane, before, piece, serve, dripping, settings_for
+):
+    server = serve(dripping(before, piece))
+    settings = settings_for(server.url, connect_timeout=0.1, read_timeout=0.1)
+    began = time.monotonic()
+    with pytest.raises(exceptions.ApiUnreachableError, match=r"no whole answer within 0\.5 s|comes too slowly"):
+        await free_call(lane, settings, endpoints.billing())
+    assert time.monotonic() - began < 2.0
+    assert len(server.requests) == 1
+
+
+@every_client
+async def test_a_flood_of_interim_answers_ends(lane, serve, settings_for):
+    def flood(connection, request):
+        while True:
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+
+    settings = settings_for(serve(flood).url, connect_timeout=0.1, read_timeout=0.3)
+    began = time.monotonic()
+    with pytest.raises(exceptions.ApiUnreachableError):
+        await free_call(lane, settings, endpoints.billing())
+    assert time.monotonic() - began < 4.0
+
+
+async def test_a_paid_post_to_a_server_that_drips_ends_and_is_sent_once(serve, dripping, settings_for):
+    server = serve(dripping(*HEADERS_DRIP))
+    async with asking(settings_for(server.url, connect_timeout=0.1, read_timeout=0.1)) as client:
+        with pytest.raises(httpx.ReadTimeout, match=r"no whole answer within 0\.5 s"):
+            await client.submit(BODY, "id-1")
+    assert len(server.requests) == 1
+
+
+async def test_an_upload_has_the_time_of_a_body_besides(serve, answer, settings_for):
+    def slow(connection, request):
+        time.sleep(0.7)
+        connection.sendall(answer(json.dumps(IDS).encode()))
+
+    upload = endpoints.upload(io.BytesIO(b"song"), "reference.mp3", "audio/mpeg", "song")
+    server = serve(slow)
+    settings = settings_for(server.url, connect_timeout=0.01, read_timeout=0.15, max_body_seconds=5.0)
+    async with asking(settings) as client:
+        client._free.timeout = httpx.Timeout(5.0)
+        assert (await client.call(upload)).voice_id == "v-1"
         with pytest.raises(exceptions.ApiUnreachableError, match="no whole answer"):
             await client.call(endpoints.billing())
-        with pytest.raises(httpx.ReadTimeout):
-            await client.submit(BODY, "id-1")
 
 
-async def test_a_worker_leaves_it_in_time_too(dripping, settings_for):
-    settings = settings_for(dripping.url, connect_timeout=0.1, read_timeout=0.1)
-    with pytest.raises(exceptions.ApiUnreachableError, match=r"ReadTimeout: (the time for the whole answer|timed out)"):
-        await free_call("sync", settings, endpoints.billing())
-    assert len(dripping.requests) == 1
+async def test_an_upload_to_a_server_that_drips_ends_too(serve, dripping, settings_for):
+    upload = endpoints.upload(io.BytesIO(b"song"), "reference.mp3", "audio/mpeg", "song")
+    server = serve(dripping(*HEADERS_DRIP))
+    settings = settings_for(server.url, connect_timeout=0.1, read_timeout=0.1, max_body_seconds=0.5)
+    with pytest.raises(exceptions.ApiUnreachableError, match="no whole answer within 1 s"):
+        await free_call("blocking", settings, upload)
 
 
-async def test_the_time_of_an_answer_runs_from_its_own_request(serve, answer, settings_for):
+@every_client
+async def test_the_time_of_an_answer_runs_from_its_own_request(lane, serve, answer, settings_for):
     server = serve(answer(json.dumps(BILLING).encode()))
-    with contextlib.closing(MusicClient(settings_for(server.url, read_timeout=0.1))) as client:
+    settings = settings_for(server.url, connect_timeout=0.1, read_timeout=0.1)
+
+    def blocking():
+        with contextlib.closing(SyncMusicClient(settings)) as client:
+            for _ in range(3):
+                assert client.call(endpoints.billing()).amount == 12.5
+                time.sleep(0.6)
+
+    if lane == "blocking":
+        await asyncio.to_thread(blocking)
+        return
+    async with asking(settings, poll_transport(settings) if lane == "triggerer" else None) as client:
         for _ in range(3):
-            assert (await asyncio.to_thread(client.call, endpoints.billing())).amount == 12.5
-            await asyncio.sleep(0.2)
+            assert (await client.call(endpoints.billing())).amount == 12.5
+            await asyncio.sleep(0.6)
 
 
 async def test_a_cancelled_poll_is_cancelled_and_no_timeout(serve, settings_for):
@@ -353,9 +416,138 @@ async def test_a_cancelled_poll_is_cancelled_and_no_timeout(serve, settings_for)
             await task
 
 
-@either_client
+@every_client
 async def test_no_error_tells_the_key(lane, serve, settings_for, answer):
     server = serve(answer(b'{"message": "no", "statusCode": 401}', "401 Unauthorized"))
     with pytest.raises(exceptions.AuthenticationError) as caught:
         await free_call(lane, settings_for(server.url), endpoints.billing())
     assert "sk-secret" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+
+
+# Calls that are made many times
+
+
+POLLED = json.dumps({"id": "g 1&x", "status": "generating"}).encode()
+every_loop = pytest.mark.parametrize("lane", ["worker", "triggerer"])
+
+
+@every_loop
+async def test_a_repeated_call_sends_what_the_call_itself_would(lane, serve, answer, settings_for):
+    server = serve(answer(POLLED))
+    settings = settings_for(server.url)
+    async with asking(settings, poll_transport(settings) if lane == "triggerer" else None) as client:
+        once = await client.call(endpoints.poll("g 1&x"))
+        repeated = client.repeated(endpoints.poll("g 1&x"))
+        assert [await repeated.send() for _ in range(3)] == [once] * 3
+    assert len(server.requests) == 4
+    lines = [sorted(request.lower().split(b"\r\n")) for request in server.requests]
+    assert lines[1] == lines[2] == lines[3] == lines[0]
+    assert b"authorization: bearer sk-secret" in lines[1]
+
+
+@every_loop
+async def test_a_repeated_call_that_breaks_is_no_answer_and_goes_on(lane, serve, answer, settings_for):
+    def junk_first(connection, request):
+        if len(server.requests) == 1:
+            connection.sendall(b"HTTP/1.1 2x0 OK\r\n\r\n")
+            connection.close()
+        else:
+            connection.sendall(answer(POLLED))
+
+    server = serve(junk_first)
+    settings = settings_for(server.url)
+    async with asking(settings, poll_transport(settings) if lane == "triggerer" else None) as client:
+        repeated = client.repeated(endpoints.poll("g 1&x"))
+        with pytest.raises(exceptions.ApiUnreachableError, match="no answer"):
+            await repeated.send()
+        assert (await repeated.send()).id == "g 1&x"
+
+
+async def test_polls_go_over_what_was_given_and_paid_posts_never_do(serve, answer, settings_for):
+    def refuse(request):
+        raise httpx.ConnectError("not this way", request=request)
+
+    server = serve(answer(json.dumps({"id": "g-1", "status": "queued"}).encode()))
+    async with asking(settings_for(server.url), httpx.MockTransport(refuse)) as client:
+        assert (await client.submit(BODY, "id-1")).id == "g-1"
+        for call in (client.call(endpoints.poll("g-1")), client.repeated(endpoints.poll("g-1")).send()):
+            with pytest.raises(exceptions.ApiUnreachableError, match="not this way"):
+                await call
+    assert len(server.requests) == 1
+
+
+# The blocking facade
+
+
+@pytest.mark.filterwarnings("error")
+async def test_inside_a_running_event_loop_the_blocking_client_says_what_to_use(settings_for):
+    client = SyncMusicClient(settings_for())
+    with pytest.raises(RuntimeError, match=r"use MusicHook\.get_async_conn\(\) here"):
+        client.call(endpoints.billing())
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("error")
+def test_inside_a_running_event_loop_it_is_not_closed_either_and_works_afterwards(serve, answer, settings_for):
+    server = serve(answer(json.dumps(BILLING).encode()))
+    client = SyncMusicClient(settings_for(server.url))
+    client.call(endpoints.billing())
+
+    async def wrongly():
+        for wrong in (client.close, lambda: client.call(endpoints.billing())):
+            with pytest.raises(RuntimeError, match="An event loop runs in this thread"):
+                wrong()
+        gc.collect()
+
+    asyncio.run(wrongly())
+    assert client.call(endpoints.billing()).amount == 12.5
+    client.close()
+    client.close()
+    assert len(server.requests) == 2
+
+
+def test_the_blocking_client_keeps_one_loop_and_its_connection(serve, answer, settings_for):
+    server = serve(answer(json.dumps(BILLING).encode()))
+    found = blocking_call(settings_for(server.url), *[endpoints.billing()] * 3)
+    assert [balance.amount for balance in found] == [12.5] * 3
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(serve, answer, settings_for):
+    def once(connection, request):
+        connection.sendall(answer(json.dumps(BILLING).encode(), headers=["Connection: keep-alive"]))
+        connection.close()
+
+    server = serve(once)
+    with contextlib.closing(SyncMusicClient(settings_for(server.url))) as client:
+        for _ in range(3):
+            assert client.call(endpoints.billing()).amount == 12.5
+            time.sleep(0.05)
+    assert len(server.requests) == server.connections == 3
+
+
+def test_the_blocking_client_leaves_the_threads_own_event_loop_alone(serve, answer, settings_for):
+    server = serve(answer(json.dumps(BILLING).encode()))
+    mine = asyncio.new_event_loop()
+    asyncio.set_event_loop(mine)
+    try:
+        with contextlib.closing(SyncMusicClient(settings_for(server.url))) as client:
+            client.call(endpoints.billing())
+            assert asyncio.get_event_loop() is mine
+        assert asyncio.get_event_loop() is mine
+    finally:
+        asyncio.set_event_loop(None)
+        mine.close()
+
+
+def test_threads_with_a_blocking_client_each_do_not_wait_for_each_other(serve, answer, settings_for):
+    together = threading.Barrier(4, timeout=5.0)
+
+    def meet(connection, request):
+        together.wait()
+        connection.sendall(answer(json.dumps(BILLING).encode()))
+
+    settings = settings_for(serve(meet).url)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: blocking_call(settings, endpoints.billing()), range(4)))
+    assert [balance.amount for (balance,) in found] == [12.5] * 4

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import socket
 import ssl
@@ -17,8 +18,9 @@ import pytest
 
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import endpoints, transports
-from airflow_provider_music.api.client import MusicClient
+from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.outcome import outcome_of
+from airflow_provider_music.api.poll_transport import poll_transport
 
 trustme = pytest.importorskip("trustme")
 
@@ -190,6 +192,18 @@ async def test_no_layer_sends_a_paid_post_twice(what, serve, short):
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("what", [cut, reset, silence, sends(HALF)])
+async def test_no_layer_sends_a_synchronous_paid_post_twice(what, serve, short):
+    server = serve(what)
+    client = MusicClient(dataclasses.replace(short(server.url), generation_timeout=0.3))
+    with pytest.raises(httpx.HTTPError) as caught:
+        async with client.open_generation(BODY, "id-1") as response:
+            await response.aread()
+    await client.aclose()
+    assert outcome_of(caught.value) == "unknown"
+    assert len(server.requests) == server.connections == 1
+
+
 async def test_a_connection_that_the_server_closes_after_its_answer_does_not_confuse_the_next_paid_post(
     serve, settings_for, answer
 ):
@@ -212,6 +226,29 @@ async def test_every_paid_post_has_a_connection_of_its_own(serve, settings_for, 
     await client.submit(BODY, "id-6")
     await client.aclose()
     assert server.connections == len(server.requests) == 6
+
+
+async def test_every_paid_post_over_a_proxy_has_a_connection_of_its_own_too(serve, settings_for, answer, monkeypatch):
+    proxy = serve(answer(ACCEPTED))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    client = MusicClient(settings_for("http://api.example.org"))
+    for n in range(3):
+        assert (await client.submit(BODY, f"id-{n}")).id == "g-1"
+    await client.aclose()
+    assert proxy.connections == len(proxy.requests) == 3
+
+
+async def test_a_paid_post_never_goes_over_a_connection_that_a_free_call_left_open(serve, settings_for, answer):
+    server = serve(answer(ACCEPTED))
+    client = MusicClient(settings_for(server.url))
+    for _ in range(2):
+        await client.call(endpoints.poll("g-1"))
+    assert server.connections == 1
+    for n in range(2):
+        await client.submit(BODY, f"id-{n}")
+        await client.call(endpoints.poll("g-1"))
+    await client.aclose()
+    assert server.connections == 3
 
 
 @pytest.mark.parametrize(
@@ -276,14 +313,15 @@ def test_what_httpx_refuses_by_itself_was_never_sent(kind):
 
 @pytest.mark.parametrize(("place", "raised"), cases(NEVER_LEFT, UNKNOWN))
 def test_to_the_blocking_client_it_is_all_no_answer(place, raised, request, monkeypatch, short):
-    client = MusicClient(short(place(request, monkeypatch)))
+    client = SyncMusicClient(short(place(request, monkeypatch)))
     with pytest.raises(exceptions.ApiUnreachableError, match="GET /v2/billing"), contextlib.closing(client):
         client.call(endpoints.billing())
 
 
 @pytest.mark.parametrize(("place", "raised"), cases(NEVER_LEFT, UNKNOWN))
 async def test_to_a_poll_it_is_all_no_answer(place, raised, request, monkeypatch, short):
-    client = MusicClient(short(place(request, monkeypatch)))
+    settings = short(place(request, monkeypatch))
+    client = MusicClient(settings, poll_transport(settings))
     with pytest.raises(exceptions.ApiUnreachableError, match="GET /v2/generate/audio"):
         await client.call(endpoints.poll("g-1"))
     await client.aclose()
@@ -293,7 +331,8 @@ async def test_the_poll_transport_does_not_tell_a_lost_answer_from_a_failed_conn
     serve, settings_for
 ):
     server = serve(cut)
-    async with transports.poll_client(settings_for(server.url)) as http:
+    settings = settings_for(server.url)
+    async with transports.free_client(settings, poll_transport(settings)) as http:
         with pytest.raises(httpx.HTTPError) as caught:
             await http.post("/", json=BODY)
     assert outcome_of(caught.value) == "never_left"

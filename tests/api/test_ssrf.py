@@ -138,40 +138,40 @@ def test_a_name_is_no_address(host):
     assert literal(host) is None
 
 
-def test_a_look_up_gives_each_address_once_in_order(names):
+async def test_a_look_up_gives_each_address_once_in_order(names):
     names[0]["cdn.example.org"] = ["2606:4700::1111", "1.1.1.1", "1.1.1.1"]
-    assert look_up("cdn.example.org") == addresses("2606:4700::1111", "1.1.1.1")
+    assert await look_up("cdn.example.org") == addresses("2606:4700::1111", "1.1.1.1")
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example.org", "a..b", "\u20ac" * 70])
-def test_a_name_that_cannot_be_one_is_an_error_of_the_look_up(host):
+async def test_a_name_that_cannot_be_one_is_an_error_of_the_look_up(host):
     with pytest.raises(OSError, match=r"look|known|name"):
-        look_up(host)
+        await look_up(host)
 
 
 # URLs
 
 
 @pytest.mark.parametrize("url", ["https://cdn.example.org/a?b", "https://1.1.1.1/a", "https://[2606:4700::1111]/a"])
-def test_a_public_host_is_taken_and_its_name_not_looked_up_yet(url, settings_for, names):
-    assert str(check_url(settings_for(), url)) == url
+async def test_a_public_host_is_taken_and_its_name_not_looked_up_yet(url, settings_for, names):
+    assert str(await check_url(settings_for(), url)) == url
     assert names[1] == []
 
 
 @pytest.mark.parametrize("host", [*INSIDE, *LOOPBACK_SPELT, "localhost", "a.localhost", "::ffff:127.0.0.1"])
-def test_an_address_inside_is_refused_before_anything_is_sent(host, settings_for, names):
+async def test_an_address_inside_is_refused_before_anything_is_sent(host, settings_for, names):
     names[0]["api.example.org"] = ["1.1.1.1"]
     written = f"[{host.replace('%', '%25')}]" if ":" in host else host
     with pytest.raises(AudioHostError, match=r"is refused|no usable URL") as caught:
-        check_url(settings_for(), f"https://{written}/song?Signature=hush")
+        await check_url(settings_for(), f"https://{written}/song?Signature=hush")
     assert "hush" not in str(caught.value)
     assert "/song" not in str(caught.value)
 
 
-def test_the_refusal_says_what_to_do(settings_for, names):
+async def test_the_refusal_says_what_to_do(settings_for, names):
     names[0]["api.example.org"] = ["1.1.1.1"]
     with pytest.raises(AudioHostError) as caught:
-        check_url(settings_for(), "https://169.254.169.254/latest/meta-data?Signature=hush")
+        await check_url(settings_for(), "https://169.254.169.254/latest/meta-data?Signature=hush")
     assert str(caught.value) == (
         "The song's host 169.254.169.254 is refused: 169.254.169.254 is a link-local address, and the API's own host "
         "has none of that kind. Songs come from public addresses; if this host is meant, let the worker reach it "
@@ -180,30 +180,30 @@ def test_the_refusal_says_what_to_do(settings_for, names):
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:8787", "https://localhost:1", "http://[::1]:1"])
-def test_plain_http_is_for_a_connection_to_this_machine(base_url, settings_for):
-    assert check_url(settings_for(base_url), "http://127.0.0.1:2/a").scheme == "http"
+async def test_plain_http_is_for_a_connection_to_this_machine(base_url, settings_for):
+    assert (await check_url(settings_for(base_url), "http://127.0.0.1:2/a")).scheme == "http"
 
 
-def test_plain_http_is_for_a_connection_that_allows_it(settings_for):
-    assert check_url(settings_for(allow_http=True), "http://cdn.example.org/a").scheme == "http"
+async def test_plain_http_is_for_a_connection_that_allows_it(settings_for):
+    assert (await check_url(settings_for(allow_http=True), "http://cdn.example.org/a")).scheme == "http"
     with pytest.raises(AudioHostError, match=r'only https is fetched\. Set the extra "allow_http": true'):
-        check_url(settings_for(), "http://cdn.example.org/a")
+        await check_url(settings_for(), "http://cdn.example.org/a")
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "file", "gopher", "data", "javascript", "s3", "HTTPSX", ""])
 @pytest.mark.parametrize("allow_http", [True, False])
-def test_other_schemes_are_never_fetched(scheme, allow_http, settings_for):
+async def test_other_schemes_are_never_fetched(scheme, allow_http, settings_for):
     with pytest.raises(AudioHostError, match="The API named") as caught:
-        check_url(settings_for(allow_http=allow_http), f"{scheme}://cdn.example.org/a?Signature=hush")
+        await check_url(settings_for(allow_http=allow_http), f"{scheme}://cdn.example.org/a?Signature=hush")
     assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "url", ["https://[::1/?hush", "https://a:99999/?hush", "https://a\n/?hush", "https://\u2460/?hush"]
 )
-def test_what_is_no_url_is_not_quoted_not_even_as_a_cause(url, settings_for):
+async def test_what_is_no_url_is_not_quoted_not_even_as_a_cause(url, settings_for):
     with pytest.raises(AudioError, match="no usable URL") as caught:
-        check_url(settings_for(), url)
+        await check_url(settings_for(), url)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
     assert "hush" not in str(caught.value)
@@ -233,7 +233,7 @@ def test_what_is_no_url_is_not_quoted_not_even_as_a_cause(url, settings_for):
     ],
 )
 @pytest.mark.parametrize("named", [False, True])
-def test_a_host_inside_is_for_a_connection_whose_own_host_is_of_the_same_kind(
+async def test_a_host_inside_is_for_a_connection_whose_own_host_is_of_the_same_kind(
     own, audio, allowed, named, settings_for, names
 ):
     names[0].update({"api.internal": [own], own: [own]})
@@ -241,26 +241,26 @@ def test_a_host_inside_is_for_a_connection_whose_own_host_is_of_the_same_kind(
     if own == "localhost":
         names[0].clear()
     if allowed:
-        check_addresses(settings, "cdn.internal", addresses(audio))
+        await check_addresses(settings, "cdn.internal", addresses(audio))
         return
     with pytest.raises(AudioHostError, match=r"cdn\.internal is refused"):
-        check_addresses(settings, "cdn.internal", addresses(audio))
+        await check_addresses(settings, "cdn.internal", addresses(audio))
 
 
-def test_one_address_inside_among_public_ones_is_enough_to_refuse(settings_for, names):
+async def test_one_address_inside_among_public_ones_is_enough_to_refuse(settings_for, names):
     names[0]["api.example.org"] = ["1.1.1.1"]
     with pytest.raises(AudioHostError, match=r"10\.0\.0\.1 is a private address"):
-        check_addresses(settings_for(), "cdn.example.org", addresses("1.1.1.1", "10.0.0.1"))
+        await check_addresses(settings_for(), "cdn.example.org", addresses("1.1.1.1", "10.0.0.1"))
 
 
-def test_an_own_host_that_cannot_be_looked_up_opens_nothing(settings_for, names):
+async def test_an_own_host_that_cannot_be_looked_up_opens_nothing(settings_for, names):
     with pytest.raises(AudioHostError):
-        check_addresses(settings_for("https://api.internal"), "cdn.internal", addresses("10.0.0.1"))
+        await check_addresses(settings_for("https://api.internal"), "cdn.internal", addresses("10.0.0.1"))
     assert names[1] == ["api.internal"]
 
 
-def test_for_public_addresses_the_own_host_is_not_looked_up(settings_for, names):
-    check_addresses(settings_for(), "cdn.example.org", addresses(*PUBLIC))
+async def test_for_public_addresses_the_own_host_is_not_looked_up(settings_for, names):
+    await check_addresses(settings_for(), "cdn.example.org", addresses(*PUBLIC))
     assert names[1] == []
 
 
@@ -293,27 +293,27 @@ def test_for_public_addresses_the_own_host_is_not_looked_up(settings_for, names)
         ("2606:4700::1111", "[2606:4700::1111]", True),
     ],
 )
-def test_only_named_hosts_are_fetched_from_where_hosts_are_named(pattern, host, taken, settings_for):
+async def test_only_named_hosts_are_fetched_from_where_hosts_are_named(pattern, host, taken, settings_for):
     settings = settings_for(audio_hosts=("other.example.net", pattern))
     url = f"https://{host}/a?Signature=hush"
     if taken:
-        assert check_url(settings, url)
+        assert await check_url(settings, url)
         return
     with pytest.raises(AudioHostError, match="not among the connection's audio_hosts") as caught:
-        check_url(settings, url)
+        await check_url(settings, url)
     assert f"(other.example.net, {pattern})" in str(caught.value)
     assert "hush" not in str(caught.value)
 
 
-def test_a_user_name_in_a_url_is_no_host(settings_for):
+async def test_a_user_name_in_a_url_is_no_host(settings_for):
     with pytest.raises(AudioHostError, match=r"lies on evil\.example"):
-        check_url(settings_for(audio_hosts=("cdn.example.org",)), "https://cdn.example.org@evil.example/")
+        await check_url(settings_for(audio_hosts=("cdn.example.org",)), "https://cdn.example.org@evil.example/")
 
 
-def test_a_named_host_is_not_thereby_allowed_to_lie_inside(settings_for, names):
+async def test_a_named_host_is_not_thereby_allowed_to_lie_inside(settings_for, names):
     names[0]["api.example.org"] = ["1.1.1.1"]
     settings = settings_for(audio_hosts=("10.0.0.1", "cdn.internal"))
     with pytest.raises(AudioHostError, match="is refused"):
-        check_url(settings, "https://10.0.0.1/a")
+        await check_url(settings, "https://10.0.0.1/a")
     with pytest.raises(AudioHostError, match="is refused"):
-        check_addresses(settings, "cdn.internal", addresses("10.0.0.1"))
+        await check_addresses(settings, "cdn.internal", addresses("10.0.0.1"))

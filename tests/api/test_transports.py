@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
-import logging
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 
 import aiohttp  # noqa: F401 - its import builds a TLS context of its own, which is not counted here
@@ -19,28 +18,26 @@ import pytest
 
 from airflow_provider_music import __version__
 from airflow_provider_music.api import transports
+from airflow_provider_music.api.poll_transport import poll_transport
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import CredentialsError
 
 trustme = pytest.importorskip("trustme")
 
 KINDS = {
-    "sync": transports.sync_client,
-    "paid": transports.paid_client,
-    "poll": transports.poll_client,
-    "download": transports.download_client,
+    "free": lambda settings, _: transports.free_client(settings),
+    "paid": lambda settings, _: transports.paid_client(settings),
+    "poll": lambda settings, _: transports.free_client(settings, poll_transport(settings)),
+    "download": lambda settings, url: transports.download_client(settings, httpx.URL(url)),
 }
 every_client = pytest.mark.parametrize("kind", KINDS)
-every_api_client = pytest.mark.parametrize("kind", ["sync", "paid", "poll"])
+every_api_client = pytest.mark.parametrize("kind", ["free", "paid", "poll"])
 BEARER = "Bearer sk-secret"
 
 
 async def get(kind, settings, url, method="GET"):
     """One request over a client of that kind, closed afterwards."""
-    client = KINDS[kind](settings)
-    if isinstance(client, httpx.Client):
-        with client:
-            return await asyncio.to_thread(client.request, method, url)
-    async with client:
+    async with KINDS[kind](settings, url) as client:
         return await client.request(method, url)
 
 
@@ -131,20 +128,18 @@ async def test_no_client_follows_a_redirect(kind, status, serve, settings_for, a
 @every_api_client
 async def test_no_client_keeps_cookies(kind, serve, settings_for, answer):
     server = serve(answer(headers=["Set-Cookie: a=b; Path=/"]))
-    client = KINDS[kind](settings_for(server.url))
-    for _ in range(2):
-        response = client.get("/v2")
-        await response if asyncio.iscoroutine(response) else None
-    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    async with KINDS[kind](settings_for(server.url), server.url) as client:
+        for _ in range(2):
+            await client.get("/v2")
     assert len(server.requests) == 2
     assert "cookie" not in headers(server.requests[1])
 
 
 @every_client
 async def test_timeouts_are_the_connections(kind, settings_for):
-    client = KINDS[kind](settings_for(connect_timeout=1.5, read_timeout=7.0))
-    assert client.timeout == httpx.Timeout(7.0, connect=1.5)
-    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    settings = settings_for(connect_timeout=1.5, read_timeout=7.0)
+    async with KINDS[kind](settings, settings.base_url) as client:
+        assert client.timeout == httpx.Timeout(7.0, connect=1.5)
 
 
 # Proxies
@@ -172,7 +167,7 @@ async def test_a_proxy_without_a_scheme_is_an_http_proxy(kind, proxy, settings_f
     assert response.json() == {"by": "proxy"}
 
 
-@pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost,127.0.0.1"])
+@pytest.mark.parametrize("value", ["127.0.0.1", "*", "localhost,127.0.0.1", " 127.0.0.1 , other.example.org"])
 @every_client
 async def test_no_proxy_goes_past_it(kind, value, proxy, serve, settings_for, answer, monkeypatch):
     server = serve(answer(b'{"by": "server"}'))
@@ -189,6 +184,87 @@ async def test_a_proxy_may_want_a_name_and_a_password(kind, proxy, settings_for,
     await get(kind, settings_for("http://api.example.org"), "http://api.example.org/v2")
     expected = "Basic " + base64.b64encode(b"me:pass").decode()
     assert headers(proxy.requests[0])["proxy-authorization"] == expected
+
+
+def proxy_for(url):
+    found = transports.environment_proxy(httpx.URL(url))
+    return found and str(found.url)
+
+
+PROXY = "http://proxy.example.org:3128"
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "found"),
+    [
+        ({}, "https://api.example.org", None),
+        ({"HTTPS_PROXY": PROXY}, "https://api.example.org", PROXY),
+        ({"HTTPS_PROXY": PROXY}, "http://api.example.org", None),
+        ({"HTTP_PROXY": PROXY}, "https://api.example.org", None),
+        ({"ALL_PROXY": PROXY}, "https://api.example.org", PROXY),
+        ({"ALL_PROXY": PROXY}, "http://api.example.org", PROXY),
+        ({"HTTPS_PROXY": PROXY, "ALL_PROXY": "http://other:1"}, "https://api.example.org", PROXY),
+        ({"HTTPS_PROXY": "http://other:1", "https_proxy": PROXY}, "https://api.example.org", PROXY),
+        ({"HTTPS_PROXY": PROXY, "https_proxy": ""}, "https://api.example.org", None),
+        ({"HTTPS_PROXY": ""}, "https://api.example.org", None),
+        ({"HTTPS_PROXY": "", "ALL_PROXY": PROXY}, "https://api.example.org", PROXY),
+        ({"HTTPS_PROXY": "proxy.example.org:3128"}, "https://api.example.org", PROXY),
+        ({"HTTPS_PROXY": "https://proxy.example.org"}, "https://api.example.org", "https://proxy.example.org"),
+        ({"FTP_PROXY": PROXY}, "https://api.example.org", None),
+    ],
+)
+def test_the_environments_proxies_are_read_by_the_standard_librarys_rules(environment, url, found, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == found
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "past"),
+    [
+        ("", "https://api.example.org", False),
+        ("*", "https://api.example.org", True),
+        ("example.org", "https://api.example.org", True),
+        (".example.org", "https://api.example.org", True),
+        ("EXAMPLE.org", "https://API.example.org", True),
+        ("ample.org", "https://api.example.org", False),
+        ("api.example.org.evil.example", "https://api.example.org", False),
+        ("a.example, api.example.org", "https://api.example.org", True),
+        ("api.example.org:8443", "https://api.example.org:8443", True),
+        ("api.example.org:8443", "https://api.example.org", False),
+        ("api.example.org:8443", "https://api.example.org:9443", False),
+        ("127.0.0.1", "https://127.0.0.1:8443", True),
+        ("127.0.0.1:8443", "https://127.0.0.1:8443", True),
+        ("::1", "https://[::1]:8443", True),
+        ("[::1]", "https://[::1]:8443", True),
+        ("::1", "https://[::2]", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_no_proxy_names_hosts_all_below_them_and_ports(name, no_proxy, url, past, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setenv(name, no_proxy)
+    assert proxy_for(url) == (None if past else PROXY)
+
+
+def test_the_lower_case_no_proxy_goes_first(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "other.example.org")
+    assert proxy_for("https://api.example.org") == PROXY
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@every_client
+async def test_a_socks_proxy_whose_package_is_missing_is_said_in_our_words(
+    kind, scheme, name, settings_for, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(name, f"{scheme}://me:hush@127.0.0.1:1")
+    with pytest.raises(CredentialsError, match=r"HTTPS_PROXY.*socksio") as caught:
+        await get(kind, settings_for(), "https://api.example.org/")
+    assert "hush" not in str(caught.value)
 
 
 class Tunnel:
@@ -262,7 +338,17 @@ async def test_https_goes_through_the_proxys_tunnel_which_never_sees_the_key(
     assert b"sk-secret" not in tunnel.asked[0]
 
 
-@pytest.mark.parametrize("value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1"])
+UNUSABLE = [
+    "ftp://127.0.0.1:1",
+    "socks9://127.0.0.1:1",
+    "socks4://127.0.0.1:1",
+    "http://[::1",
+    "http://a:port",
+    "a:port",
+]
+
+
+@pytest.mark.parametrize("value", UNUSABLE)
 @every_client
 async def test_a_proxy_that_cannot_be_used_is_said_in_our_words(kind, value, settings_for, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", value)
@@ -367,36 +453,14 @@ async def test_a_process_builds_one_tls_context(settings_for, mocker):
     contexts = {id(transports.ssl_context(settings_for().verify)) for _ in range(3)}
     for number in range(3):
         for make in KINDS.values():
-            client = make(settings_for(f"https://api{number}.example.org"))
-            client.close() if isinstance(client, httpx.Client) else await client.aclose()
+            settings = settings_for(f"https://api{number}.example.org")
+            async with make(settings, settings.base_url):
+                pass
     assert len(contexts) == 1
     assert build.call_count == 1
 
 
-# The seam
-
-
-async def test_use_transport_takes_everything_and_ends_with_its_block(settings_for, seen):
-    def take(request):
-        seen.append(request)
-        return httpx.Response(200, json={})
-
-    assert transports.overridden() is None
-    with use_transport(httpx.MockTransport(take), httpx.MockTransport(take)):
-        outer = transports.overridden()
-        for kind in KINDS:
-            await get(kind, settings_for(), "https://api.example.org/v2")
-        with use_transport(httpx.MockTransport(take)):
-            assert transports.overridden() not in (None, outer)
-        assert transports.overridden() is outer
-    assert transports.overridden() is None
-    assert len(seen) == len(KINDS)
-
-
-async def test_a_transport_that_raises_is_put_back_all_the_same():
-    with pytest.raises(RuntimeError), use_transport(httpx.MockTransport(lambda _: None)):
-        raise RuntimeError("a test failed")
-    assert transports.overridden() is None
+# Answers that are none
 
 
 JUNK = {
@@ -421,25 +485,13 @@ async def test_junk_in_place_of_http_is_an_error_of_httpx_in_every_client(kind, 
         await get(kind, settings_for(server.url), f"{server.url}/v2")
 
 
-async def test_quiet_keeps_signed_urls_out_of_the_log(serve, settings_for, answer, caplog):
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.DEBUG, "httpx")
-    server = serve(answer())
-    with transports.quiet():
-        await get("sync", settings_for(server.url), f"{server.url}/song?Signature=hush")
-    assert "hush" not in caplog.text
-    await get("sync", settings_for(server.url), f"{server.url}/song?loud")
-    assert "loud" in caplog.text
-
-
 @every_client
 async def test_the_key_is_in_no_repr_and_no_log(kind, serve, settings_for, answer, caplog):
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.DEBUG, "httpx")
+    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "httpx")
     server = serve(answer(json.dumps({}).encode()))
-    client = KINDS[kind](settings_for(server.url))
-    told = f"{client!r} {vars(client)!r}"
-    client.close() if isinstance(client, httpx.Client) else await client.aclose()
+    async with KINDS[kind](settings_for(server.url), server.url) as client:
+        told = f"{client!r} {vars(client)!r}"
     await get(kind, settings_for(server.url), f"{server.url}/v2")
     assert "sk-secret" not in told
     assert "sk-secret" not in caplog.text

@@ -2,18 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from asgiref.sync import SyncToAsync, async_to_sync
 
+import airflow_provider_music
+from airflow_provider_music.api import endpoints, poll_transport
+from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
+from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.hooks import clients
 from airflow_provider_music.hooks.clients import (
     KEEP_SECONDS,
@@ -22,7 +32,11 @@ from airflow_provider_music.hooks.clients import (
     look_up_again,
     settings_of,
     sync_client_of,
+    use_poll_transport,
 )
+from airflow_provider_music.storage.threads import in_thread
+
+PACKAGE = Path(airflow_provider_music.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +52,11 @@ def look_ups(monkeypatch):
         def __init__(self):
             super().__init__()
             self.made = []
-            self.threads = set()
+            self.threads = []
 
         def look_up(self, conn_id):
             self.made.append(conn_id)
-            self.threads.add(threading.get_ident())
+            self.threads.append(threading.current_thread())
             if conn_id not in self:
                 raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
             if isinstance(self[conn_id], Exception):
@@ -73,8 +87,161 @@ async def test_a_hundred_callers_at_once_make_one_look_up_and_share_one_client(l
 
 async def test_the_look_up_does_not_hold_the_loop(look_ups):
     await client_of("music_default")
-    assert threading.get_ident() not in look_ups.threads
+    assert threading.current_thread() not in look_ups.threads
     await close_clients()
+
+
+async def test_the_making_of_a_client_does_not_hold_the_loop_either(look_ups, monkeypatch):
+    threads = []
+
+    def make(*args):
+        threads.append(threading.current_thread())
+        return MusicClient(*args)
+
+    monkeypatch.setattr(clients, "MusicClient", make)
+    await use_poll_transport()
+    client = await client_of("music_default")
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+    # It was made elsewhere, and is used here.
+    assert client is await client_of("music_default")
+    await close_clients()
+
+
+# One look-up door: a triggerer of Airflow 3.0 and 3.1 ends where a thread unknown to asgiref asks its supervisor
+
+
+async def test_the_look_up_runs_in_asgirefs_own_thread(look_ups):
+    await asyncio.gather(client_of("music_default"), client_of("missing"), return_exceptions=True)
+    assert len(look_ups.threads) == 2
+    assert set(look_ups.threads) == SyncToAsync.single_thread_executor._threads
+    await close_clients()
+
+
+async def test_a_look_up_can_come_back_into_the_loop_as_a_triggerers_does(look_ups, monkeypatch):
+    loops, look_up = [], BaseHook.get_connection
+
+    async def ask_supervisor():
+        loops.append(asyncio.get_running_loop())
+
+    def comes_back(conn_id):
+        async_to_sync(ask_supervisor)()
+        return look_up(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", comes_back)
+    await client_of("music_default")
+    look_up_again("music_default")
+    await client_of("music_default")
+    assert loops == [asyncio.get_running_loop()] * 2
+    await close_clients()
+
+
+def test_under_asgirefs_bridge_the_look_up_runs_in_the_thread_that_crossed_it(look_ups):
+    async def ask():
+        await client_of("music_default")
+        await close_clients()
+
+    async_to_sync(ask)()
+    assert look_ups.threads == [threading.current_thread()]
+
+
+def test_on_a_worker_no_look_up_runs_in_a_thread_of_this_package(look_ups):
+    async def ask():
+        await client_of("music_default")
+        # The package's own threads are there by now, and asyncio's.
+        await in_thread(str)
+        look_up_again("music_default")
+        await client_of("music_default")
+
+    run_sync(ask())
+    sync_client_of("music_default")
+    settings_of("music_default")
+    mine = threading.current_thread()
+    assert look_ups.threads[2:] == [mine, mine]
+    assert set(look_ups.threads[:2]) == SyncToAsync.single_thread_executor._threads
+
+
+def test_there_is_one_place_that_looks_a_connection_up():
+    calls = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            name = getattr(node, "attr", None) or getattr(node, "id", None)
+            if name in ("get_connection", "get_connection_from_secrets", "aget_connection"):
+                calls.setdefault(path.relative_to(PACKAGE).as_posix(), []).append(name)
+    assert calls == {"hooks/clients.py": ["get_connection"]}
+
+
+# What free calls go over
+
+
+async def test_polls_go_over_aiohttp_only_where_it_was_asked_for(look_ups):
+    before = await client_of("music_default")
+    assert not isinstance(before._free._transport, poll_transport._Mapped)
+    await use_poll_transport()
+    await use_poll_transport()
+    client = await client_of("music_default")
+    assert isinstance(client._free._transport, poll_transport._Mapped)
+    assert not isinstance(client._paid._transport, poll_transport._Mapped)
+    assert await client_of("music_default") is client
+    await before.aclose()
+    await close_clients()
+    plain = await client_of("music_default")
+    assert not isinstance(plain._free._transport, poll_transport._Mapped)
+    await close_clients()
+
+
+def test_another_loop_has_to_ask_for_it_itself(look_ups):
+    async def client():
+        made = await client_of("music_default")
+        await close_clients()
+        return made
+
+    async def triggerer():
+        await use_poll_transport()
+        return await client()
+
+    assert isinstance(asyncio.run(triggerer())._free._transport, poll_transport._Mapped)
+    assert not isinstance(asyncio.run(client())._free._transport, poll_transport._Mapped)
+
+
+WORKER = """
+import json, sys
+from airflow_provider_music.api import endpoints
+from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.hooks.clients import client_of, use_poll_transport
+from airflow_provider_music.hooks.music import MusicHook
+before = "aiohttp" in sys.modules
+
+async def work(polls):
+    if polls:
+        await use_poll_transport()
+    client = await client_of("music_default")
+    asked = await client.submit({"model": "minimax/music-2.6", "prompt": "a song"}, "id-1")
+    await client.call(endpoints.poll(asked.id))
+    await client.repeated(endpoints.poll(asked.id)).send()
+
+run_sync(work(polls=False))
+MusicHook().get_balance()
+worker = "aiohttp" in sys.modules
+run_sync(work(polls=True))
+print(json.dumps([before, worker, "aiohttp" in sys.modules]))
+"""
+
+
+def test_a_worker_calls_the_api_without_importing_aiohttp(music_sandbox):
+    """It takes longer to import than a task's few calls take."""
+    connection = {"conn_type": "music", "host": music_sandbox.url, "password": music_sandbox.key}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WORKER],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "AIRFLOW_CONN_MUSIC_DEFAULT": json.dumps(connection)},
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [False, False, True]
+
+
+# Shared clients
 
 
 async def test_every_connection_has_its_own_client(look_ups):
@@ -147,9 +314,10 @@ async def test_a_failed_look_up_is_not_kept(look_ups):
 
 async def test_closing_closes_and_forgets(look_ups):
     client = await client_of("music_default")
+    assert not client._paid.is_closed
     await close_clients()
     await close_clients()
-    assert client._polls.is_closed
+    assert client._free.is_closed
     assert client._paid.is_closed
     assert await client_of("music_default") is not client
     await close_clients()
@@ -175,6 +343,27 @@ def test_blocking_code_shares_one_client_until_the_connection_changes(look_ups):
     assert sync_client_of("music_default") is client
     look_ups["music_default"] = {"password": "sk-new"}
     assert sync_client_of("music_default").settings.api_key == "sk-new"
+
+
+def test_threads_use_their_clients_at_once_each_with_a_loop_of_its_own(look_ups):
+    together, loops = threading.Barrier(4, timeout=5.0), []
+
+    async def answer(_):
+        together.wait()
+        loops.append(asyncio.get_running_loop())
+        return httpx.Response(200, json={"current_balance": 3.0})
+
+    def ask(_):
+        return [sync_client_of("music_default").call(endpoints.billing()).amount for _ in range(2)]
+
+    with use_transport(httpx.MockTransport(answer)), ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [[3.0, 3.0]] * 4
+    assert len(set(loops)) == 4
+
+
+async def test_blocking_code_in_a_running_loop_is_told_what_to_use(look_ups):
+    with pytest.raises(RuntimeError, match=r"use MusicHook\.get_async_conn\(\) here"):
+        sync_client_of("music_default").call(endpoints.billing())
 
 
 def test_neither_threads_nor_forked_processes_share_a_client(look_ups, monkeypatch):
