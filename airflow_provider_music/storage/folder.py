@@ -118,9 +118,20 @@ class Folder:
             if self.is_local:
                 return Path(self.key(name)).read_bytes()
             with store_errors():
-                return cast("bytes", self.fs.cat_file(self.key(name)))
+                return self._read_remote(self.key(name))
         except FileNotFoundError:
             return None
+
+    def _read_remote(self, key: str) -> bytes:
+        try:
+            # Of a range a bucket's library makes one request; of a whole file a second one before it, for its size.
+            return cast("bytes", self.fs.cat_file(key, start=0))
+        except FileNotFoundError:
+            raise
+        except Exception:  # noqa: BLE001 - an empty file has no range; any other fault comes again
+            # The size is taken from a listing that the library keeps: older than the file, it says "nothing there".
+            self.fs.invalidate_cache()
+            return cast("bytes", self.fs.cat_file(key))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is none."""
