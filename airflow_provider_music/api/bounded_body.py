@@ -76,9 +76,13 @@ async def buffered(response: httpx.Response, settings: MusicSettings) -> Buffere
             raise httpx.ReadError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         if time.monotonic() > until:
             raise httpx.ReadTimeout("the answer comes too slowly")
+    return _without_key(response, _decompressed(response.headers, body), settings)
+
+
+def _without_key(response: httpx.Response, content: bytes, settings: MusicSettings) -> BufferedResponse:
+    # In a frame of its own: a traceback with locals shows the key of one that an error goes through.
     key = settings.api_key.encode()
-    content = without_key(_decompressed(response.headers, body), key)
-    return BufferedResponse(response.status_code, headers_without_key(response.headers, key), content)
+    return BufferedResponse(response.status_code, headers_without_key(response.headers, key), without_key(content, key))
 
 
 def _decompressed(headers: httpx.Headers, body: bytearray) -> bytes:

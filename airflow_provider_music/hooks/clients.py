@@ -105,7 +105,8 @@ async def client_of(conn_id: str) -> MusicClient:
             return fresh
         known = shared.clients.get(conn_id)
         # Not from a thread of our own: in a triggerer of Airflow 3.0 and 3.1 a look-up from one ends the process.
-        settings = await sync_to_async(settings_of)(conn_id)
+        # Nor in asgiref's one thread for all: a forked child has its pool without the thread, and would wait for ever.
+        settings = await sync_to_async(settings_of, thread_sensitive=False)(conn_id)
         keep_until = time.monotonic() + KEEP_SECONDS
         if known and known[0].settings == settings and known[2] is testing_transport():
             shared.clients[conn_id] = (known[0], keep_until, known[2])

@@ -129,6 +129,8 @@ class Folder:
         except FileNotFoundError:
             raise
         except Exception:  # noqa: BLE001 - an empty file has no range; any other fault comes again
+            # The size is taken from a listing that the library keeps: older than the file, it says "nothing there".
+            self.fs.invalidate_cache()
             return cast("bytes", self.fs.cat_file(key))
 
     def size(self, name: str) -> int | None:

@@ -23,7 +23,7 @@ def main() -> None:
     )
     parser.add_argument("--lines", type=int, default=35, help="lines of each table (default %(default)s)")
     parser.add_argument("--contender", default="ours", help="whose waits, as in the table of the benchmarks")
-    parser.add_argument("--recorded", action="store_true", help="with an order and a record, as GenerateMusicOperator")
+    parser.add_argument("--recorded", action="store_true", help="with a spec and a record, as GenerateMusicOperator")
     parser.add_argument("--cold", action="store_true", help="first imports and the client's making included")
     chosen = parser.parse_args()
     with Bench() as bench:

@@ -125,7 +125,7 @@ import time:      2000 |       2000 |     aiohttp.abc
 import time:      1000 |       3500 |   aiohttp
 a line of a log
 import time:       500 |        500 |   airflow_provider_music.api.client
-import time:       250 |       4250 | airflow_provider_music.operators.flow
+import time:       250 |       4250 | airflow_provider_music.operators.generate
 import time:       125 |        125 | airflow.sdk.definitions.connection
 """
 
@@ -133,7 +133,10 @@ import time:       125 |        125 | airflow.sdk.definitions.connection
 def test_only_what_was_imported_after_the_mark_counts():
     modules = imported_after_mark(IMPORTTIME)
     assert modules[0] == Imported("aiohttp.abc", 2.0, 2.0)
-    assert [module.name for module in dearest_trees(modules, 2)] == ["airflow_provider_music.operators.flow", "aiohttp"]
+    assert [module.name for module in dearest_trees(modules, 2)] == [
+        "airflow_provider_music.operators.generate",
+        "aiohttp",
+    ]
 
 
 def test_packages_have_their_modules_own_times_together():

@@ -65,18 +65,18 @@ def instrument(monkeypatch: pytest.MonkeyPatch, mortality: Callable[[], Mortalit
     monkeypatch.setattr(lease, "process_started", lambda pid: f"{pid}/{mortality().name}")
     for name in ("read", "create", "replace", "open_new", "move", "remove", "size", "open", "names"):
         monkeypatch.setattr(Folder, name, _around(getattr(Folder, name), f"folder.{name}", mortality))
-    for transport, name in ((httpx.AsyncHTTPTransport, "http.paid"), (AiohttpTransport, "http.poll")):
-        monkeypatch.setattr(
-            transport,
-            "handle_async_request",
-            _around_async(transport.handle_async_request, name, mortality),
-        )
+    for transport in (httpx.AsyncHTTPTransport, AiohttpTransport):
+        send = _around_async(transport.handle_async_request, "http", mortality)
+        monkeypatch.setattr(transport, "handle_async_request", send)
     monkeypatch.setattr(clock, "sleep", _around_async(clock.sleep, "sleep", mortality))
-    monkeypatch.setattr(httpx.Response, "aiter_bytes", _around_each(httpx.Response.aiter_bytes, "http.body", mortality))
+    monkeypatch.setattr(httpx.Response, "aiter_raw", _around_each(httpx.Response.aiter_raw, "http.body", mortality))
 
 
 def _label(name: str, args: tuple[Any, ...]) -> str:
-    return f"{name}({args[1]})" if len(args) > 1 and isinstance(args[1], str) else name
+    what = args[1] if len(args) > 1 else None
+    if isinstance(what, httpx.Request):
+        return f"{name}({what.method} {what.url.path})"
+    return f"{name}({what})" if isinstance(what, str) else name
 
 
 def _around(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
@@ -94,9 +94,10 @@ def _around(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
 def _around_async(call: Any, name: str, mortality: Callable[[], Mortality]) -> Any:
     @functools.wraps(call)
     async def wrapped(*args: Any, **kwargs: Any) -> Any:
-        mortality().point(f"before {name}")
+        label = _label(name, args)
+        mortality().point(f"before {label}")
         result = await call(*args, **kwargs)
-        mortality().point(f"after {name}")
+        mortality().point(f"after {label}")
         return result
 
     return wrapped

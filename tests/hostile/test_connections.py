@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,8 @@ from hostile_api import LANES
 
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.exceptions import CredentialsError
+from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.operators.music import GenerateMusicOperator
 
 
@@ -33,3 +37,18 @@ def test_a_ca_bundle_that_is_no_path_is_told_as_such(path):
     conn = SimpleNamespace(password="sk-key", host=None, schema=None, port=None, extra=json.dumps({"verify": path}))
     with pytest.raises(CredentialsError, match="extra verify"):
         MusicSettings.from_connection(conn, "music_default")
+
+
+def test_a_forked_child_looks_its_connection_up_though_its_parent_did_before(monkeypatch):
+    """A fork has no thread of its parent's, so a pool of theirs that both share would let it wait for ever."""
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", json.dumps({"conn_type": "music", "password": "sk-any-key"}))
+    run_sync(client_of("music_default"))
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        try:
+            run_sync(client_of("music_default"))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -101,7 +101,7 @@ def test_a_name_made_safe_is_no_name_that_another_id_has(raw):
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_disk_takes_them(identity, tmp_path):
     record = SongRecord(identity.folder(str(tmp_path)))
-    assert record.write(1, "intent", task=identity.name) or record.read(1) is not None
+    assert record.claim(1, task=identity.name) or record.read(1) is not None
     assert record.read(1)["intent"]["task"]
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.resolve().is_relative_to(tmp_path.resolve()) for path in written)

@@ -27,7 +27,7 @@ from airflow_provider_music.exceptions import (
     ServerFailureError,
     UnknownOutcomeError,
 )
-from airflow_provider_music.generation.state_machine import watch
+from airflow_provider_music.generation.state_machine import watch_generation
 from airflow_provider_music.hooks.clients import close_clients
 
 ACCEPTED = {"id": GENERATION, "status": "queued"}
@@ -208,10 +208,10 @@ async def test_one_wait_that_is_told_to_wait_for_ever_keeps_no_other_beyond_its_
     later = whole({"message": "no"}, b"Retry-After: 99999999999999999999", status=b"429 No")
     api.sends("poll", later, whole({"id": "second", "status": "queued"}))
     now = time.time()
-    times = {"usual_seconds": 1.0, "poll_interval": 0.02, "asked_at": now}
+    times = {"usual_seconds": 1.0, "poll_interval": 0.02, "submitted_at": now}
     async with asyncio.timeout(20):
-        first = await watch("music_default", "first", deadline=now + 0.5, **times)
-        second = await watch("music_default", "second", deadline=now + 1, **times)
+        first = await watch_generation("music_default", "first", deadline=now + 0.5, **times)
+        second = await watch_generation("music_default", "second", deadline=now + 1, **times)
     await close_clients()
     assert (first["status"], second["status"]) == ("timeout", "timeout")
 

@@ -175,6 +175,39 @@ def test_facts_that_were_written_and_whose_answers_are_lost_are_our_own(lane, s3
     assert api.asked()["logs"] <= 1
 
 
+# What a library remembers of a bucket
+
+
+def written_after_a_listing(s3, folder_in):
+    """A file that somebody else wrote after the folder's library had listed it."""
+    folder = Folder(folder_in(**ONCE)) / "take-1"
+    folder.create("intent.json", b"mine")
+    assert folder.names() == {"intent.json"}
+    s3.client.put_object(Bucket=s3.bucket, Key=folder.key("accepted.json").partition("/")[2], Body=b"theirs")
+    return folder
+
+
+def test_a_file_that_is_newer_than_the_last_listing_is_read(s3, folder_in):
+    folder = written_after_a_listing(s3, folder_in)
+    assert folder.read("accepted.json") == b"theirs"
+    assert folder.create("accepted.json", b"theirs")
+    assert not folder.create("accepted.json", b"mine")
+
+
+def test_a_file_that_grew_after_the_last_listing_is_read_whole(s3, folder_in):
+    folder = written_after_a_listing(s3, folder_in)
+    s3.client.put_object(Bucket=s3.bucket, Key=folder.key("intent.json").partition("/")[2], Body=b"mine, and more")
+    assert folder.read("intent.json") == b"mine, and more"
+
+
+@pytest.mark.parametrize("kind", ["slow-down", "cut", "denied"])
+def test_a_store_that_does_not_answer_is_not_taken_for_a_listing_without_the_file(kind, s3, folder_in):
+    folder = written_after_a_listing(s3, folder_in)
+    s3.fault(kind, "GetObject")
+    with pytest.raises(OSError):  # noqa: PT011 - a FileNotFoundError is what must not come, and read() returns None for it
+        folder.read("accepted.json")
+
+
 # A store that fails for good, while a song is paid
 
 

@@ -200,7 +200,7 @@ def test_polls_that_break_leave_none(search, song, api, deferrable, script):
 
 
 @pytest.mark.parametrize("script", POLLS.values(), ids=POLLS)
-def test_the_last_look_before_the_download_that_breaks_leaves_none(search, song, api, script):
+def test_the_last_poll_before_the_download_that_breaks_leaves_none(search, song, api, script):
     api.sends("poll", api.done(), script)
     search(song("queued"), fails=True)
 
@@ -323,4 +323,9 @@ def raised(call):
 def test_reprs_hold_none(api):
     hook = MusicHook()
     client = hook.get_conn()
-    clean({"reprs": [hook, client, client.settings, vars(client), client._http.headers, vars(client._http)]})
+    with pytest.raises(MusicError):
+        hook.get_balance()
+    inner = client._client
+    https = [inner._free, inner._paid]
+    shown = [hook, client, client.settings, vars(client), inner, vars(inner), *(http.headers for http in https)]
+    clean({"reprs": shown + [vars(http) for http in https]})

@@ -503,10 +503,25 @@ def test_a_song_that_does_not_fit_beside_what_was_left_fits_without_it(api, song
     assert seen == [False]
 
 
-def test_a_record_that_cannot_be_read_sends_nothing(api, song, airflow, monkeypatch):
+@pytest.mark.parametrize("call", ["names", "read"])
+def test_a_record_that_cannot_be_read_sends_nothing(call, api, song, airflow, monkeypatch):
+    airflow.run(song("queued"))
+    airflow.clear()
+
     def away(*_):
         raise OSError(errno.ESTALE, "Stale file handle")
 
+    monkeypatch.setattr(Folder, call, away)
+    with pytest.raises(RecordError, match="Nothing is sent"):
+        airflow.run(song("queued"))
+    assert api.posts() == 1
+
+
+def test_a_folder_that_cannot_be_listed_before_the_first_request_sends_nothing(api, song, airflow, monkeypatch):
+    def away(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Folder, "names", away)
     monkeypatch.setattr(Folder, "read", away)
     with pytest.raises(RecordError, match="Nothing is sent"):
         airflow.run(song("queued"))

@@ -210,7 +210,7 @@ def _growth(series: dict[str, list[tuple[int, float, float]]]) -> list[Row]:
 
 
 def _how(name: str) -> str:
-    return "by id" if name == "ours" else "with order and record"
+    return "by id" if name == "ours" else "with spec and record"
 
 
 def _told(name: str) -> str:

@@ -14,7 +14,7 @@ import httpx
 
 from inprocess.meter import forget_peak, peak_bytes, rss_bytes
 from inprocess.subjects.opened import PATH, gather
-from inprocess.subjects.orders import order_of
+from inprocess.subjects.specs import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +37,13 @@ def landing(what: str, url: str, target: str, size: int) -> dict[str, Any]:
 
 
 def _ours_queued(url: str, target: str, size: int) -> None:
-    from airflow_provider_music.generation.download import download
+    from airflow_provider_music.generation.fetch import download
     from airflow_provider_music.hooks.clients import settings_of
     from airflow_provider_music.storage.audio_writer import RequestedAudio
     from airflow_provider_music.storage.folder import Folder
 
-    landed = download(settings_of("music_bench"), f"{url}/song/wav/{size}", Folder(target), RequestedAudio("wav"))
+    song = f"{url}/song/wav/{size}"
+    landed = asyncio.run(download(settings_of("music_bench"), song, Folder(target), RequestedAudio("wav")))
     assert landed.facts.size_bytes == size
 
 
@@ -51,11 +52,11 @@ def _ours_synchronous(url: str, target: str, size: int) -> None:
     from airflow_provider_music.triggers.music import MusicGenerationTrigger
 
     gather(url, 1, size, "wav")
-    order = order_of(target, "landing", 0, lane="synchronous", audio_format="wav")
+    spec = spec_of(target, "landing", 0, lane="synchronous", audio_format="wav")
 
     async def one() -> None:
         trigger = MusicGenerationTrigger(
-            conn_id="music_bench", deferred_at=time.time() - 10, order=order, deadline=order["deadline"]
+            conn_id="music_bench", deferred_at=time.time() - 10, spec=spec, deadline=spec["deadline"]
         )
         async for event in trigger.run():
             assert event.payload["status"] == "completed", event.payload
@@ -79,7 +80,7 @@ def _bare_queued(url: str, target: str, size: int) -> None:
 
 def _bare_synchronous(url: str, target: str, size: int) -> None:
     gather(url, 1, size, "wav")
-    body = order_of(target, "landing", 0, lane="synchronous", audio_format="wav")["body"]
+    body = spec_of(target, "landing", 0, lane="synchronous", audio_format="wav")["body"]
 
     async def one() -> bytes:
         async with httpx.AsyncClient(headers=_HEADERS, timeout=60.0) as http:

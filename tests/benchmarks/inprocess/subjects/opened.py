@@ -11,7 +11,7 @@ import urllib.request
 from typing import Any
 
 from inprocess.meter import Meter
-from inprocess.subjects.orders import order_of
+from inprocess.subjects.specs import spec_of
 
 PATH = "/v2/generate/audio/minimax/generate"
 #: So short that no buffer of the large songs is there already.
@@ -19,13 +19,13 @@ _WARM_BYTES = 2**14
 
 
 def ours(run: str, url: str, count: int, size: int, folder: str) -> dict[str, Any]:
-    """Our trigger with orders for music-01; every song lands in a folder."""
+    """Our trigger with specs for music-01; every song lands in a folder."""
     from airflow_provider_music.triggers.music import MusicGenerationTrigger
 
     async def one(name: str, number: int) -> None:
-        order = order_of(folder, name, number, lane="synchronous", audio_format="mp3")
+        spec = spec_of(folder, name, number, lane="synchronous", audio_format="mp3")
         trigger = MusicGenerationTrigger(
-            conn_id="music_bench", deferred_at=time.time() - 10, order=order, deadline=order["deadline"]
+            conn_id="music_bench", deferred_at=time.time() - 10, spec=spec, deadline=spec["deadline"]
         )
         async for event in trigger.run():
             assert event.payload["status"] == "completed", event.payload
@@ -38,7 +38,7 @@ def http_trigger(run: str, url: str, count: int, size: int, folder: str) -> dict
     from airflow.providers.http.triggers.http import HttpTrigger
 
     async def one(name: str, number: int) -> None:
-        body = order_of("", name, number, lane="synchronous", audio_format="mp3")["body"]
+        body = spec_of("", name, number, lane="synchronous", audio_format="mp3")["body"]
         trigger = HttpTrigger(
             http_conn_id="http_bench",
             endpoint=PATH.removeprefix("/"),

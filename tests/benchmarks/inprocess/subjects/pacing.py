@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""How often a song is asked for and how soon its end is noticed, by a clock that jumps: no second is waited."""
+"""How often a song is polled and how soon its end is noticed, by a clock that jumps: no second is waited."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pacing(model: str, shares: list[float], songs: int) -> dict[str, Any]:
 async def _paced(usual: float, shares: list[float], songs: int, fixed: float | None) -> list[dict[str, float]]:
     from airflow_provider_music.api.testing import use_transport
     from airflow_provider_music.generation import runtime as clock
-    from airflow_provider_music.generation.state_machine import watch
+    from airflow_provider_music.generation.state_machine import watch_generation
 
     simulated = _Clock()
     api = _Api(simulated)
@@ -76,13 +76,13 @@ async def _paced(usual: float, shares: list[float], songs: int, fixed: float | N
                 begun = simulated.now()
                 # No song ends to the second: spread over one interval of the slower side.
                 api.polls, api.done = 0, begun + usual * share + _FIXED_SECONDS * number / songs
-                event = await watch(
+                event = await watch_generation(
                     "music_bench",
                     f"pace-{number}",
                     usual_seconds=usual,
                     poll_interval=fixed,
                     deadline=begun + 100 * usual,
-                    deferred_at=begun,
+                    submitted_at=begun,
                 )
                 assert event["status"] == "ready", event
                 polls.append(api.polls)

@@ -75,7 +75,7 @@ async def _one_before(wait: Wait, waits: Waits) -> None:
 
 
 def _begin(wait: Wait, waits: Waits, count: int, seconds: float) -> None:
-    """The songs are asked for now; a contender may write what has to be there before its waits begin."""
+    """The songs are submitted now; a contender may write what has to be there before its waits begin."""
     waits.due = time.time() + seconds
     getattr(wait, "prepare", lambda _: None)(count)
 
@@ -179,9 +179,9 @@ def ours(waits: Waits) -> Wait:
 
 
 def ours_recorded(waits: Waits) -> Wait:
-    """Our trigger with an order whose song is accepted and recorded, as GenerateMusicOperator makes it."""
+    """Our trigger with the spec of a song that is accepted and recorded, as GenerateMusicOperator makes it."""
     from airflow_provider_music.triggers.music import MusicGenerationTrigger
-    from inprocess.subjects.orders import order_of, record_accepted
+    from inprocess.subjects.specs import record_accepted, spec_of
 
     class Recorded:
         def prepare(self, count: int) -> None:
@@ -189,12 +189,12 @@ def ours_recorded(waits: Waits) -> Wait:
 
         async def __call__(self, number: int) -> None:
             now = time.time()
-            order = order_of(waits.folder, waits.run, number, lane="queued", poll_interval=waits.interval)
-            order["conn_id"] = waits.conn_id
+            spec = spec_of(waits.folder, waits.run, number, lane="queued", poll_interval=waits.interval)
+            spec["conn_id"] = waits.conn_id
             trigger = MusicGenerationTrigger(
                 conn_id=waits.conn_id,
                 deferred_at=now - 10 if waits.run == "warm" else now,
-                order=order,
+                spec=spec,
                 deadline=now + _HOUR,
             )
             await _until_ready(trigger)

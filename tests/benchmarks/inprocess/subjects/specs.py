@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Orders as GenerateMusicOperator makes them, and records of songs that are accepted already."""
+"""Specs of generations as GenerateMusicOperator makes them, and records of songs that are accepted already."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def record_url(folder: str, run: str, number: int) -> str:
     return f"{'' if '://' in folder else 'file://'}{folder}/bench/{run}/song/{number}"
 
 
-def order_of(
+def spec_of(
     folder: str,
     run: str,
     number: int,
@@ -40,7 +40,7 @@ def order_of(
     audio_format: str | None = None,
     poll_interval: float | None = None,
 ) -> dict[str, Any]:
-    """One order, as it stands in a trigger's arguments."""
+    """One spec, as it stands in a trigger's arguments."""
     body = dict(_QUEUED if lane == "queued" else _SYNCHRONOUS)
     if audio_format:
         body["audio_setting"] = {"sample_rate": 44100, "bitrate": 256000, "format": audio_format}

@@ -1,24 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Orders and records of the benchmarks are those that the package itself makes and reads."""
+"""Specs and records of the benchmarks are those that the package itself makes and reads."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from inprocess.subjects.orders import order_of, record_accepted, record_url
+from inprocess.subjects.specs import record_accepted, record_url, spec_of
 
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.record.store import SongRecord
 
 
 @pytest.mark.parametrize("lane", ["queued", "synchronous"])
-def test_an_order_is_read_by_the_package_field_by_field(lane, tmp_path):
-    values = order_of(str(tmp_path), "run", 3, lane=lane, audio_format="mp3")
-    order = GenerationSpec.from_dict(json.loads(json.dumps(values)))
-    assert (order.lane, order.audio_format, order.n) == (lane, "mp3", 1)
-    assert set(values) <= set(order.as_dict())
+def test_a_spec_is_read_by_the_package_field_by_field(lane, tmp_path):
+    values = spec_of(str(tmp_path), "run", 3, lane=lane, audio_format="mp3")
+    spec = GenerationSpec.from_dict(json.loads(json.dumps(values)))
+    assert (spec.lane, spec.audio_format, spec.n) == (lane, "mp3", 1)
+    assert set(values) <= set(spec.as_dict())
 
 
 def test_a_record_is_read_as_an_accepted_song(tmp_path):
