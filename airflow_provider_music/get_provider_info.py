@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow is told about this provider. Imports nothing: every ``airflow`` command reads it."""
+"""This provider's metadata for Airflow. Imports nothing: every ``airflow`` command reads it."""
 
 CONNECTION_FIELDS = {
     "connect_timeout": {

@@ -197,7 +197,7 @@ class SyncMusicClient:
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
         # Before there is a coroutine, which nobody would await.
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to ask without an exception
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to know without an exception
             raise RuntimeError("An event loop runs in this thread; use MusicHook.get_async_conn() here.")
         return self._runner.run(work())
 

@@ -103,7 +103,7 @@ async def look_up(host: str) -> list[Address]:
 
 
 async def check_url(settings: MusicSettings, url: str) -> httpx.URL:
-    """Check what can be told from a song's URL alone, and return it parsed.
+    """Check what a song's URL alone shows, and return it parsed.
 
     :raises AudioHostError: nothing may be fetched from there. The message never shows path or query.
     """
@@ -112,7 +112,7 @@ async def check_url(settings: MusicSettings, url: str) -> httpx.URL:
         _ = urlsplit(str(target)).port  # it refuses ports above 65535, as httpx does not
     except (httpx.InvalidURL, ValueError, TypeError):
         # Not "from exc": a parser may quote what it could not parse, and signed URLs are secrets.
-        raise AudioHostError("The API named no usable URL for the song; a retry asks for it again.") from None
+        raise AudioHostError("The API named no usable URL for the song; a retry polls for it again.") from None
     allowed = ("https", "http") if settings.is_loopback or settings.allow_http else ("https",)
     if target.scheme not in allowed or not target.host:
         hint = ' Set the extra "allow_http": true for a trusted network.' if target.scheme == "http" else ""

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a song is asked for and waited for, in the triggerer or inline on a worker."""
+"""The life of a generation: submitted, polled, fetched; in a triggerer or on a worker. It knows no operator."""

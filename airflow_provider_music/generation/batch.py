@@ -92,7 +92,7 @@ class GenerationBatch:
         """Check the requests and continue from what the records say; return the result, or what to wait for."""
         for note, count in collections.Counter(note for one in self._requests for note in one.notes).items():
             log.warning("%s (%d of %d requests)", note, count, len(self._requests))
-        # Before the records, so that a missing key is told as such and leaves nothing behind.
+        # Before the records, so that a missing key is its own error and leaves nothing behind.
         settings_of(self._options.conn_id)
         _ = self._budget
         if self._folder.is_empty():

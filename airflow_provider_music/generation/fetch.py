@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches a song that is ready: asks where it lies, downloads it, and lands it in storage.
+"""Fetches a song that is ready: polls where it lies, downloads it, and lands it in storage.
 
 The audio's host never sees the key, and its URL is a secret.
 """
@@ -76,7 +76,7 @@ async def fetch(
     :param before: usage and trace id known from the submit's answer; a poll may be silent about them.
     :param logged: the request's row in the usage log, for what neither of them says about the cost.
     :raises GenerationFailedError: the API has changed its mind about the generation.
-    :raises AudioError: there is no file, or it is not the audio asked for.
+    :raises AudioError: there is no file, or it is not the audio requested.
     :raises ApiError: the API does not say where the song lies, however often it is polled.
     """
     before = before or {}
@@ -86,15 +86,15 @@ async def fetch(
             raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
         if not found.done or found.audio_url is None:
             raise AudioError(
-                f"Generation {generation_id} is {found.status!r}, but the API names no audio file. A retry asks for "
-                "the file again, not for a new song."
+                f"Generation {generation_id} is {found.status!r}, but the API names no audio file. A retry polls for "
+                "the file again and submits nothing."
             )
         try:
             landed = await download(client.settings, found.audio_url, folder, requested)
         except LinkExpiredError:
             if last_try:
                 raise
-            log.warning("The link to generation %s has expired; asking for a fresh one", generation_id)
+            log.warning("The link to generation %s has expired; polling for a fresh one", generation_id)
             continue
         except (AudioError, OutputError) as exc:
             raise type(exc)(f"{exc} {_PAID}") from exc
@@ -148,7 +148,7 @@ async def download(
     :raises LinkExpiredError: 401, 403, 404 or 410.
     :raises ApiUnreachableError: the host did not answer, or not to the end.
     :raises AudioHostError: the URL, or a redirect, leads where this connection may not fetch from.
-    :raises AudioError: what came is not the audio asked for.
+    :raises AudioError: what came is not the audio requested.
     :raises OutputError: the store does not take it.
     """
     failed: MusicError

@@ -155,7 +155,7 @@ class _Wait:
                 look_up_again(self._conn_id)
             wait = getattr(exc, "retry_after", None)
             if wait and client is not None:
-                # Said to one wait, meant for the account: the others need not be told one by one.
+                # One wait was refused, the account is meant: the others need not be refused one by one.
                 rate_limits.polls(client.settings).pause(wait)
                 await runtime.sleep_until(self._deadline, wait)
             return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STARTS_AT_ONCE = 4
 #: Songs of the synchronous lane whose bytes are taken at once; the others' bytes wait in their sockets.
 _BODIES_AT_ONCE = 8
-#: What one answer may ask of all waits.
+#: The longest pause that one response can impose on all waits.
 _LONGEST_PAUSE_SECONDS = 120.0
 #: Polls that may follow each other at once after a quiet while.
 _BURST = 10
@@ -118,5 +118,5 @@ class TokenBucket:
         return True
 
     def pause(self, seconds: float) -> None:
-        """Give no turn for so long, within reason: the API asked for it."""
+        """Give no turn for so long, within reason: a response said ``Retry-After``."""
         self._next = max(self._next, runtime.now() + min(seconds, _LONGEST_PAUSE_SECONDS))

@@ -159,7 +159,7 @@ class _Incoming:
             self._next.cancel()
             await asyncio.wait({self._next})
             if not self._next.cancelled():
-                # Said, so that nobody else says it was never asked for.
+                # Retrieved, so that asyncio does not log an exception that nobody retrieved.
                 self._next.exception()
         await self._pieces.aclose()
 

@@ -61,7 +61,7 @@ class GenerationTask:
         """Check the request and continue from what the record says; return the result, or what to wait for."""
         for note in self._request.notes:
             log.warning(note)
-        # Before the record, so that a missing key is told as such and leaves nothing behind.
+        # Before the record, so that a missing key is its own error and leaves nothing behind.
         settings_of(self._options.conn_id)
         _ = self._budget
         record = SongRecord(self._attempt.identity.folder(self._options.output_dir))

@@ -38,7 +38,7 @@ _open_until = 0.0
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """The request whose row is looked for.
+    """The request whose row is searched for.
 
     :param submitted_at: when it was made.
     """
@@ -55,7 +55,7 @@ class LoggedRequest:
 
     @classmethod
     def recent(cls, generation_id: str) -> LoggedRequest:
-        """Make it for a song that somebody else asked for, within the last day."""
+        """Make it for a generation that somebody else submitted, within the last day."""
         return cls(None, datetime.now(UTC) - _DAY, generation_id)
 
     def is_in(self, row: LogRow) -> bool:

@@ -76,7 +76,7 @@ def _connection(conn_id: str) -> Any:
             '{"conn_type": "music", "password": "<the API key>"}.'
         ) from exc
     except Exception as exc:
-        # The secrets backend or the supervisor is away: no verdict on the connection, so a wait goes on.
+        # The secrets backend or the supervisor is away: no verdict on the connection, so the wait continues.
         raise ApiUnreachableError(
             f"Connection {conn_id!r} could not be looked up: {type(exc).__name__}: {exc}"
         ) from exc

@@ -145,7 +145,7 @@ def _collector() -> Any | None:
 
 
 def _has_readers() -> bool:
-    """Whether a plugin reads hook lineage; where that cannot be told, one may."""
+    """Whether a plugin reads hook lineage; where that is not known, one may."""
     try:
         from airflow.sdk import plugins_manager
 

@@ -82,10 +82,10 @@ class GenerateMusicOperator(GenerationOperator):
         wait_for_completion: bool = True,
         **kwargs: Any,
     ) -> None:
-        given = locals()
+        arguments = locals()
         super().__init__(**kwargs)
         for name in REQUEST_FIELDS:
-            setattr(self, name, given[name])
+            setattr(self, name, arguments[name])
         self.model = model
         self.extra_body = extra_body
         self.wait_for_completion = wait_for_completion

@@ -45,7 +45,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
     """Build the manifest of a take whose song is in place, as the API sent it.
 
     :param origin: whose song it is: ``dag_id``, ``run_id``, ``task_id``, ``map_index``; where there are such,
-        ``song_index`` (in its batch), ``references`` (a list of ``{"id", "sha256"}``) and ``asked_by``, which
+        ``song_index`` (in its batch), ``references`` (a list of ``{"id", "sha256"}``) and ``submitted_by``, which
         are otherwise taken from the intent. What is missing is null.
     :raises ProvenanceError: the take holds no song.
     """
@@ -74,9 +74,9 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
         "request_fingerprint": _sha256(intent.get("fingerprint")),
         "references": _references(origin.get("references", intent.get("references"))),
         "airflow": _task(take, origin),
-        "asked_by": origin.get("asked_by", intent.get("asked_by")),
+        "submitted_by": origin.get("submitted_by", intent.get("submitted_by")),
         "times": {
-            "asked": _utc(intent.get("written_at")),
+            "submitted": _utc(intent.get("written_at")),
             "accepted": _utc(accepted.get("written_at")),
             "completed": _utc(completed.get("written_at")),
         },

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 #: The whole manifest, as JSON.
 MANIFEST_TAG = "provenance.manifest"
 SOURCE_TAG = "digitalSourceType"
-_NOT_IN_TAGS = ("file", "asked_by")
+_NOT_IN_TAGS = ("file", "submitted_by")
 #: What one block of an object store holds, down and up; S3 takes no part below 5 MiB.
 _BLOCK_BYTES = 5 * 2**20
 _LOCAL_BUFFER_BYTES = 2**18

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The record of every paid request: what was asked, accepted, landed and handed on."""
+"""The record of every paid request: what was submitted, accepted, landed and delivered."""

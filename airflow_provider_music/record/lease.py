@@ -3,7 +3,7 @@
 """Whether the process that sent an open POST still lives, so that nobody waits for an answer that cannot come.
 
 ``post.json`` beside the facts is no fact: its writer rewrites it while the POST is open. On the same machine
-the process itself is looked at; from another machine only whether the file still changes counts, by the
+the process itself is checked; from another machine only whether the file still changes counts, by the
 reader's own clock, so that two clocks need not agree.
 """
 

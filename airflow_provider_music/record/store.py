@@ -115,7 +115,7 @@ class Take:
 
     @property
     def model(self) -> Any:
-        """The model that was asked, as the request names it."""
+        """The model of the request, as it names it."""
         return self.facts.get("intent", {}).get("model")
 
     def fact_url(self, fact: Fact) -> str:
@@ -131,7 +131,7 @@ class SongRecord:
     """Reads and writes the facts of one song.
 
     Its calls block; from an event loop they go through a thread. A reader lists the folder once and opens what is
-    there: facts are never rewritten, so a :class:`Take` is handed on instead of being read again.
+    there: facts are never rewritten, so a :class:`Take` is passed on instead of being read again.
 
     :param folder: the song's folder, from :meth:`SongIdentity.folder` or its URL.
     """

@@ -246,7 +246,7 @@ def test_what_the_record_of_either_lane_says_is_in_the_manifest_without_a_word_o
     assert written["model"] == model
     assert written["airflow"] == {**origin, "map_index": None, "song_index": None, "take": 1}
     assert len(written["request_fingerprint"]) == 64
-    assert written["times"]["asked"] < written["times"]["completed"]
+    assert written["times"]["submitted"] < written["times"]["completed"]
     assert (written["times"]["accepted"] is None) == (model == "music-01")
     everything = json.dumps(written) + Folder(attached.url.rpartition("/")[0]).read("song.mp3").decode("latin-1")
     for word in ("we row", "calm", "any-key", "signature", "127.0.0.1"):

@@ -131,7 +131,7 @@ def test_the_sensor_attaches_what_the_submitting_task_knew(
     assert verdict.ok
     assert verdict.manifest["airflow"]["task_id"] == "wait"
     assert verdict.manifest["request_fingerprint"]
-    assert verdict.manifest["times"]["asked"]
+    assert verdict.manifest["times"]["submitted"]
     assert result["audio"]["sha256"] == hashlib.sha256(path_of(result).read_bytes()).hexdigest()
 
 

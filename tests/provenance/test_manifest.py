@@ -26,7 +26,7 @@ REFERENCE = {"id": "vocal-2025082518145625-6XW9wCOF", "sha256": "a" * 64}
 
 def test_a_manifest_says_all_of_where_a_song_came_from(hand):
     take = hand.take_of(b"sound")
-    found = manifest_of(take, {**hand.ORIGIN, "song_index": 7, "references": [REFERENCE], "asked_by": "ana"})
+    found = manifest_of(take, {**hand.ORIGIN, "song_index": 7, "references": [REFERENCE], "submitted_by": "ana"})
     assert found == {
         "schema": 1,
         "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
@@ -52,9 +52,9 @@ def test_a_manifest_says_all_of_where_a_song_came_from(hand):
             "song_index": 7,
             "take": 1,
         },
-        "asked_by": "ana",
+        "submitted_by": "ana",
         "times": {
-            "asked": "2026-11-01T00:00:01.500000Z",
+            "submitted": "2026-11-01T00:00:01.500000Z",
             "accepted": "2026-11-01T00:00:02.250000Z",
             "completed": "2026-11-01T00:01:30.000000Z",
         },
@@ -76,9 +76,9 @@ def test_what_the_record_does_not_hold_is_null(hand):
     bare = {name: facts["completed"][name] for name in ("audio_uri", "audio")}
     found = manifest_of(Take(1, {"completed": bare}), {})
     assert found["airflow"] == dict.fromkeys(("dag_id", "run_id", "task_id", "map_index", "song_index", "take"))
-    assert found["times"] == {"asked": None, "accepted": None, "completed": None}
+    assert found["times"] == {"submitted": None, "accepted": None, "completed": None}
     assert found["cost"] == {"credits": None, "usd": None}
-    for name in ("model", "generation_id", "request_id", "request_fingerprint", "references", "asked_by"):
+    for name in ("model", "generation_id", "request_id", "request_fingerprint", "references", "submitted_by"):
         assert found[name] is None
     assert from_bytes(as_bytes(found)) == found
 
@@ -91,9 +91,9 @@ def test_only_a_mapped_task_has_a_map_index(raw, expected, hand):
 
 def test_references_and_who_asked_come_from_the_intent_where_it_knows_them(hand):
     facts = hand.take_of(b"sound").facts
-    intent = {**facts["intent"], "references": [REFERENCE], "asked_by": {"owner": "team"}}
+    intent = {**facts["intent"], "references": [REFERENCE], "submitted_by": {"owner": "team"}}
     found = manifest_of(Take(2, {**facts, "intent": intent}), hand.ORIGIN)
-    assert (found["references"], found["asked_by"]) == ([REFERENCE], {"owner": "team"})
+    assert (found["references"], found["submitted_by"]) == ([REFERENCE], {"owner": "team"})
     assert found["airflow"]["take"] == 2
 
 
@@ -198,8 +198,8 @@ NAMES = st.text(max_size=40)
 
 
 @given(NAMES, NAMES, NAMES, st.integers(-1, 10**6), st.one_of(st.none(), NAMES, st.integers()), NAMES)
-def test_a_manifest_comes_back_as_it_was_written(hand, dag, run, task, map_index, asked_by, model):
-    origin = {"dag_id": dag, "run_id": run, "task_id": task, "map_index": map_index, "asked_by": asked_by}
+def test_a_manifest_comes_back_as_it_was_written(hand, dag, run, task, map_index, submitted_by, model):
+    origin = {"dag_id": dag, "run_id": run, "task_id": task, "map_index": map_index, "submitted_by": submitted_by}
     found = manifest_of(hand.take_of(b"sound", model=model), origin)
     assert from_bytes(as_bytes(found)) == found
 
@@ -208,8 +208,8 @@ def test_a_manifest_comes_back_as_it_was_written(hand, dag, run, task, map_index
 def test_no_time_that_a_fact_could_hold_breaks_a_manifest(hand, time):
     facts = hand.take_of(b"sound").facts
     found = manifest_of(Take(1, {**facts, "intent": {**facts["intent"], "written_at": time}}), {})
-    asked = found["times"]["asked"]
-    assert asked is None or RFC3339_UTC.fullmatch(asked)
+    submitted = found["times"]["submitted"]
+    assert submitted is None or RFC3339_UTC.fullmatch(submitted)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_no_time_that_a_fact_could_hold_breaks_a_manifest(hand, time):
     [
         ("software", {"name": "airflow-provider-music", "version": "9"}, True),
         ("file", {"sha256": "0" * 64}, True),
-        ("asked_by", "somebody", True),
+        ("submitted_by", "somebody", True),
         ("as_sent", {"sha256": "0" * 64}, False),
         ("generation_id", "other", False),
         ("request_fingerprint", "0" * 64, False),

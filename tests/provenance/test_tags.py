@@ -24,7 +24,7 @@ from airflow_provider_music.provenance.tags import (
 
 @pytest.fixture
 def manifest(hand):
-    return manifest_of(hand.take_of(b"sound"), {**hand.ORIGIN, "song_index": 4, "asked_by": "ana"})
+    return manifest_of(hand.take_of(b"sound"), {**hand.ORIGIN, "song_index": 4, "submitted_by": "ana"})
 
 
 def test_the_tags_say_in_clear_names_what_the_manifest_says(manifest, hand):
@@ -40,12 +40,12 @@ def test_the_tags_say_in_clear_names_what_the_manifest_says(manifest, hand):
         "provenance.completed": "2026-11-01T00:01:30.000000Z",
         "provenance.software": f"airflow-provider-music {manifest['software']['version']}",
     }
-    assert whole == {name: value for name, value in manifest.items() if name not in ("file", "asked_by")}
+    assert whole == {name: value for name, value in manifest.items() if name not in ("file", "submitted_by")}
 
 
 def test_who_asked_stays_out_of_a_song_that_is_given_away(manifest):
     assert "ana" not in texts_of(manifest).values()
-    assert "asked_by" not in texts_of(manifest)[MANIFEST_TAG]
+    assert "submitted_by" not in texts_of(manifest)[MANIFEST_TAG]
 
 
 def test_the_tags_are_the_same_before_and_after_they_are_in_the_file(manifest):
