@@ -14,10 +14,11 @@ import os
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.connection import MusicSettings
@@ -54,6 +55,14 @@ class _LoopClients:
 
 _sync_clients: dict[tuple[int, int, str], tuple[SyncMusicClient, object | None]] = {}
 _loops: weakref.WeakKeyDictionary[AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
+
+
+def _renew_look_up_thread() -> None:
+    SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
+
+
+# A forked child has asgiref's pool, but not its thread: a look-up would wait for ever.
+os.register_at_fork(after_in_child=_renew_look_up_thread)
 
 
 def settings_of(conn_id: str) -> MusicSettings:
@@ -105,8 +114,7 @@ async def client_of(conn_id: str) -> MusicClient:
             return fresh
         known = shared.clients.get(conn_id)
         # Not from a thread of our own: in a triggerer of Airflow 3.0 and 3.1 a look-up from one ends the process.
-        # Nor in asgiref's one thread for all: a forked child has its pool without the thread, and would wait for ever.
-        settings = await sync_to_async(settings_of, thread_sensitive=False)(conn_id)
+        settings = await sync_to_async(settings_of)(conn_id)
         keep_until = time.monotonic() + KEEP_SECONDS
         if known and known[0].settings == settings and known[2] is testing_transport():
             shared.clients[conn_id] = (known[0], keep_until, known[2])
