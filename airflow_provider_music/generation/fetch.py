@@ -80,36 +80,39 @@ async def fetch(
     :raises ApiError: the API does not say where the song lies, however often it is polled.
     """
     before = before or {}
-    for last_try in (False, True):
-        found = await _locate(client, generation_id)
-        if found.failed:
-            raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
-        if not found.done or found.audio_url is None:
-            raise AudioError(
-                f"Generation {generation_id} is {found.status!r}, but the API names no audio file. A retry polls for "
-                "the file again and submits nothing."
-            )
-        try:
-            landed = await download(client.settings, found.audio_url, folder, requested)
-        except LinkExpiredError:
-            if last_try:
-                raise
-            log.warning("The link to generation %s has expired; polling for a fresh one", generation_id)
-            continue
-        except (AudioError, OutputError) as exc:
-            raise type(exc)(f"{exc} {_PAID}") from exc
-        known = before.get("usage") or _NO_USAGE
-        usage = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
-        if logged is not None:
-            usage = await usage_from_log(client, logged, usage)
-        return {
-            "generation_id": generation_id,
-            "audio_uri": landed.url,
-            "audio": landed.as_dict(),
-            "usage": usage.as_dict(),
-            "trace_id": found.trace_id or before.get("trace_id"),
-        }
-    raise AssertionError("unreachable: the last try returns or raises")
+    try:
+        found, landed = await _locate_and_land(client, generation_id, folder, requested)
+    except LinkExpiredError:
+        log.warning("The link to generation %s has expired; polling for a fresh one", generation_id)
+        found, landed = await _locate_and_land(client, generation_id, folder, requested)
+    known = before.get("usage") or _NO_USAGE
+    usage = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
+    if logged is not None:
+        usage = await usage_from_log(client, logged, usage)
+    return {
+        "generation_id": generation_id,
+        "audio_uri": landed.url,
+        "audio": landed.as_dict(),
+        "usage": usage.as_dict(),
+        "trace_id": found.trace_id or before.get("trace_id"),
+    }
+
+
+async def _locate_and_land(
+    client: MusicClient, generation_id: str, folder: Folder, requested: RequestedAudio
+) -> tuple[Generation, StoredAudio]:
+    found = await _locate(client, generation_id)
+    if found.failed:
+        raise GenerationFailedError(f"Generation {generation_id}: the API says {found.status}: {found.error}")
+    if not found.done or found.audio_url is None:
+        raise AudioError(
+            f"Generation {generation_id} is {found.status!r}, but the API names no audio file. A retry polls for the "
+            "file again and submits nothing."
+        )
+    try:
+        return found, await download(client.settings, found.audio_url, folder, requested)
+    except (AudioError, OutputError) as exc:
+        raise type(exc)(f"{exc} {_PAID}") from exc
 
 
 async def _locate(client: MusicClient, generation_id: str) -> Generation:

@@ -220,7 +220,7 @@ def test_completed_without_a_file_for_good_is_told(attempt, api):
     api.sends("poll", whole({"id": GENERATION, "status": "completed", "audio_file": None}))
     ended = attempt("queued")
     assert isinstance(ended.error, AudioError), ended
-    assert "not for a new song" in str(ended.error)
+    assert "submits nothing" in str(ended.error)
 
 
 @pytest.mark.parametrize(
