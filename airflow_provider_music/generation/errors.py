@@ -80,7 +80,15 @@ def unknown(take: Take, on_unknown: OnUnknown) -> MusicError:
 
 
 def changed(take: Take) -> ChangedRequestError:
-    """Make the error of a request that differs from the one that is open."""
+    """Make the error of a request that differs from that of the newest take."""
+    if take.state == "delivered":
+        return ChangedRequestError(
+            f"The request differs from the one that take {take.n} was delivered for (model, fields or connection), and "
+            "this try is no clear that Airflow tells apart from a retry. Nothing was sent. Restore the former request "
+            "and clear the task to get the former song again; or clear the task as it is now to submit the changed "
+            "request as a new take. A template that gives another value at every try must be fixed. "
+            f"Record: {take.folder.url}"
+        )
     what = f"generation {take.generation_id}" if take.generation_id else f"take {take.n}"
     return ChangedRequestError(
         f"The request differs from the one that {what} was submitted with (model, fields or connection), and that "

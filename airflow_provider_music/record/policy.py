@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a try does next, from what the record says. The only place where a new paid request is decided.
 
-A retry and a clear look alike to a task but for one thing: a clear raises the task instance's
-``max_tries``, a retry never does. Facts keep the ``max_tries`` they saw; larger now = somebody cleared.
+A retry and a clear look alike to a task but for one thing: a clear sets the task instance's ``max_tries`` anew, to
+its try number and ``retries`` as the DAG says now; a retry never does. Facts keep the ``max_tries`` they saw; another
+value now means that somebody cleared. It can be lower: ``retries`` may have been lowered.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def decide(take: Take | None, attempt: Attempt) -> Decision:
         case "delivered":
             if _cleared(take, "delivered", attempt):
                 return Decision("submit", n + 1, f"take {n} was delivered and the task was cleared: take {n + 1}")
-            return Decision("deliver", n, f"take {n} was delivered, but Airflow lost the success: the same song again")
+            why = f"take {n} was delivered, but Airflow lost the success: the same song again"
+            return _unless_changed(Decision("deliver", n, why), take, attempt)
         case "completed":
             return _unless_changed(Decision("deliver", n, f"take {n} is in storage already"), take, attempt)
         case "failed":
@@ -91,14 +93,14 @@ def _resubmitted_in_this_try(take: Take, attempt: Attempt) -> bool:
 
 
 def _unless_changed(decision: Decision, take: Take, attempt: Attempt) -> Decision:
-    """Refuse once when the request differs from the one that is open; a clear after that submits anew."""
+    """Refuse when the request differs from that of the take; a clear after the refusal submits anew."""
     if take["intent"].get("fingerprint") == attempt.fingerprint:
         return decision
     if "changed" in take and _cleared(take, "changed", attempt):
         n = take.n + 1
         return Decision("submit", n, f"the request changed, and the task was cleared after saying so: take {n}")
-    return Decision("refuse_changed", take.n, f"the request differs from that of take {take.n}, which is open")
+    return Decision("refuse_changed", take.n, f"the request differs from that of take {take.n}")
 
 
 def _cleared(take: Take, fact: Literal["delivered", "unknown", "changed"], attempt: Attempt) -> bool:
-    return attempt.max_tries > int(take[fact].get("max_tries", attempt.max_tries))
+    return attempt.max_tries != int(take[fact].get("max_tries", attempt.max_tries))

@@ -69,10 +69,25 @@ def test_the_former_request_goes_on_once_it_is_restored():
     assert decide(take("accepted", "changed"), CLEARED).step == "attach"
 
 
-@pytest.mark.parametrize("facts", [("failed",), ("accepted", "completed", "delivered")])
-def test_a_changed_request_is_no_matter_once_the_former_is_closed(facts):
-    step = decide(take(*facts), CHANGED).step
-    assert step == ("submit" if "failed" in facts else "deliver")
+def test_a_changed_request_is_no_matter_once_the_former_failed():
+    assert decide(take("failed"), CHANGED).step == "submit"
+
+
+@pytest.mark.parametrize("facts", [("accepted", "delivered"), ("accepted", "completed", "delivered")])
+def test_a_changed_request_after_delivery_is_a_new_take_after_a_clear_and_refused_otherwise(facts):
+    """An edited prompt must never be answered with the former song."""
+    assert decide(take(*facts), CHANGED).step == "refuse_changed"
+    assert decide(take(*facts), CHANGED_AND_CLEARED).step == "submit"
+
+
+@pytest.mark.parametrize("retries", [0, 1, 5])
+@pytest.mark.parametrize(("facts", "step"), [(("delivered",), "submit"), (("unknown",), "submit")])
+def test_a_clear_is_a_clear_whatever_became_of_retries(facts, step, retries):
+    """max_tries = try number + retries as the DAG says now, so it may shrink; here it was 7."""
+    found = Take(3, {"intent": {"fingerprint": "same", "max_tries": 7}, **{fact: {"max_tries": 7} for fact in facts}})
+    cleared = Attempt(try_number=2, max_tries=1 + retries, fingerprint="same")
+
+    assert decide(found, cleared).step == step
 
 
 def test_resubmit_asks_once_per_try():
