@@ -20,7 +20,7 @@ from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.threads import in_thread
+from airflow_provider_music.storage.threads import connect_store, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,6 +79,7 @@ async def run_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> di
     :param fail_fast: submit no further request once one ended without a song; those under way are paid and waited for.
     """
     try:
+        await connect_store(plan_url)
         specs = await in_thread(read_plan, plan_url)
     except MusicError as exc:
         return {"status": "error", "plan_url": plan_url, "error": type(exc).__name__, "message": str(exc)}

@@ -19,7 +19,7 @@ from airflow_provider_music.generation.poll import Pace, backoff, poll_until_don
 from airflow_provider_music.generation.reconcile import Reconciliation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.record.store import SongRecord
-from airflow_provider_music.storage.threads import in_thread
+from airflow_provider_music.storage.threads import connect_store, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,6 +155,7 @@ class StateMachine:
 
     async def _read(self) -> Take | None:
         async with rate_limits.starts():
+            await connect_store(self._spec.record_url)
             return await in_thread(self._record.read, self._spec.n)
 
     async def _write(self, take: Take, fact: Fact, **values: Any) -> Take:

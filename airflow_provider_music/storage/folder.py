@@ -36,6 +36,11 @@ def default_output_dir() -> str:
     return conf.get("music", "output_dir", fallback="") or str(Path(get_airflow_home()) / "music")
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL or path is of a plain folder of this machine, or one mounted on it."""
+    return urlsplit(url).scheme in _LOCAL or "://" not in url
+
+
 def safe_name(raw: str) -> str:
     """Make one path segment of any id: as it stands where it is plain, else shortened and hashed.
 
@@ -68,7 +73,7 @@ class Folder:
     """
 
     def __init__(self, url: str) -> None:
-        self.is_local = urlsplit(url).scheme in _LOCAL or "://" not in url
+        self.is_local = is_local(url)
         if self.is_local:
             # A folder needs no file system behind its URL, which takes longer to make than most facts to read.
             path = url.removeprefix("file://").removeprefix("local://")

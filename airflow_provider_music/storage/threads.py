@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Storage calls from an event loop, in threads of their own.
+"""Storage calls from an event loop: the store's connection looked up where that is safe, the rest in our threads.
 
 Not asyncio's default threads: a triggerer has one set of them for everybody, six on a small machine, and a store
 that hangs would take them all.
@@ -14,6 +14,11 @@ import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+from asgiref.sync import sync_to_async
+
+from airflow_provider_music.storage.folder import Folder, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = 8
+#: Scheme and host (with the connection's id) of the stores that this process has connected.
+_connected: set[str] = set()
 
 
 @functools.lru_cache(maxsize=1)
@@ -31,6 +38,21 @@ def _pool() -> ThreadPoolExecutor:
 
 # A forked child has the pool, but none of its threads: it would wait for ever.
 os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+async def connect_store(url: str) -> None:
+    """Look up the connection of an object store, so that no thread of ours ever does.
+
+    In a triggerer of Airflow 3.0 and 3.1 a look-up from a thread other than asgiref's ends the process. Airflow keeps
+    a store that is connected.
+
+    :raises OutputError: no storage is installed or configured for this URL.
+    """
+    # Not a Folder of it: to make one looks the connection up, here in the loop.
+    store = "://".join(urlsplit(url)[:2])
+    if not is_local(url) and store not in _connected:
+        await sync_to_async(lambda: Folder(url).fs)()
+        _connected.add(store)
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

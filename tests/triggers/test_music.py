@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
+import uuid
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import BaseHook, TaskDeferred
+from asgiref.sync import SyncToAsync
 
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.generation.runtime import run_sync
@@ -123,3 +127,29 @@ def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_se
     assert "triggerer" in event["message"]
     assert music_sandbox.posts() == 0
     assert not list(output_dir.rglob("*.json"))
+
+
+def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(music_sandbox, airflow, bucket, monkeypatch):
+    """In a triggerer of Airflow 3.0 and 3.1 such a look-up ends the process; asgiref's one thread may."""
+    task = GenerateMusicOperator(
+        task_id="song", model="minimax/music-2.6", prompt="a calm song of the sea", output_dir=bucket.url, timeout=60
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(airflow.context(task))
+    _, kwargs = caught.value.trigger.serialize()
+    # Airflow keeps a connected store by its connection's id: another id, as in another process.
+    fresh = f"aws_{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv(f"AIRFLOW_CONN_{fresh.upper()}", os.environ["AIRFLOW_CONN_MY_AWS"])
+    kwargs["spec"]["record_url"] = kwargs["spec"]["record_url"].replace("my_aws@", f"{fresh}@")
+    looked_up, look_up = [], BaseHook.get_connection
+
+    def noted(*args):
+        looked_up.append((args[-1], threading.current_thread()))
+        return look_up(args[-1])
+
+    monkeypatch.setattr(BaseHook, "get_connection", noted)
+    event = run_sync(fire(MusicGenerationTrigger(**kwargs)))[0]
+
+    assert event["status"] == "ready"
+    assert {conn_id for conn_id, _ in looked_up} == {"music_default", fresh}
+    assert {thread for _, thread in looked_up} <= SyncToAsync.single_thread_executor._threads
