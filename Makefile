@@ -71,7 +71,7 @@ bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside o
 bench-song: $(NEWEST)/.made ## what one queued song costs: file reads, requests to S3, CPU on a worker; about a minute
 	@exec $(NEWEST)/bin/python tests/benchmarks/cost_of_a_song.py $(ARGS)
 
-# For a part: make bench-cluster ARGS="--only songs"; the rows are songs, polls, batch and starts.
+# For a part: make bench-cluster ARGS="--only songs"; the rows are songs, polls and batch.
 bench-cluster: $(NEWEST)/.made ## what songs and waits cost on a real Airflow, beside others; about half an hour
 	@PYTHONPATH=tests/cluster:tests/benchmarks exec $(NEWEST)/bin/python -W ignore -m cluster $(ARGS)
 

@@ -38,7 +38,7 @@ with DAG("secrets_sensor", **OPTIONS):
 RUNS = (
     ("secrets_queued", (), "success"),
     ("secrets_synchronous", (), "success"),
-    ("secrets_sensor", ("poll:status=401", "poll:junk=html"), "success"),
+    ("secrets_sensor", ("poll:junk=html", "poll:status=401,skip=1"), "success"),
     ("secrets_queued", ("submit:status=400",), "failed"),
     ("secrets_queued", ("download:audio=html",), "failed"),
     ("secrets_queued", ("poll:url=http://10.0.0.1/song?Signature=x&OSSAccessKeyId=y,times=all",), "failed"),

@@ -24,7 +24,7 @@ from harness.rest import ClusterError
 from harness.sandbox import SandboxProcess
 from inprocess.report import head
 
-from cluster import batch, polls, report, songs, starts
+from cluster import batch, polls, report, songs
 from cluster.stage import Stage
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +35,6 @@ _ROWS: dict[str, Callable[[Stage, SandboxProcess], Iterator[report.Line]]] = {
     "songs": songs.measure,
     "polls": lambda stage, _: polls.measure(stage, stage.home),
     "batch": batch.measure,
-    "starts": starts.measure,
 }
 
 
