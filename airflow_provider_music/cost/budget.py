@@ -12,7 +12,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import number_or_none
@@ -230,13 +230,8 @@ def cost_of(take: Take, quote: Quote, model: object) -> Decimal | None:
     :param quote: the price of the song as it would be submitted now.
     :param model: the model that it would be submitted with.
     """
-    match take.state:
-        case "failed":
-            return Decimal()
-        case "open" | "accepted" | "completed" | "unknown" | "delivered":
-            pass
-        case _:
-            assert_never(take.state)
+    if take.billing == "not_billed":
+        return Decimal()
     for name in _COST_FACTS:
         fact = take.facts.get(name, {})
         # The unknown fact has it at its top.

@@ -11,19 +11,17 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.store import Billing, Take
     from airflow_provider_music.storage.folder import Folder
 
 #: A song's result, and the fingerprint of its request.
 Song = tuple["Mapping[str, Any]", "str | None"]
 
-#: billed: the API took the request, and makes and bills the song. may_be_billed: its answer is lost, or not there yet.
-Billing = Literal["not_billed", "billed", "may_be_billed"]
 
 _TAKE = re.compile(r"/take-([1-9][0-9]*)$")
 
@@ -112,23 +110,6 @@ def _seconds_between(begin: Mapping[str, Any], end: Mapping[str, Any]) -> float 
 
 
 # What a failed task means for the bill
-
-
-def billing_of_take(take: Take | None) -> Billing:
-    """Return whether the newest request of a task is billed."""
-    if take is None:
-        return "not_billed"
-    match take.state:
-        case "failed":
-            return "not_billed"
-        case "accepted" | "completed" | "delivered":
-            return "billed"
-        case "unknown":
-            return "billed" if take["unknown"].get("billed") else "may_be_billed"
-        case "open":
-            return "may_be_billed"
-        case _:
-            assert_never(take.state)
 
 
 def billing_of_batch(folder: Folder, try_number: int) -> Billing:

@@ -29,7 +29,7 @@ from airflow_provider_music.lineage.names import API_NAMESPACE, dataset_of, data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.lineage.facts import Billing
+    from airflow_provider_music.record.store import Billing
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,8 @@ def _billing_facet(task: Any, ti: Any) -> Any:
                 bill = facts.billing_of_batch(folder, int(ti.try_number))
             else:
                 take = SongRecord(folder).latest()
-                bill, generation_id = facts.billing_of_take(take), take.generation_id if take else None
+                bill = take.billing if take else "not_billed"
+                generation_id = take.generation_id if take else None
         except Exception as exc:  # noqa: BLE001 - a store's library may raise anything, and may be why the task failed
             log.warning("What the failure means for the bill is not known: %s: %s", type(exc).__name__, exc)
             bill = "may_be_billed"

@@ -22,7 +22,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
 
 from airflow_provider_music.exceptions import OutputError, RecordError
 from airflow_provider_music.storage.folder import Folder, safe_name
@@ -44,6 +44,9 @@ _DECIDING: tuple[tuple[Fact, State], ...] = (
     ("unknown", "unknown"),
     ("intent", "open"),
 )
+
+#: What a take means for the bill. billed: the API accepted it. may_be_billed: its answer is lost, or not there yet.
+Billing = Literal["not_billed", "billed", "may_be_billed"]
 
 #: Version of the facts' layout. A newer one is refused: it may mean what this version cannot know.
 SCHEMA = 1
@@ -112,6 +115,21 @@ class Take:
     def generation_id(self) -> str | None:
         """The API's id, once it gave one."""
         return self.facts.get("accepted", {}).get("generation_id")
+
+    @property
+    def billing(self) -> Billing:
+        """What it means for the bill; whoever counts or reports money asks here."""
+        match self.state:
+            case "failed":
+                return "not_billed"
+            case "accepted" | "completed" | "delivered":
+                return "billed"
+            case "unknown":
+                return "billed" if self["unknown"].get("billed") else "may_be_billed"
+            case "open":
+                return "may_be_billed"
+            case _:
+                assert_never(self.state)
 
     @property
     def model(self) -> Any:
