@@ -18,7 +18,12 @@ from pathlib import Path
 
 import pytest
 
+if __name__ == "__main__":
+    # An environment's package may be that of another work tree.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from airflow_provider_music import exceptions
+from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.models import CATALOGUE
 from airflow_provider_music.api.schema import AudioSetting
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
@@ -186,6 +191,17 @@ def test_every_error_has_a_row_in_troubleshooting():
     ]
     assert len(errors) > 20
     assert [name for name in errors if f"`{name}`" not in text] == []
+
+
+def test_every_request_field_is_listed_with_the_operator():
+    page = (DOCS / "operators.md").read_text()
+    assert [name for name in REQUEST_FIELDS if f"`{name}` †" not in page] == []
+
+
+def test_every_fact_is_in_the_glossary():
+    page = (DOCS / "how-it-works.md").read_text()
+    (line,) = [line for line in page.splitlines() if line.startswith("| fact |")]
+    assert [fact for fact in FACTS if f"`{fact}`" not in line] == []
 
 
 def test_every_fact_has_a_row_in_the_page_about_money():

@@ -55,7 +55,7 @@ def landed(model: object, usage: Mapping[str, Any] | None) -> None:
         log.warning("The song's metrics were not sent", exc_info=True)
 
 
-def lost(take: Take | None, status: Literal["failed", "unknown"], attempt: Mapping[str, Any]) -> None:
+def without_song(take: Take | None, status: Literal["failed", "unknown"], attempt: Mapping[str, Any]) -> None:
     """Count a take that came to no song, if that was in this try.
 
     :param attempt: metadata of this try, as its facts hold it.

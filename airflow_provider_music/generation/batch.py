@@ -190,10 +190,10 @@ class GenerationBatch:
         metadata = self._attempt.metadata
         match take.state:
             case "failed":
-                metrics.lost(take, "failed", metadata)
+                metrics.without_song(take, "failed", metadata)
                 return SongOutcome.without(index, "failed", take.n, errors.failed(take))
             case "unknown":
-                metrics.lost(take, "unknown", metadata)
+                metrics.without_song(take, "unknown", metadata)
                 return SongOutcome.without(index, "unknown", take.n, errors.unknown(take, self._options.on_unknown))
             case "open" | "accepted":
                 metrics.timed_out(take.model)
@@ -210,7 +210,7 @@ class GenerationBatch:
         """Count the lost answers that are submitted anew: at the end only their next takes are seen."""
         for take, decision in zip(takes, decisions, strict=True):
             if decision.resubmission:
-                metrics.lost(take, "unknown", self._attempt.metadata)
+                metrics.without_song(take, "unknown", self._attempt.metadata)
 
     def _newest(self) -> list[Take | None]:
         return _each(lambda song: song.record.latest(), self._songs)

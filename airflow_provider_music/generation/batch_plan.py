@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 #: A line of progress at most this often.
 _PROGRESS_SECONDS = 10.0
 #: Ends without a song: under fail_fast nothing more is submitted after one of them.
-_LOST = ("failed", "unknown", "error")
+_WITHOUT_SONG = ("failed", "unknown", "error")
 _MAX_MESSAGE = 300
 
 
@@ -93,7 +93,7 @@ async def run_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> di
 
 async def _run_next(specs: Iterator[GenerationSpec], progress: _Progress, *, fail_fast: bool) -> None:
     for spec in specs:
-        if fail_fast and progress.lost:
+        if fail_fast and progress.without_song:
             progress.add({"status": "not_submitted"})
             continue
         progress.add(await _one(spec))
@@ -117,12 +117,12 @@ class _Progress:
         self.message: str | None = None
 
     @property
-    def lost(self) -> int:
-        return sum(self.counts[status] for status in _LOST)
+    def without_song(self) -> int:
+        return sum(self.counts[status] for status in _WITHOUT_SONG)
 
     def add(self, event: dict[str, Any]) -> None:
         self.counts[str(event["status"])] += 1
-        if event["status"] in _LOST and self.message is None and event.get("message"):
+        if event["status"] in _WITHOUT_SONG and self.message is None and event.get("message"):
             self.message = str(event["message"])[:_MAX_MESSAGE]
         ended = sum(self.counts.values())
         if ended == self._total or runtime.now() - self._logged_at >= _PROGRESS_SECONDS:

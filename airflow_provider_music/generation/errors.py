@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def failed(take: Take) -> MusicError:
     """Make the error of a request that the API refused or failed, from its record."""
-    fact = take.facts.get("failed", {})
+    fact = take.facts.get(take.decided_by, {})
     reason = str(fact.get("reason") or "no reason is recorded")
     error = named(fact.get("error", "GenerationFailedError"), "")
     # A refused request ends the task with its retries unused.

@@ -91,21 +91,26 @@ class StateMachine:
                 except DeadlineReached:
                     return "timeout", {}
                 continue
-            match take.state:
-                case "delivered" | "completed":
-                    return "completed", {}
-                case "failed":
-                    if not await self._next_take(take):
-                        return "failed", {}
-                    take = await self._read()
-                case "unknown":
-                    return "unknown", {}
-                case "accepted":
-                    return await self._wait(take)
-                case "open":
-                    take = await self._reconcile(take)
-                case _:
-                    assert_never(take.state)
+            step = await self._step(take)
+            if isinstance(step, tuple):
+                return step
+            take = step
+
+    async def _step(self, take: Take) -> tuple[Status, dict[str, Any]] | Take | None:
+        """Return how it ended, or the take as it stands after the next step; None is the next one, not claimed yet."""
+        match take.state:
+            case "delivered" | "completed":
+                return "completed", {}
+            case "failed":
+                return await self._read() if await self._next_take(take) else ("failed", {})
+            case "unknown":
+                return "unknown", {}
+            case "accepted":
+                return await self._wait(take)
+            case "open":
+                return await self._reconcile(take)
+            case _:
+                assert_never(take.state)
 
     @property
     def n(self) -> int:
@@ -121,7 +126,7 @@ class StateMachine:
 
         While this waits no claim is open, so a process that dies here leaves nothing in doubt.
         """
-        failed = take["failed"]
+        failed = take.facts.get("failed", {})
         if failed.get("sent") is not False:
             return False
         self._refused += 1

@@ -85,7 +85,7 @@ class GenerationTask:
         if status == "failed":
             raise self._failed(take)
         # unknown: whether another request may be made is the policy's business.
-        metrics.lost(take, "unknown", self._attempt.metadata)
+        metrics.without_song(take, "unknown", self._attempt.metadata)
         return self._decided(self._song(record), take)
 
     def _decided(self, song: SongAttempt, take: Take | None) -> dict[str, Any] | Defer:
@@ -150,7 +150,7 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
-        metrics.lost(take, "failed", self._attempt.metadata)
+        metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
     def _song(self, record: SongRecord) -> SongAttempt:

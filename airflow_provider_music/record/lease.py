@@ -32,7 +32,7 @@ BEAT_SECONDS = 5.0
 #: Six beats missed; a store or a loop may be slow for some seconds.
 SILENCE_SECONDS = 30.0
 
-State = Literal["open", "gone"]
+LeaseState = Literal["open", "gone"]
 #: Tokens of the leases that this process holds. A store that is full or away may keep a lease from saying "gone".
 _held: set[str] = set()
 
@@ -72,17 +72,17 @@ class Lease:
             with contextlib.suppress(OSError):
                 await self._write("open")
 
-    async def _write(self, state: State) -> None:
+    async def _write(self, state: LeaseState) -> None:
         await in_thread(self._replace, state)
 
-    def _replace(self, state: State) -> None:
+    def _replace(self, state: LeaseState) -> None:
         # A beat may be under way in a thread when the writer ends: it must not bring the writer back.
         with self._writing:
             if not self._gone:
                 self._gone = state == "gone"
                 self._write_now(state)
 
-    def _write_now(self, state: State) -> None:
+    def _write_now(self, state: LeaseState) -> None:
         self._beat += 1
         pid = os.getpid()
         body = {

@@ -36,7 +36,7 @@ FACTS: tuple[Fact, ...] = get_args(Fact)
 #: Where a take stands. open: claimed, and nobody has said yet what came of it.
 State = Literal["open", "accepted", "completed", "failed", "unknown", "delivered"]
 #: The first fact that is there decides. An id in hand outranks "unknown"; "changed" says nothing of the take itself.
-_DECIDING: tuple[tuple[Fact, State], ...] = (
+_PRECEDENCE: tuple[tuple[Fact, State], ...] = (
     ("delivered", "delivered"),
     ("completed", "completed"),
     ("failed", "failed"),
@@ -93,9 +93,12 @@ class Take:
     home: Folder | None = None
     submissions: int = 1
     state: State = field(init=False)
+    #: The fact that decides it.
+    decided_by: Fact = field(init=False)
 
     def __post_init__(self) -> None:
-        state = next((state for fact, state in _DECIDING if fact in self.facts), "open")
+        fact, state = next(((fact, state) for fact, state in _PRECEDENCE if fact in self.facts), _PRECEDENCE[-1])
+        object.__setattr__(self, "decided_by", fact)
         object.__setattr__(self, "state", state)
 
     def __contains__(self, fact: Fact) -> bool:

@@ -37,7 +37,9 @@ def missing(catalogue, names, operator):
         for name in known.fields():
             takers.setdefault(name, []).append(known.__name__)
     arguments = inspect.signature(operator.__init__).parameters
-    stored = vars(operator(task_id="song", model="a-model", **{name: f"<{name}>" for name in names if name in arguments}))
+    stored = vars(
+        operator(task_id="song", model="a-model", **{name: f"<{name}>" for name in names if name in arguments})
+    )
     found = [
         f"api/fields.py: add {name!r} to REQUEST_FIELDS; {', '.join(takers[name])} of api/models.py takes it"
         for name in takers

@@ -150,14 +150,14 @@ def test_what_a_status_means_for_the_bill(status, outcome):
 
 
 def test_an_error_for_another_status_is_one_line_of_the_table(monkeypatch):
-    class UnavailableForLegalReasonsError(exceptions.ApiError):
+    class NoCoffeeError(exceptions.ApiError):
         pass
 
-    line = {451: (UnavailableForLegalReasonsError, "not allowed here ({status}): {message}")}
+    line = {418: (NoCoffeeError, "not allowed here ({status}): {message}")}
     monkeypatch.setattr(responses, "_REFUSALS", responses._REFUSALS | line)
-    error = refusal(451, {**DOCUMENTED, "message": "No."})
-    assert type(error) is UnavailableForLegalReasonsError
-    assert (str(error), error.status) == (f"{WHAT}: not allowed here (451): No.", 451)
+    error = refusal(418, {**DOCUMENTED, "message": "No."})
+    assert type(error) is NoCoffeeError
+    assert (str(error), error.status) == (f"{WHAT}: not allowed here (418): No.", 418)
     assert outcome_of(error) == "failed"
 
 

@@ -224,8 +224,8 @@ def test_metrics_that_break_fail_no_task(fault, music_sandbox, airflow, song, mo
 
 def test_a_record_that_lacks_what_is_counted_fails_no_task(sent):
     metrics.delivered(Take(1, {"intent": {}, "completed": {"usage": 5}}))
-    metrics.lost(Take(1, {"failed": {}}), "failed", {})
-    metrics.lost(None, "failed", {})
+    metrics.without_song(Take(1, {"failed": {}}), "failed", {})
+    metrics.without_song(None, "failed", {})
     assert not sent.timed
 
 
@@ -258,7 +258,7 @@ from airflow_provider_music.record.store import Take
 intent = {"model": "minimax/music-2.6", "written_at": "2026-11-01T00:00:00+00:00"}
 done = {"usage": {"usd_spent": 0.195}, "written_at": "2026-11-01T00:01:30+00:00"}
 metrics.delivered(Take(1, {"intent": intent, "completed": done}))
-metrics.lost(Take(2, {"intent": intent, "failed": {"sent": True}}), "failed", {})
+metrics.without_song(Take(2, {"intent": intent, "failed": {"sent": True}}), "failed", {})
 metrics.timed_out("music-01")
 """
 

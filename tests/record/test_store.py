@@ -105,7 +105,7 @@ def test_the_facts_say_where_a_take_stands(record, facts, state):
 
 
 def test_every_fact_but_changed_decides_a_state_and_every_state_is_decided():
-    decided = dict(store._DECIDING)
+    decided = dict(store._PRECEDENCE)
 
     assert set(decided) == set(FACTS) - {"changed"}
     assert set(decided.values()) == set(get_args(State))
