@@ -18,7 +18,7 @@
         │   ├── RequestRejectedError       ends the task: 400 or 422, or base_resp says that the input is at fault
         │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names what replaces it
         │   ├── RateLimitedError           retry can help: 429, or base_resp 1002, 1039, 1041, 2045
-        │   └── ServerFailureError         retry can help: 5xx in the API's own envelope, or base_resp 1000, 1024, 1033
+        │   └── ServerFailureError         retry can help: 500 in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
         │   └── LinkExpiredError           retry can help: the song's URL has expired; a poll names a fresh one
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
@@ -155,7 +155,10 @@ class LinkExpiredError(ApiUnreachableError):
 
 
 class UnknownOutcomeError(MusicError, AirflowFailException):
-    """The response to a paid request is lost: it may have been billed, and is never submitted again by itself."""
+    """The response to a paid request is lost, or does not say what happened: it may have been billed.
+
+    It is never submitted again by itself.
+    """
 
 
 class ResubmissionLostError(MusicError):
