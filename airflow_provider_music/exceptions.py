@@ -6,7 +6,7 @@
     └── MusicError                         base of all; Airflow's retries apply unless a class says "ends the task"
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
         │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
-        ├── CredentialsError               ends the task: no connection, no key, or a base URL that cannot be used
+        ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
         │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
@@ -74,7 +74,7 @@ class InvalidReferenceError(InvalidRequestError):
 
 
 class CredentialsError(MusicError, AirflowFailException):
-    """The connection is missing, has no key, or names a base URL that cannot be used. Nothing was sent."""
+    """The connection is missing, of another type, has no key, or no usable base URL. Nothing was sent."""
 
 
 class OverBudgetError(MusicError, AirflowFailException):

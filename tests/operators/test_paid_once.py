@@ -163,6 +163,23 @@ def test_another_connection_is_another_account_and_never_re_attaches(song, music
     assert music_sandbox.posts("submit") == 1
 
 
+@pytest.mark.parametrize("lane", list(LANES))
+@pytest.mark.parametrize(
+    ("more", "told"), [({"conn_type": "aws"}, "its type is 'aws'"), ({"conn_type": None}, "it has no type")]
+)
+def test_a_connection_of_another_service_sends_nothing_and_leaves_no_record(
+    more, told, lane, song, music_sandbox, airflow, monkeypatch, output_dir
+):
+    connection = {**json.loads(music_sandbox.connection_json()), **more}
+    given = {name: value for name, value in connection.items() if value is not None}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(given))
+    with pytest.raises(CredentialsError, match=told) as caught:
+        airflow.run(song(lane, conn_id="other"))
+    assert music_sandbox.key not in str(caught.value)
+    assert sum(music_sandbox.state()["requests"].values()) == 0
+    assert not list(output_dir.rglob("*.json"))
+
+
 def test_runs_of_a_backfill_have_a_song_each(song, music_sandbox, airflow):
     for day in range(1, 4):
         airflow.run_id = f"backfill__2026-11-0{day}T00:00:00+00:00"
