@@ -6,7 +6,7 @@
     └── MusicError                         base of all; Airflow's retries apply unless a class says "ends the task"
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
         │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
-        ├── CredentialsError               ends the task: no connection, no key, or a base URL that cannot be used
+        ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
         │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
@@ -18,7 +18,7 @@
         │   ├── RequestRejectedError       ends the task: 400 or 422, or base_resp says that the input is at fault
         │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names what replaces it
         │   ├── RateLimitedError           retry can help: 429, or base_resp 1002, 1039, 1041, 2045
-        │   └── ServerFailureError         retry can help: 5xx in the API's own envelope, or base_resp 1000, 1024, 1033
+        │   └── ServerFailureError         retry can help: 500 in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
         │   └── LinkExpiredError           retry can help: the song's URL has expired; a poll names a fresh one
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
@@ -74,7 +74,7 @@ class InvalidReferenceError(InvalidRequestError):
 
 
 class CredentialsError(MusicError, AirflowFailException):
-    """The connection is missing, has no key, or names a base URL that cannot be used. Nothing was sent."""
+    """The connection is missing, of another type, has no key, or no usable base URL. Nothing was sent."""
 
 
 class OverBudgetError(MusicError, AirflowFailException):
@@ -155,7 +155,10 @@ class LinkExpiredError(ApiUnreachableError):
 
 
 class UnknownOutcomeError(MusicError, AirflowFailException):
-    """The response to a paid request is lost: it may have been billed, and is never submitted again by itself."""
+    """The response to a paid request is lost, or does not say what happened: it may have been billed.
+
+    It is never submitted again by itself.
+    """
 
 
 class ResubmissionLostError(MusicError):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""The settings in an Airflow connection of type ``music``: read, checked, in one value."""
+"""The settings in an Airflow connection of type ``music``: read, checked, in one value. No other type is read."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_provider_music.exceptions import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONN_TYPE = "music"
 DEFAULT_BASE_URL = "https://api.aimlapi.com"
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
@@ -71,9 +72,14 @@ class MusicSettings:
     def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
         """Read an Airflow ``Connection``.
 
-        :raises CredentialsError: no key, a base URL that cannot be used, or an extra out of its range;
+        :raises CredentialsError: another type, no key, a base URL that cannot be used, or an extra out of its range;
             all problems in one message.
         """
+        wrong = _wrong_type(conn.conn_type)
+        if wrong:
+            # Nothing else of it is read: its password is the secret of another service.
+            del conn
+            raise CredentialsError(f"Connection {conn_id!r} cannot be used; nothing was sent:\n  - {wrong}")
         problems: list[str] = []
         extra = _extra(conn, problems)
         key = (conn.password or "").strip()
@@ -118,6 +124,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _wrong_type(conn_type: Any) -> str | None:
+    """Return what is wrong with a connection's type, None where it is ours."""
+    if conn_type == CONN_TYPE:
+        return None
+    if not conn_type:
+        return f'it has no type: write it with "conn_type": "{CONN_TYPE}", or as a URI {CONN_TYPE}://:KEY@'
+    return (
+        f"its type is {str(conn_type)!r:.60}, so its password is another service's: give the id of a connection of "
+        f"type {CONN_TYPE!r}, or set its type (conn_type) to that if the password is the API key"
+    )
 
 
 def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:

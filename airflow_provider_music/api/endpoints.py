@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
-from airflow_provider_music.api.responses import Generation, check, generation_of, json_of
+from airflow_provider_music.api.responses import Generation, check, check_free, generation_of, json_of
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def submit(body: Mapping[str, Any], client_request_id: str) -> Call[Generation]:
         f"POST {QUEUED_PATH} for {body.get('model')}",
         "POST",
         QUEUED_PATH,
-        _generation,
+        _submitted,
         {"json": dict(body), "headers": {CLIENT_REQUEST_ID: client_request_id}},
     )
 
@@ -118,7 +118,7 @@ def poll(generation_id: str) -> Call[Generation]:
     """Poll a generation of the queued lane."""
 
     def read(response: AnyResponse, what: str) -> Generation:
-        found = _generation(response, what)
+        found = generation_of(check_free(response, what), response, what)
         # Some ids carry their model behind a colon, not everywhere.
         if found.id.partition(":")[0] != generation_id.partition(":")[0]:
             raise UnknownOutcomeError(f"{what}: the answer is about another generation, {found.id!r:.100}")
@@ -153,7 +153,7 @@ def pricing(model: str) -> Call[dict[str, Any] | None]:
     """Read what a model costs: its ``pricing`` block unchanged, or None where it has none. Free, no key needed."""
 
     def read(response: AnyResponse, what: str) -> dict[str, Any] | None:
-        return _pricing(check(response, what), model)
+        return _pricing(check_free(response, what), model)
 
     return Call(
         f"GET /v1/models for the price of {model}",
@@ -175,12 +175,12 @@ def _pricing(body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
 
 
 def _balance(response: AnyResponse, what: str) -> Balance:
-    body = check(response, what)
+    body = check_free(response, what)
     return Balance(number_or_none(body.get("current_balance")), one_line(str(body.get("currency") or "USD"))[:10])
 
 
 def _upload(response: AnyResponse, what: str) -> Upload:
-    body = check(response, what)
+    body = check_free(response, what)
     return Upload(
         id_or_none(body.get("voice_id")),
         id_or_none(body.get("instrumental_id")),
@@ -188,12 +188,12 @@ def _upload(response: AnyResponse, what: str) -> Upload:
     )
 
 
-def _generation(response: AnyResponse, what: str) -> Generation:
+def _submitted(response: AnyResponse, what: str) -> Generation:
     return generation_of(check(response, what), response, what)
 
 
 def _log_page(response: AnyResponse, what: str) -> LogPage:
-    body = check(response, what)
+    body = check_free(response, what)
     rows = body.get("data")
     if not isinstance(rows, list):
         raise UnknownOutcomeError(f"{what}: the answer has no rows")
@@ -220,7 +220,7 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
 
 def _deprecations(response: AnyResponse, what: str) -> tuple[Deprecation, ...]:
     rows = json_of(response)
-    body = {"data": rows} if response.is_success and isinstance(rows, list) else check(response, what)
+    body = {"data": rows} if response.is_success and isinstance(rows, list) else check_free(response, what)
     lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]
     return tuple(_deprecation(row) for row in (lists[0] if lists else ()) if isinstance(row, dict))
 

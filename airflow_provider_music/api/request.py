@@ -26,6 +26,12 @@ from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.api.validation import describe_problem, shown
 from airflow_provider_music.exceptions import InvalidRequestError
 
+#: What nobody may put into a body, and why not: checks, price, lane and record go by the model, and the song of
+#: a streamed response could not be read.
+_RESERVED = {
+    "model": "it is an argument of its own; leave it out of {place}.",
+    "stream": "a streamed response is not supported, and its song would be lost; leave it out of {place}.",
+}
 #: Problems of a batch that its message lists; a thousand requests with the same mistake have to be readable.
 _MOST_LISTED = 20
 
@@ -105,7 +111,8 @@ def prepare(
 
     :param model: id or alias of a model; one that the catalogue does not know is sent unchecked.
     :param fields: the request's fields by name; None means "not given"; a JSON object may be text.
-    :param extra_body: merged last and not checked; JSON text is taken too.
+    :param extra_body: merged last and not checked, but for ``model`` and ``stream``, which are refused; JSON text is
+        taken too.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     problems: list[str] = []
@@ -162,15 +169,18 @@ def _extra(extra_body: Any, problems: list[str]) -> dict[str, Any]:
     if not isinstance(extra, Mapping):
         problems.append(f"extra_body: {shown(extra_body)} is no JSON object; give a dict.")
         return {}
-    return dict(extra)
+    return _without_reserved(extra, "extra_body", problems)
+
+
+def _without_reserved(fields: Mapping[str, Any], place: str, problems: list[str]) -> dict[str, Any]:
+    problems += [f"{name}: {why.format(place=place)}" for name, why in _RESERVED.items() if name in fields]
+    return {name: value for name, value in fields.items() if name not in _RESERVED}
 
 
 def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the fields that were given, without those that an empty XCom spoiled."""
     given = {name: value for name, value in fields.items() if value is not None}
-    if "model" in given:
-        del given["model"]
-        problems.append("model: it is an argument of its own; leave it out of the fields.")
+    given = _without_reserved(given, "the fields", problems)
     for name in REFERENCES:
         if given.get(name) == "None":
             del given[name]

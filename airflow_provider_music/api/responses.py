@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.bounded_body import AnyResponse
 
 _DONE = ("completed", "complete", "succeeded", "success")
-_FAILED = ("error", "failed", "canceled", "cancelled", "rejected", "expired")
+#: Not "expired": that may be the link, or a song that was made and billed.
+_FAILED = ("error", "failed", "canceled", "cancelled", "rejected")
+_REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_DEPTH = 64
 #: The longest pause that a response can ask of the polls of a triggerer.
 _MAX_RETRY_AFTER = 3600.0
@@ -109,12 +111,15 @@ class Generation:
 
 
 def check(response: AnyResponse, what: str) -> dict[str, Any]:
-    """Return the JSON object of a successful response.
+    """Return the JSON object of a successful response. The strict reading, for paid POSTs.
+
+    A failure is what the API itself says: 4xx, a non-zero ``base_resp``, or a 500 in its envelope. A gateway in front
+    of it can send any other status in the same shape, after the request went through.
 
     :param what: the call in words, for messages: "POST /v2/generate/audio for minimax/music-2.6".
     :raises ApiError: the API said no, in its own words.
-    :raises UnknownOutcomeError: the response does not say what happened: a gateway's page, a broken body,
-        "Generation timeout", a redirect. For a call that costs nothing this only means "no answer".
+    :raises UnknownOutcomeError: the response does not say what happened: a redirect, 502, 503 or 504 whatever their
+        body looks like, a gateway's page, a broken body, "Generation timeout".
     """
     body = json_of(response)
     status = response.status_code
@@ -124,21 +129,52 @@ def check(response: AnyResponse, what: str) -> dict[str, Any]:
         return body
     if 400 <= status < 500 and status not in _NO_REFUSALS:  # noqa: PLR2004 - the HTTP class of refusals
         raise _refusal(status, body, what, response)
-    timed_out = "generation timeout" in (_message(body).lower() if _is_envelope(body) else "")
-    if status >= 500 and _is_envelope(body) and not timed_out:  # noqa: PLR2004 - the HTTP class of failures
-        raise ServerFailureError(
-            f"{what}: the API failed with {status}: {_message(body)}",
-            status=status,
-            request_id=_request_id(body, response),
-            retry_after=retry_after(response),
-        )
-    if status in (307, 308):
-        raise RequestRejectedError(
-            f"{what}: the API redirects ({status}); redirects are not followed, since they could carry the key "
-            "elsewhere. Correct the base URL in the connection's host.",
-            status=status,
-        )
+    if status == 500 and _is_failure(body):  # noqa: PLR2004 - Internal Server Error
+        raise _failure(status, body, what, response)
+    if status in _REDIRECTS:
+        raise UnknownOutcomeError(_redirected(status, what))
+    if status >= 500 and _is_envelope(body):  # noqa: PLR2004 - the HTTP class of failures
+        raise UnknownOutcomeError(f"{what}: HTTP {status}, which does not say what became of it: {_message(body)}")
     raise UnknownOutcomeError(f"{what}: {_not_the_apis_own(status, body, response)}")
+
+
+def check_free(response: AnyResponse, what: str) -> dict[str, Any]:
+    """Return the JSON object of a successful response to a call that costs nothing.
+
+    Nothing is owed, so any 5xx in the API's envelope is a failure with its pause, and a redirect that would repeat the
+    call is a wrong base URL, which no retry mends.
+
+    :raises ApiError: the API said no.
+    :raises UnknownOutcomeError: no usable answer.
+    """
+    status = response.status_code
+    if status in (307, 308):
+        raise RequestRejectedError(_redirected(status, what), status=status)
+    if status >= 500 and _is_failure(body := json_of(response)):  # noqa: PLR2004 - the HTTP class of failures
+        raise _failure(status, body, what, response)
+    return check(response, what)
+
+
+def _redirected(status: int, what: str) -> str:
+    return (
+        f"{what}: the API redirects ({status}); redirects are not followed, since they could carry the key "
+        "elsewhere. Correct the base URL in the connection's host."
+    )
+
+
+def _failure(status: int, body: Any, what: str, response: AnyResponse) -> ServerFailureError:
+    """Return the error of a 5xx status in the API's own envelope."""
+    return ServerFailureError(
+        f"{what}: the API failed with {status}: {_message(body)}",
+        status=status,
+        request_id=_request_id(body, response),
+        retry_after=retry_after(response),
+    )
+
+
+def _is_failure(body: Any) -> bool:
+    """Whether this is the API's own envelope, and not of a timeout, after which the song may still come."""
+    return _is_envelope(body) and "generation timeout" not in _message(body).lower()
 
 
 def _refusal(status: int, body: Any, what: str, response: AnyResponse) -> ApiError:

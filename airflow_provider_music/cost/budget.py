@@ -101,7 +101,7 @@ class Budget:
         bill = _Bill()
         for quote, song, is_due in zip(quotes, songs, due, strict=True):
             if is_due:
-                bill.add_request(quote, song.request.model)
+                bill.add_request(quote, _model_of(song.request))
         newest = [decision.n - is_due for decision, is_due in zip(decisions, due, strict=True)]
         bill.add_spent(_all_spent(songs, quotes, newest))
         return self._verdict(bill)
@@ -170,12 +170,19 @@ class _Bill:
 def _quotes(client: Client, requests: Sequence[PreparedRequest]) -> list[Quote]:
     """Price every request; each model's price is requested once."""
     blocks: dict[str, Any] = {}
-    for request in requests:
-        if request.model not in blocks:
-            blocks[request.model] = _pricing(client, request.model)
+    models = [_model_of(request) for request in requests]
+    for model in models:
+        if model not in blocks:
+            blocks[model] = _pricing(client, model)
     return [
-        block if isinstance(block := blocks[request.model], Quote) else estimate(block, request) for request in requests
+        block if isinstance(block := blocks[model], Quote) else estimate(block, request)
+        for model, request in zip(models, requests, strict=True)
     ]
+
+
+def _model_of(request: PreparedRequest) -> str:
+    """Return the model that will be billed: the one in the body that is sent."""
+    return str(request.body["model"])
 
 
 def _pricing(client: Client, model: str) -> dict[str, Any] | Quote | None:
@@ -246,7 +253,7 @@ def _all_spent(
 ) -> list[tuple[Decimal, list[str]]]:
     def of(index: int) -> tuple[Decimal, list[str]]:
         song = songs[index]
-        return spent_on(song.record, newest[index], quotes[index], song.request.body.get("model"))
+        return spent_on(song.record, newest[index], quotes[index], _model_of(song.request))
 
     with_takes = [index for index, n in enumerate(newest) if n]
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="music") as pool:

@@ -152,7 +152,7 @@ def _seconds(request: PreparedRequest) -> float | None:
     from airflow_provider_music.api.models import find
     from airflow_provider_music.api.schema import Length
 
-    known = find(request.model)
+    known = find(str(request.body["model"]))
     if known is None:
         return None
     for name, length in known.marked(Length).items():

@@ -67,6 +67,11 @@ class Reconciliation:
             if not await runtime.sleep_until(self._spec.deadline, delay):
                 return None
 
+    def why_unknown(self) -> str:
+        """Return why the outcome is unknown at the deadline: what broke, where its writer could say so, and the log."""
+        why, silent = self._lease.why(), "the usage log had no row of it before the deadline"
+        return f"{why.rstrip('.')}. T{silent[1:]}" if why else silent
+
     async def _recorded(self, take: Take, row: LogRow | None, searches: int) -> Take:
         """Return the take with what a row of the usage log says; as it is while that says nothing."""
         if row is not None and row.status in _ROW_FAILED:

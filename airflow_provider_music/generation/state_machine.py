@@ -118,8 +118,9 @@ class StateMachine:
         return self._spec.n
 
     async def _reconcile(self, take: Take) -> Take:
-        found = await Reconciliation(self._spec, self._record).reconcile(take)
-        return found or await self._write(take, "unknown", reason="the usage log had no row of it before the deadline")
+        reconciliation = Reconciliation(self._spec, self._record)
+        found = await reconciliation.reconcile(take)
+        return found or await self._write(take, "unknown", reason=reconciliation.why_unknown())
 
     async def _next_take(self, take: Take) -> bool:
         """After a request that was not accepted, wait and take the next number; False where that ends it.

@@ -43,7 +43,8 @@ class GenerateMusicOperator(GenerationOperator):
     :param music_length_ms: length, milliseconds (elevenlabs/eleven_music).
     :param cover_feature_id: of a preprocessed reference, valid 24 h (minimax/music-cover).
     :param duration: length, seconds (test/dummy-audio).
-    :param extra_body: merged into the request untouched, for fields that are newer than this package.
+    :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
+        ``stream`` are refused.
     :param wait_for_completion: False returns once the API has accepted the request (queued models). A synchronous
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,

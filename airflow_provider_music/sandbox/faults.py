@@ -4,7 +4,7 @@
 
 A spec is ``ROUTE:KIND[=VALUE][,OPTION...]``. ROUTE is a name from ``settings.ROUTES``, or ``*``.
 
-    submit:status=503                     the API's own 503, nothing billed
+    submit:status=500                     the API's own 500, nothing billed
     submit:status=504,gateway,billed      a proxy's HTML page, but the song is made and billed
     submit:cut-before                     the connection ends, nothing billed
     generate:cut-after,times=2,skip=1     billed, then the connection ends; the 2nd and 3rd request

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_music.api.connection import MusicSettings, is_loopback
+from airflow_provider_music.api.connection import CONN_TYPE, MusicSettings, is_loopback
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
 
@@ -27,7 +27,7 @@ NUMBERS = [
 def conn(**fields):
     extra = fields.pop("extra", None)
     extra = json.dumps(extra) if isinstance(extra, dict | list) else extra
-    given = {"password": "sk-1", "host": None, "schema": None, "port": None, "extra": extra}
+    given = {"conn_type": "music", "password": "sk-1", "host": None, "schema": None, "port": None, "extra": extra}
     return SimpleNamespace(**{**given, **fields})
 
 
@@ -51,6 +51,44 @@ def test_a_key_is_all_that_a_connection_needs():
     assert (settings.verify, settings.max_audio_bytes, settings.is_loopback) == (True, 2**30, False)
     assert (settings.allow_http, settings.audio_hosts, settings.max_body_seconds) == (False, (), 1800.0)
     assert (settings.max_open_generations, settings.max_polls_per_second) == (256, 200.0)
+
+
+@pytest.mark.parametrize("conn_type", ["aws", "http", "generic", "Music", "musical", "music ", "openai"])
+def test_a_connection_of_another_type_is_refused_by_the_name_of_its_type(conn_type):
+    (problem,) = problems(conn_type=conn_type, password="not our secret", host="not a url", extra="{")
+    assert problem == (
+        f"its type is {conn_type!r}, so its password is another service's: give the id of a connection of type "
+        "'music', or set its type (conn_type) to that if the password is the API key"
+    )
+
+
+@pytest.mark.parametrize("conn_type", [None, ""])
+def test_a_connection_without_a_type_is_refused_with_the_fix(conn_type):
+    (problem,) = problems(conn_type=conn_type)
+    assert problem == 'it has no type: write it with "conn_type": "music", or as a URI music://:KEY@'
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("aws://AKIA:a-secret@/?region_name=eu-central-1", "its type is 'aws'"),
+        ('{"conn_type": "aws", "login": "AKIA", "password": "a-secret"}', "its type is 'aws'"),
+        ('{"password": "a-secret"}', "it has no type"),
+        ("//:a-secret@", "it has no type"),
+    ],
+)
+def test_a_type_is_read_from_uri_and_json_alike_and_no_secret_is_told(given, told, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", given)
+    with pytest.raises(CredentialsError, match=told) as caught:
+        MusicSettings.from_connection(BaseHook.get_connection("music_default"), "music_default")
+    assert "a-secret" not in str(caught.value)
+    assert "AKIA" not in str(caught.value)
+
+
+def test_the_type_is_the_one_that_the_hook_registers():
+    from airflow_provider_music.hooks.music import MusicHook
+
+    assert MusicHook.conn_type == CONN_TYPE
 
 
 def test_the_form_shows_the_defaults_and_bounds_that_are_used():

@@ -381,6 +381,33 @@ def test_extra_body_is_merged_last_untouched_and_wins():
     assert prepared.notes == ("lyrics: given in extra_body too; extra_body's value is sent.",)
 
 
+RESERVED = {
+    "model": "model: it is an argument of its own; leave it out of {}.",
+    "stream": "stream: a streamed response is not supported, and its song would be lost; leave it out of {}.",
+}
+
+
+@pytest.mark.parametrize("value", [None, False, True, "music-01", 0])
+@pytest.mark.parametrize("name", list(RESERVED))
+@pytest.mark.parametrize(("model", "fields"), [("music-01", SONG), ("maker/new-model", {"prompt": "p"})])
+def test_extra_body_may_name_neither_another_model_nor_a_stream(model, fields, name, value):
+    assert problems(model, fields, {name: value}) == [RESERVED[name].format("extra_body")]
+    assert problems(model, fields, json.dumps({name: value})) == [RESERVED[name].format("extra_body")]
+
+
+@pytest.mark.parametrize("model", ["music-01", "maker/new-model"])
+def test_a_stream_among_the_fields_is_refused_too(model):
+    assert problems(model, {**SONG, "stream": True}) == [RESERVED["stream"].format("the fields")]
+    assert prepare(model, {**SONG, "stream": None}).body == {"model": model, **SONG}
+
+
+def test_in_a_batch_each_request_that_names_them_is_told():
+    bad = {"model": "music-01", **SONG, "extra_body": {"stream": True, "model": "lyria2"}}
+    with pytest.raises(InvalidRequestError) as caught:
+        prepare_all([{"model": "music-01", **SONG}, bad])
+    assert caught.value.problems == [f"requests[1] {text.format('extra_body')}" for text in RESERVED.values()]
+
+
 def test_extra_body_supplies_what_is_required():
     assert prepare("music-01", {}, {"lyrics": 1, "refer_voice": 2}).body["lyrics"] == 1
     assert prepare("minimax/music-cover", {"prompt": "p" * 10}, {"reference_audio_url": "x"}).body["prompt"]

@@ -19,6 +19,7 @@ from airflow_provider_music.api.responses import (
     Usage,
     check,
     check_base_resp,
+    check_free,
     generation_of,
     retry_after,
     usage_of,
@@ -60,9 +61,9 @@ def envelope(shape, message):
     return json.loads(json.dumps(shape).replace("{}", message))
 
 
-def refusal(*args, **more):
+def refusal(*args, read=check, **more):
     with pytest.raises(exceptions.MusicError) as caught:
-        check(response(*args, **more), WHAT)
+        read(response(*args, **more), WHAT)
     assert str(caught.value).startswith(f"{WHAT}: ")
     assert str(caught.value).isprintable()
     return caught.value
@@ -93,9 +94,11 @@ def test_a_good_answer_is_its_json(status):
         (422, "Unprocessable", exceptions.RequestRejectedError),
         (429, "Too Many Requests", exceptions.RateLimitedError),
         (500, "Internal server error", exceptions.ServerFailureError),
-        (502, "Something wrong with the server", exceptions.ServerFailureError),
-        (503, "The model is under maintenance", exceptions.ServerFailureError),
-        (504, "Downstream service error.", exceptions.ServerFailureError),
+        (502, "Something wrong with the server", exceptions.UnknownOutcomeError),
+        (503, "The model is under maintenance", exceptions.UnknownOutcomeError),
+        (504, "Downstream service error.", exceptions.UnknownOutcomeError),
+        (501, "Not implemented", exceptions.UnknownOutcomeError),
+        (524, "A timeout occurred", exceptions.UnknownOutcomeError),
         (504, "Generation timeout", exceptions.UnknownOutcomeError),
         (500, "generation Timeout after 300 s", exceptions.UnknownOutcomeError),
         (408, "Request timeout", exceptions.UnknownOutcomeError),
@@ -109,6 +112,27 @@ def test_a_refusal_is_sorted_by_its_status_in_the_apis_words(shape, status, mess
         assert error.status == status
         assert message in str(error)
         assert error.request_id == shape.get("requestId")
+
+
+@pytest.mark.parametrize("shape", ENVELOPES.values(), ids=ENVELOPES)
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504])
+def test_a_free_call_that_fails_in_the_apis_envelope_has_its_words_and_its_pause(shape, status):
+    error = refusal(status, envelope(shape, "Maintenance"), {"retry-after": "7"}, read=check_free)
+    assert type(error) is exceptions.ServerFailureError
+    assert str(error) == f"{WHAT}: the API failed with {status}: Maintenance"
+    assert (error.status, error.retry_after, error.request_id) == (status, 7.0, shape.get("requestId"))
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_generation_timeout_is_no_failure_for_a_free_call_either(status):
+    error = refusal(status, {**DOCUMENTED, "message": "Generation timeout"}, read=check_free)
+    assert type(error) is exceptions.UnknownOutcomeError
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_unknown_outcome_has_the_words_that_came_with_it(status):
+    told = str(refusal(status, {**DOCUMENTED, "message": "under maintenance"}))
+    assert told == f"{WHAT}: HTTP {status}, which does not say what became of it: under maintenance"
 
 
 @pytest.mark.parametrize(
@@ -140,9 +164,10 @@ def test_a_refusal_says_what_it_means_before_the_apis_own_words(status, message,
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        *((status, "failed") for status in (400, 401, 402, 403, 404, 405, 409, 413, 422, 451, 500, 502, 503)),
+        *((status, "failed") for status in (400, 401, 402, 403, 404, 405, 409, 413, 422, 451, 500)),
         (429, "not_accepted"),
-        *((status, "unknown") for status in (301, 302, 408, 499)),
+        *((status, "unknown") for status in (300, 301, 302, 303, 304, 307, 308, 399, 408, 499)),
+        *((status, "unknown") for status in (501, 502, 503, 504, 505, 520, 522, 524, 529, 599)),
     ],
 )
 def test_what_a_status_means_for_the_bill(status, outcome):
@@ -181,8 +206,9 @@ def test_an_error_for_another_status_is_one_line_of_the_table(monkeypatch):
         b"[" * 100_000,
     ],
 )
-def test_a_gateways_page_says_nothing_about_the_song(status, content):
-    error = refusal(status, content=content, headers={"content-type": "text/html"})
+@pytest.mark.parametrize("read", [check, check_free])
+def test_a_gateways_page_says_nothing_about_the_song(read, status, content):
+    error = refusal(status, content=content, headers={"content-type": "text/html"}, read=read)
     assert type(error) is exceptions.UnknownOutcomeError
     assert f"HTTP {status} with {len(content)} bytes" in str(error)
 
@@ -201,15 +227,23 @@ def test_a_gateway_may_refuse_too(status, kind):
     assert type(refusal(status, content=HTML, headers={"content-type": "text/html"})) is kind
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 304])
-def test_a_redirect_is_no_answer(status):
-    assert type(refusal(status, {})) is exceptions.UnknownOutcomeError
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+def test_no_redirect_of_a_paid_post_says_what_became_of_it(status):
+    error = refusal(status, {**DOCUMENTED, "message": "moved"}, {"location": "https://elsewhere.example"})
+    assert type(error) is exceptions.UnknownOutcomeError
+    assert ("Correct the base URL" in str(error)) is (status != 304)
 
 
-@pytest.mark.parametrize("status", [307, 308])
-def test_a_redirect_of_the_post_itself_names_the_cure(status):
-    error = refusal(status, {})
-    assert type(error) is exceptions.RequestRejectedError
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, exceptions.UnknownOutcomeError) for status in (301, 302, 303)),
+        *((status, exceptions.RequestRejectedError) for status in (307, 308)),
+    ],
+)
+def test_a_redirect_of_a_free_call_names_the_cure(status, kind):
+    error = refusal(status, {}, read=check_free)
+    assert type(error) is kind
     assert "Correct the base URL" in str(error)
 
 
@@ -317,9 +351,9 @@ def test_a_refusal_that_no_wait_helps_asks_for_none(status):
     assert refusal(status, {**DOCUMENTED, "message": "no"}, {"retry-after": "9"}).retry_after is None
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_the_wait_that_was_asked_for_is_kept(status):
-    error = refusal(status, {**DOCUMENTED, "message": "later"}, {"retry-after": "9"})
+@pytest.mark.parametrize(("status", "read"), [(429, check), (500, check), (429, check_free), (503, check_free)])
+def test_the_wait_that_was_asked_for_is_kept(status, read):
+    error = refusal(status, {**DOCUMENTED, "message": "later"}, {"retry-after": "9"}, read=read)
     assert error.retry_after == 9.0
 
 
@@ -389,7 +423,9 @@ def test_an_id_that_cannot_be_kept_is_an_unknown_outcome(shape):
         ("error", False, True),
         ("failed", False, True),
         ("canceled", False, True),
-        ("Expired", False, True),
+        ("Cancelled", False, True),
+        ("rejected", False, True),
+        ("Expired", False, False),
         (None, False, False),
         ("", False, False),
         (7, False, False),
@@ -465,12 +501,18 @@ FIELDS = st.sampled_from(
 )
 
 
-@given(st.sampled_from([200, 201, 302, 400, 401, 403, 404, 429, 500, 504]), st.dictionaries(FIELDS, JSON))
-def test_whatever_json_comes_is_a_generation_or_an_error_of_ours(status, body):
+@given(
+    st.sampled_from([200, 201, 302, 307, 400, 401, 403, 404, 429, 500, 503, 504]),
+    st.dictionaries(FIELDS, JSON),
+    st.sampled_from([check, check_free]),
+)
+def test_whatever_json_comes_is_a_generation_or_an_error_of_ours(status, body, read):
     answer = response(status, body)
     try:
-        found = generation_of(check(answer, WHAT), answer, WHAT)
+        found = generation_of(read(answer, WHAT), answer, WHAT)
     except exceptions.MusicError as exc:
         found = exc
     assert isinstance(found, Generation | exceptions.MusicError)
     assert str(found).isprintable()
+    if read is check and status in (302, 307, 503, 504):
+        assert outcome_of(found) == "unknown"

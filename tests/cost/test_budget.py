@@ -77,6 +77,16 @@ def record_of(folder, *takes):
     return record
 
 
+@pytest.mark.parametrize(("limit", "refused"), [("0.1", True), ("1", False)])
+def test_the_price_is_that_of_the_model_in_the_body_that_is_sent(tmp_path, limit, refused):
+    (song,) = songs_of(tmp_path, ["dear"])
+    song.request.model = "cheap"
+    decision = SimpleNamespace(step="submit", n=1)
+    found = Budget(Decimal(limit)).refusal(PricesByModel(cheap=0.01, dear=0.5), [song], [decision])
+    assert (found is not None) is refused
+    assert not refused or "1 x dear" in str(found)
+
+
 def test_all_takes_up_to_the_newest_are_summed(tmp_path):
     known = {"completed": {"usage": {"usd_spent": 0.2}}}
     record = record_of(tmp_path, {"failed": {"sent": False}}, known, {"unknown": {"usd_spent": None}}, known)

@@ -191,6 +191,7 @@ def settings(data: bytes) -> None:
     parts = [part.decode("utf-8", "replace") for part in data.split(b"\n", 4)]
     password, host, schema, port, extra = (*parts, *[""] * 5)[:5]
     conn = SimpleNamespace(
+        conn_type="music",
         password=password or None,
         host=host or None,
         schema=schema or None,

@@ -61,7 +61,14 @@ def look_ups(monkeypatch):
                 raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
             if isinstance(self[conn_id], Exception):
                 raise self[conn_id]
-            given = {"password": "sk-1", "host": None, "schema": None, "port": None, "extra": None}
+            given = {
+                "conn_type": "music",
+                "password": "sk-1",
+                "host": None,
+                "schema": None,
+                "port": None,
+                "extra": None,
+            }
             return SimpleNamespace(**{**given, **self[conn_id]})
 
     made = LookUps()

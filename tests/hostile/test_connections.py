@@ -34,7 +34,9 @@ def test_a_host_that_is_no_name_is_told_as_the_host(host, lane, airflow, output_
 
 @pytest.mark.parametrize("path", ["a" * 300, "/" + "a/" * 3000, "\0", "\ufffd" * 200])
 def test_a_ca_bundle_that_is_no_path_is_told_as_such(path):
-    conn = SimpleNamespace(password="sk-key", host=None, schema=None, port=None, extra=json.dumps({"verify": path}))
+    conn = SimpleNamespace(
+        conn_type="music", password="sk-key", host=None, schema=None, port=None, extra=json.dumps({"verify": path})
+    )
     with pytest.raises(CredentialsError, match="extra verify"):
         MusicSettings.from_connection(conn, "music_default")
 

@@ -169,6 +169,8 @@ ILL = {
     "a timeout in the envelope": whole(
         {"message": "Generation timeout", "statusCode": 504, "requestId": "r"}, status=b"504 Gateway Time-out"
     ),
+    "a 503 in the envelope": whole({"message": {"a": {"b": 1}}, "statusCode": [], "error": [1]}, status=b"503 No"),
+    "a redirect of the POST itself": b"HTTP/1.1 307 No\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
     "nested failure": whole("[" * 100_000, status=b"500 No"),
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
     "HTTP 0.9": text(HEX).encode(),
@@ -215,7 +217,7 @@ NO = {
         ServerFailureError,
     ),
     "a failure with an error of any kind": (
-        whole({"message": {"a": {"b": 1}}, "statusCode": [], "error": [1]}, status=b"503 No"),
+        whole({"message": {"a": {"b": 1}}, "statusCode": [], "error": [1]}, status=b"500 No"),
         ServerFailureError,
     ),
 }

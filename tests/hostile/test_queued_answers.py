@@ -90,6 +90,8 @@ LOST = {
     "brotli": whole(ACCEPTED, b"Content-Encoding: br"),
     "too large": whole(b" " * (8 * MIB) + json.dumps(ACCEPTED).encode()),
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "307": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    "a 503 in the API's envelope": whole({"message": "maintenance", "statusCode": 503}, status=b"503 No"),
     "302": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
     "a gateway's 503": whole(b"<html>", b"Content-Type: text/html", status=b"503 No"),
     "a gateway's problem": whole({"title": "Bad Gateway", "status": 502}, status=b"502 No"),
@@ -147,10 +149,6 @@ NO = {
     ),
     "failure": (whole({"message": ["\n"], "statusCode": "500"}, status=b"500 No"), ServerFailureError),
     "base_resp": (whole({"base_resp": {"status_code": "1026", "status_msg": None}}), RequestRejectedError),
-    "307": (
-        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-        RequestRejectedError,
-    ),
     "429 for ever": (
         whole({"message": "slow"}, b"Retry-After: 99999999999999999999", status=b"429 No"),
         RateLimitedError,

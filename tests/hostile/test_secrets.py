@@ -175,6 +175,7 @@ POSTS = {
     "bad length": OK + b"Content-Length: -1\r\n\r\n",
     "echo": whole({"message": f"your header was Bearer {KEY}", "statusCode": 400}, status=b"400 No"),
     "echo in a failure": whole({"message": f"got {KEY}", "statusCode": 500, "requestId": KEY}, status=b"500 No"),
+    "echo in a 503": whole({"message": f"got {KEY}", "statusCode": 503, "requestId": KEY}, status=b"503 No"),
     "echo in the header": problem(b"400 No").replace(b"\r\n", b"\r\nX-Inference-Id: " + KEY.encode() + b"\r\n", 1),
 }
 

@@ -15,8 +15,10 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     CredentialsError,
+    GenerationTimeoutError,
     OutputError,
     RecordError,
+    ServerFailureError,
     UnknownOutcomeError,
 )
 from airflow_provider_music.operators.music import GenerateMusicOperator
@@ -59,6 +61,56 @@ def test_a_log_that_refuses_for_a_while_is_asked_again(song, music_sandbox, airf
     music_sandbox.fault("submit:cut-after", "logs:status=500,times=2", "logs:rate-limit=1,times=2", "logs:junk")
 
     assert airflow.run(song("queued"))["status"] == "completed"
+    assert music_sandbox.posts("submit") == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 502, 503, 504])
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_status_that_a_gateway_may_have_sent_is_never_sent_again_in_whatever_shape(
+    lane, status, song, music_sandbox, airflow, quick_clock
+):
+    music_sandbox.fault(f"{ROUTES[lane]}:status={status},times=all")
+    for _ in range(2):
+        with pytest.raises(UnknownOutcomeError, match=rf"{status}(.|\n)*may have been billed") as caught:
+            airflow.run(song(lane))
+        assert ("Correct the base URL" in str(caught.value)) is (status < 400)
+        airflow.retry()
+    assert music_sandbox.posts(ROUTES[lane]) == 1
+
+
+@pytest.mark.parametrize("envelope", ["problem", "documented"])
+@pytest.mark.parametrize("status", [307, 502, 503, 504])
+def test_a_song_that_was_made_behind_such_a_status_is_found_and_landed(
+    status, envelope, song, music_sandbox, airflow, quick_clock
+):
+    music_sandbox.settings(envelope=envelope)
+    music_sandbox.fault(f"submit:status={status},billed")
+
+    result = airflow.run(song("queued"))
+
+    assert result["generation_id"] == music_sandbox.generations()[0]["id"]
+    assert (result["submissions"], music_sandbox.posts("submit")) == (1, 1)
+
+
+def test_a_500_in_the_apis_envelope_is_not_billed_and_a_retry_pays_for_the_only_song(song, music_sandbox, airflow):
+    music_sandbox.fault("submit:status=500")
+    with pytest.raises(ServerFailureError, match="not billed"):
+        airflow.run(song("queued"))
+    airflow.retry()
+
+    assert airflow.run(song("queued"))["submissions"] == 2
+    assert [generation["billed"] for generation in music_sandbox.generations()] == [True]
+
+
+def test_a_status_of_expired_is_no_failure_and_pays_for_no_second_song(song, music_sandbox, airflow, quick_clock):
+    music_sandbox.fault("poll:status-word=expired,times=all")
+    for _ in range(2):
+        with pytest.raises(GenerationTimeoutError, match="keeps running"):
+            airflow.run(song("queued"))
+        airflow.retry()
+    music_sandbox.clear_faults()
+
+    assert airflow.run(song("queued"))["submissions"] == 1
     assert music_sandbox.posts("submit") == 1
 
 
@@ -109,6 +161,23 @@ def test_another_connection_is_another_account_and_never_re_attaches(song, music
     with pytest.raises(ChangedRequestError, match="connection"):
         airflow.run(song("queued", conn_id="other"))
     assert music_sandbox.posts("submit") == 1
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+@pytest.mark.parametrize(
+    ("more", "told"), [({"conn_type": "aws"}, "its type is 'aws'"), ({"conn_type": None}, "it has no type")]
+)
+def test_a_connection_of_another_service_sends_nothing_and_leaves_no_record(
+    more, told, lane, song, music_sandbox, airflow, monkeypatch, output_dir
+):
+    connection = {**json.loads(music_sandbox.connection_json()), **more}
+    given = {name: value for name, value in connection.items() if value is not None}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(given))
+    with pytest.raises(CredentialsError, match=told) as caught:
+        airflow.run(song(lane, conn_id="other"))
+    assert music_sandbox.key not in str(caught.value)
+    assert sum(music_sandbox.state()["requests"].values()) == 0
+    assert not list(output_dir.rglob("*.json"))
 
 
 def test_runs_of_a_backfill_have_a_song_each(song, music_sandbox, airflow):
