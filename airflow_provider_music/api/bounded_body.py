@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 4 * 2**20
 #: A whole quick answer may take this many read timeouts, so that a slow drip ends.
 DRIP_FACTOR = 3
+_MAX_DEPTH = 64
 #: What is decompressed at once.
 PIECE_BYTES = 2**18
 
@@ -136,3 +138,27 @@ class Decompressor:
         """
         if self._decoder is not None and not self._decoder.eof:
             raise httpx.DecodingError("the compressed answer ends early")
+
+
+def json_of(response: AnyResponse) -> Any:
+    """Return the body as JSON, or None if it is none, or nested so deep that quoting it would break."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return None if _is_deep(response.content, body) else body
+
+
+def _is_deep(content: bytes, body: Any) -> bool:
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:
+        return False
+    level = [body]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow_provider_music.api.bounded_body import json_of
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
-from airflow_provider_music.api.responses import Generation, check, check_free, generation_of, json_of
+from airflow_provider_music.api.responses import Generation, check, check_free, generation_of
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
 if TYPE_CHECKING:

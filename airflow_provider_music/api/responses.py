@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.bounded_body import json_of
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
 from airflow_provider_music.exceptions import (
     ApiError,
@@ -38,7 +39,6 @@ _DONE = ("completed", "complete", "succeeded", "success")
 #: Not "expired": that may be the link, or a song that was made and billed.
 _FAILED = ("error", "failed", "canceled", "cancelled", "rejected")
 _REDIRECTS = (301, 302, 303, 307, 308)
-_MAX_DEPTH = 64
 #: The longest pause that a response can ask of the polls of a triggerer.
 _MAX_RETRY_AFTER = 3600.0
 
@@ -272,30 +272,6 @@ def retry_after(response: AnyResponse) -> float | None:
             return None
         seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(0.0, seconds), _MAX_RETRY_AFTER)
-
-
-def json_of(response: AnyResponse) -> Any:
-    """Return the body as JSON, or None if it is none, or nested so deep that quoting it would break."""
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
-    return None if _is_deep(response.content, body) else body
-
-
-def _is_deep(content: bytes, body: Any) -> bool:
-    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:
-        return False
-    level = [body]
-    for _ in range(_MAX_DEPTH):
-        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
-        if not level:
-            return False
-    return True
-
-
-def _children(parent: Any) -> Any:
-    return parent.values() if isinstance(parent, dict) else parent
 
 
 def _is_envelope(body: Any) -> bool:
