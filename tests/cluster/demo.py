@@ -122,7 +122,7 @@ def _show_song(airflow: Standalone, sandbox: SandboxProcess, run: Watch) -> None
     print(f"\nSong      {_short(path)}")
     print(f"          {facts['format']}, {info.length:.1f} s, {info.sample_rate} Hz, {info.bitrate // 1000} kbit/s")
     print(f"          {path.stat().st_size} bytes, sha256 {facts['sha256']}")
-    print(f"Cost      {_cost(song, sandbox)}; asked for {song['submissions']} time(s)")
+    print(f"Cost      {_cost(song, sandbox)}; submitted {song['submissions']} time(s)")
     print(f"Waiting   worker slots held by deferred tasks: {run.slots_held_while_waiting}")
     print(f"Time      {time.monotonic() - _BEGUN:.0f} s in all", flush=True)
 
