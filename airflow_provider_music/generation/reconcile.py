@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
+from airflow_provider_music.generation.submit import DeadlineReached
 from airflow_provider_music.generation.usage_log import LoggedRequest, find_row
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
@@ -34,6 +35,7 @@ _WATCH_SECONDS = 2.0
 #: in question, and nobody should wait long for that.
 _SEARCHES_FOR_BILL = 3
 _ROW_FAILED = ("failed", "error")
+_NO_ROW = "the usage log had no row of it before the deadline"
 
 
 class Reconciliation:
@@ -48,14 +50,19 @@ class Reconciliation:
         self._record = record
         self._lease = LeaseWatch(record.take_folder(spec.n))
 
-    async def reconcile(self, take: Take) -> Take | None:
-        """Return the take once a fact says where it stands, or None at the deadline."""
+    async def reconcile(self, take: Take) -> Take:
+        """Return the take once a fact says where it stands; at the deadline it is unknown, if its writer is gone.
+
+        :raises DeadlineReached: its writer outlives the deadline, and may still write what came of it.
+        """
         searches = 0
         while True:
+            # In this order: a writer that is gone has written its facts before.
+            writer_lives = await in_thread(self._lease.writer_lives)
             take = await in_thread(self._record.refresh, take)
             if take.state != "open":
                 return take
-            if await in_thread(self._lease.writer_lives):
+            if writer_lives:
                 delay = _WATCH_SECONDS
             else:
                 searches += 1
@@ -65,7 +72,9 @@ class Reconciliation:
                     return take
                 delay = backoff(searches, first=_WATCH_SECONDS)
             if not await runtime.sleep_until(self._spec.deadline, delay):
-                return None
+                if writer_lives:
+                    raise DeadlineReached
+                return await self._write(take, "unknown", reason=_NO_ROW)
 
     async def _recorded(self, take: Take, row: LogRow | None, searches: int) -> Take:
         """Return the take with what a row of the usage log says; as it is while that says nothing."""

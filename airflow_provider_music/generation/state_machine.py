@@ -83,13 +83,16 @@ class StateMachine:
 
     async def run(self) -> tuple[Status, dict[str, Any]]:
         """Return how it ended, and what an event says beside that."""
+        try:
+            return await self._follow()
+        except DeadlineReached:
+            return "timeout", {}
+
+    async def _follow(self) -> tuple[Status, dict[str, Any]]:
         take = await self._read()
         while True:
             if take is None:
-                try:
-                    take = await Submission(self._spec, self._record).submit()
-                except DeadlineReached:
-                    return "timeout", {}
+                take = await Submission(self._spec, self._record).submit()
                 continue
             match take.state:
                 case "delivered" | "completed":
@@ -103,7 +106,7 @@ class StateMachine:
                 case "accepted":
                     return await self._wait(take)
                 case "open":
-                    take = await self._reconcile(take)
+                    take = await Reconciliation(self._spec, self._record).reconcile(take)
                 case _:
                     assert_never(take.state)
 
@@ -111,10 +114,6 @@ class StateMachine:
     def n(self) -> int:
         """Number of the take that is followed now."""
         return self._spec.n
-
-    async def _reconcile(self, take: Take) -> Take:
-        found = await Reconciliation(self._spec, self._record).reconcile(take)
-        return found or await self._write(take, "unknown", reason="the usage log had no row of it before the deadline")
 
     async def _next_take(self, take: Take) -> bool:
         """After a request that was not accepted, wait and take the next number; False where that ends it.
