@@ -129,7 +129,7 @@ def airflow():
 def quick_clock(monkeypatch):
     """Waits end at once, and time goes on by what was waited."""
     skipped = 0.0
-    real_now = clock.now
+    real_now, real_monotonic = clock.now, clock.monotonic
 
     async def sleep(seconds: float) -> None:
         nonlocal skipped
@@ -137,6 +137,7 @@ def quick_clock(monkeypatch):
         await asyncio.sleep(0)
 
     monkeypatch.setattr(clock, "now", lambda: real_now() + skipped)
+    monkeypatch.setattr(clock, "monotonic", lambda: real_monotonic() + skipped)
     monkeypatch.setattr(clock, "sleep", sleep)
 
 

@@ -111,7 +111,7 @@ async def _one(spec: GenerationSpec) -> dict[str, Any]:
 class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
-        self._logged_at = runtime.now()
+        self._logged_at = runtime.monotonic()
         self.counts: collections.Counter[str] = collections.Counter()
         #: Of the first song that broke.
         self.message: str | None = None
@@ -125,8 +125,8 @@ class _Progress:
         if event["status"] in _WITHOUT_SONG and self.message is None and event.get("message"):
             self.message = str(event["message"])[:_MAX_MESSAGE]
         ended = sum(self.counts.values())
-        if ended == self._total or runtime.now() - self._logged_at >= _PROGRESS_SECONDS:
-            self._logged_at = runtime.now()
+        if ended == self._total or runtime.monotonic() - self._logged_at >= _PROGRESS_SECONDS:
+            self._logged_at = runtime.monotonic()
             log.info("%d of %d songs have ended: %s", ended, self._total, _spelled(self.counts.items()))
 
 

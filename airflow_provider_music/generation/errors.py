@@ -43,6 +43,12 @@ def timed_out(take: Take | None, waited: object) -> GenerationTimeoutError:
             f"Within {waited} the request could not be submitted, so nothing was sent: other generations were under "
             "way. A retry or a clear submits it. Raise timeout, or max_open_generations of the connection."
         )
+    if take.state == "open":
+        return GenerationTimeoutError(
+            f"The response to take {take.n} did not come within {waited}. The process that submitted it may still "
+            "wait for it, and the API may bill it. A retry or a clear waits on for the same song; it is not submitted "
+            f"again. Record: {take.folder.url}"
+        )
     name = f"Generation {take.generation_id}" if take.generation_id else f"Take {take.n}"
     return GenerationTimeoutError(
         f"{name} was not done within {waited}. The generation keeps running, and the API bills it. A retry or a clear "

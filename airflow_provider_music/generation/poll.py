@@ -82,8 +82,9 @@ async def poll_until_done(
     :raises CredentialsError: the connection cannot be used where this runs.
     """
     failures = without_file = 0
-    wait, progress = _Wait(conn_id, generation_id, deadline), _Progress(generation_id, submitted_at)
-    while await runtime.sleep_until(deadline, _delay(pace, submitted_at, failures)):
+    age = _Age(submitted_at)
+    wait, progress = _Wait(conn_id, generation_id, deadline), _Progress(generation_id, age)
+    while await runtime.sleep_until(deadline, _delay(pace, age, failures)):
         found = await wait.poll(failures)
         progress.polled(found)
         if found is None:
@@ -99,8 +100,21 @@ async def poll_until_done(
     return None
 
 
-def _delay(pace: Pace, submitted_at: float, failures: int) -> float:
-    usual = pace.delay(runtime.now() - submitted_at)
+class _Age:
+    """How long ago a request was submitted: from the wall clock once, and from then on by elapsed time.
+
+    :param submitted_at: seconds since 1970, perhaps by the clock of another machine.
+    """
+
+    def __init__(self, submitted_at: float) -> None:
+        self._since = runtime.monotonic() - max(runtime.now() - submitted_at, 0.0)
+
+    def seconds(self) -> float:
+        return runtime.monotonic() - self._since
+
+
+def _delay(pace: Pace, age: _Age, failures: int) -> float:
+    usual = pace.delay(age.seconds())
     # An outage of a minute should cost the song seconds, so failures slow the polls less than a late song does.
     return max(usual, backoff(failures, longest=_LONGEST_AFTER_FAILURE)) if failures else usual
 
@@ -111,23 +125,22 @@ class _Progress:
     With a thousand waits in one loop a line costs about as much as a poll, so not every poll has one.
     """
 
-    def __init__(self, generation_id: str, submitted_at: float) -> None:
+    def __init__(self, generation_id: str, age: _Age) -> None:
         self._generation_id = generation_id
-        self._submitted_at = submitted_at
+        self._age = age
         self._status = "queued"
-        self._logged_at = runtime.now()
+        self._logged_at = age.seconds()
         self._polls = 0
 
     def polled(self, found: Generation | None) -> None:
         self._polls += 1
-        status, now = found.status if found is not None else self._status, runtime.now()
+        status, now = found.status if found is not None else self._status, self._age.seconds()
         if found is not None and (found.done or found.failed):
             # The task resumes, and says the rest.
             return
         if status != self._status or now - self._logged_at >= _PROGRESS_SECONDS:
             self._status, self._logged_at = status, now
-            waited = now - self._submitted_at
-            log.info("generation %s: %s, %.0f s, %d polls", self._generation_id, status, waited, self._polls)
+            log.info("generation %s: %s, %.0f s, %d polls", self._generation_id, status, now, self._polls)
 
 
 class _Wait:

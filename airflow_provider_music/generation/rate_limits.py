@@ -97,20 +97,21 @@ class TokenBucket:
     """Lets so many through a second, in order; the rest wait for their turn.
 
     It keeps one time instead of a queue (the generic cell rate algorithm), so ten thousand waiters cost nothing.
+    That time is monotonic: by a wall clock that is set back by minutes all polls would stop for as long.
 
     :param rate: turns a second.
     """
 
     def __init__(self, rate: float) -> None:
         self._every = 1.0 / rate
-        self._next = 0.0
+        self._next = -math.inf
 
     async def turn(self, deadline: float = math.inf) -> bool:
         """Wait for a turn; False where the deadline (seconds since 1970) comes first."""
-        now = runtime.now()
+        now, left = runtime.monotonic(), deadline - runtime.now()
         at = max(self._next, now - _BURST * self._every)
-        if at > deadline:
-            await runtime.sleep(max(deadline - now, 0.0))
+        if at - now > left:
+            await runtime.sleep(max(left, 0.0))
             return False
         self._next = at + self._every
         if at > now:
@@ -119,4 +120,4 @@ class TokenBucket:
 
     def pause(self, seconds: float) -> None:
         """Give no turn for so long, within reason: a response said ``Retry-After``."""
-        self._next = max(self._next, runtime.now() + min(seconds, _LONGEST_PAUSE_SECONDS))
+        self._next = max(self._next, runtime.monotonic() + min(seconds, _LONGEST_PAUSE_SECONDS))

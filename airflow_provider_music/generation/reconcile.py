@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
+from airflow_provider_music.generation.submit import DeadlineReached
 from airflow_provider_music.generation.usage_log import LoggedRequest, find_row
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
@@ -48,14 +49,19 @@ class Reconciliation:
         self._record = record
         self._lease = LeaseWatch(record.take_folder(spec.n))
 
-    async def reconcile(self, take: Take) -> Take | None:
-        """Return the take once a fact says where it stands, or None at the deadline."""
+    async def reconcile(self, take: Take) -> Take:
+        """Return the take once a fact says where it stands; at the deadline it is unknown, if its writer is gone.
+
+        :raises DeadlineReached: its writer outlives the deadline, and may still write what came of it.
+        """
         searches = 0
         while True:
+            # In this order: a writer that is gone has written its facts before.
+            writer_lives = await in_thread(self._lease.writer_lives)
             take = await in_thread(self._record.refresh, take)
             if take.state != "open":
                 return take
-            if await in_thread(self._lease.writer_lives):
+            if writer_lives:
                 delay = _WATCH_SECONDS
             else:
                 searches += 1
@@ -65,9 +71,11 @@ class Reconciliation:
                     return take
                 delay = backoff(searches, first=_WATCH_SECONDS)
             if not await runtime.sleep_until(self._spec.deadline, delay):
-                return None
+                if writer_lives:
+                    raise DeadlineReached
+                return await self._write(take, "unknown", reason=self._why_unknown())
 
-    def why_unknown(self) -> str:
+    def _why_unknown(self) -> str:
         """Return why the outcome is unknown at the deadline: what broke, where its writer could say so, and the log."""
         why, silent = self._lease.why(), "the usage log had no row of it before the deadline"
         return f"{why.rstrip('.')}. T{silent[1:]}" if why else silent

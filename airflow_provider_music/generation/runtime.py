@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the coroutines of a generation run: wall-clock time for deadlines, and an event loop for a worker.
+"""Where the coroutines of a generation run: two clocks, and an event loop for a worker.
 
 A triggerer has a loop of its own. A worker makes one for as long as it takes, so there is one way to submit and
-to wait. Deadlines outlive a process, so they are wall-clock time; tests replace :func:`now` and :func:`sleep`.
+to wait. Deadlines outlive a process, so they are wall-clock time; durations within a process are monotonic time, which
+nobody sets back. Tests replace :func:`now`, :func:`monotonic` and :func:`sleep`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ T = TypeVar("T")
 def now() -> float:
     """Seconds since 1970, UTC."""
     return time.time()
+
+
+def monotonic() -> float:
+    """Seconds of a clock that nobody sets, for durations within this process."""
+    return time.monotonic()
 
 
 async def sleep(seconds: float) -> None:

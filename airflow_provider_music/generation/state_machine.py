@@ -83,13 +83,16 @@ class StateMachine:
 
     async def run(self) -> tuple[Status, dict[str, Any]]:
         """Return how it ended, and what an event says beside that."""
+        try:
+            return await self._follow()
+        except DeadlineReached:
+            return "timeout", {}
+
+    async def _follow(self) -> tuple[Status, dict[str, Any]]:
         take = await self._read()
         while True:
             if take is None:
-                try:
-                    take = await Submission(self._spec, self._record).submit()
-                except DeadlineReached:
-                    return "timeout", {}
+                take = await Submission(self._spec, self._record).submit()
                 continue
             step = await self._step(take)
             if isinstance(step, tuple):
@@ -108,7 +111,7 @@ class StateMachine:
             case "accepted":
                 return await self._wait(take)
             case "open":
-                return await self._reconcile(take)
+                return await Reconciliation(self._spec, self._record).reconcile(take)
             case _:
                 assert_never(take.state)
 
@@ -116,11 +119,6 @@ class StateMachine:
     def n(self) -> int:
         """Number of the take that is followed now."""
         return self._spec.n
-
-    async def _reconcile(self, take: Take) -> Take:
-        reconciliation = Reconciliation(self._spec, self._record)
-        found = await reconciliation.reconcile(take)
-        return found or await self._write(take, "unknown", reason=reconciliation.why_unknown())
 
     async def _next_take(self, take: Take) -> bool:
         """After a request that was not accepted, wait and take the next number; False where that ends it.

@@ -37,7 +37,7 @@ _open_posts: set[asyncio.Task[Take]] = set()
 
 
 class DeadlineReached(Exception):  # noqa: N818 - no error: the task's timeout says what it means
-    """The deadline came before the request could leave; nothing was claimed."""
+    """The deadline came before the request could leave, and nothing was claimed; or while its writer is at work."""
 
 
 class Submission:

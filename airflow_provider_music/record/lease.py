@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the process that sent an open POST still lives, so that nobody waits for an answer that cannot come.
 
-``post.json`` beside the facts is no fact: its writer rewrites it while the POST is open. On the same machine
-the process itself is checked; from another machine only whether the file still changes counts, by the
-reader's own clock, so that two clocks need not agree.
+``post.json`` beside the facts is no fact: its writer rewrites it while the POST is open. On the same machine and
+in the same namespace of process numbers the process itself is checked; from elsewhere, or where that cannot be
+known, only whether the file still changes counts, by the reader's own clock, so that two clocks need not agree.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_music.storage.cleanup import process_started
+from airflow_provider_music.storage.cleanup import machine_id, process_started
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Lease:
         pid = os.getpid()
         body = {
             "state": state,
-            "host": socket.gethostname(),
+            "machine": machine_id(),
             "pid": pid,
             "started": process_started(pid),
             "token": self._token,
@@ -124,7 +123,7 @@ class LeaseWatch:
             return not silent
         if body.get("state") == "gone":
             return False
-        if body.get("host") == socket.gethostname() and body.get("started"):
+        if body.get("machine") and body["machine"] == machine_id() and body.get("started"):
             if body.get("pid") == os.getpid() and body["started"] == process_started(os.getpid()):
                 return body.get("token") in _held
             return process_started(int(body.get("pid") or 0)) == str(body["started"])

@@ -15,7 +15,6 @@ import hashlib
 import logging
 import os
 import re
-import socket
 import time
 import uuid
 from pathlib import Path
@@ -38,7 +37,7 @@ _UPLOADING_SECONDS = 25 * 3600.0
 def part_name(name: str) -> str:
     """Make a name for the content of ``name`` until it is whole; no two calls make the same."""
     pid = os.getpid()
-    writer = f"{_machine()}-{pid}-{process_started(pid) or _NO_START}"
+    writer = f"{machine_id() or _NO_MACHINE}-{pid}-{process_started(pid) or _NO_START}"
     return f".{name}{_MARK}{writer}-{uuid.uuid4().hex[:12]}"
 
 
@@ -50,7 +49,7 @@ def is_part(name: str) -> bool:
 def writer_is_gone(name: str) -> bool | None:
     """Whether the process that writes that file has ended; None where that cannot be known from here."""
     writer = _WRITER_PROCESS.fullmatch(name)
-    if writer is None or writer[1] == _NO_MACHINE or writer[1] != _machine() or writer[3] == _NO_START:
+    if writer is None or writer[1] != machine_id() or writer[3] == _NO_START:
         return None
     return process_started(int(writer[2])) != writer[3]
 
@@ -64,14 +63,18 @@ def process_started(pid: int) -> str | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _machine() -> str:
-    """Eight hex digits for this machine, its boot and its namespace of process numbers; zeros where it has no /proc."""
+def machine_id() -> str | None:
+    """Eight hex digits for where a process number means one process; None where there is no /proc to tell it.
+
+    That is this boot of this machine and this namespace of process numbers. Its host name says nothing: containers
+    with the host's network share it, and each may have a process 7.
+    """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").readlink()
     except OSError:
-        return _NO_MACHINE
-    return hashlib.sha256(f"{socket.gethostname()} {boot} {namespace}".encode()).hexdigest()[:8]
+        return None
+    return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:8]
 
 
 class CleanableFolder(Protocol):

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 
+import httpx
 import pytest
 
-from airflow_provider_music.generation.poll import Pace, backoff
+from airflow_provider_music.api.testing import use_transport
+from airflow_provider_music.generation.poll import Pace, _Age, backoff, poll_until_done
+from airflow_provider_music.hooks.clients import close_clients
 
 
 def times(pace, until):
@@ -65,3 +70,36 @@ def test_backoff_doubles_up_to_its_longest():
     assert 0.75 <= backoff(1) <= 1.25
     assert 3 <= backoff(3) <= 5
     assert 45 <= backoff(50) <= 75
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_a_wall_clock_that_is_set_during_a_wait_changes_no_pace(clocks, monkeypatch, minutes):
+    connection = {"conn_type": "music", "host": "http://127.0.0.1:1", "password": "k"}
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", json.dumps(connection))
+    monkeypatch.setattr("random.uniform", lambda low, high: (low + high) / 2)
+    begun, polls = clocks.elapsed, []
+
+    def answer(request):
+        polls.append(clocks.elapsed - begun)
+        if len(polls) == 3:
+            clocks.wall += 60 * minutes
+        status = "completed" if polls[-1] >= 90 else "generating"
+        return httpx.Response(200, json={"id": "g", "status": status, "audio_file": {"url": "http://127.0.0.1/a.mp3"}})
+
+    async def wait():
+        times = {"deadline": clocks.wall + 3600, "submitted_at": clocks.wall}
+        try:
+            return await poll_until_done("music_default", "g", Pace(90), **times)
+        finally:
+            await close_clients()
+
+    with use_transport(httpx.MockTransport(answer)):
+        assert asyncio.run(wait()).done
+    assert polls == pytest.approx(times(Pace(90), 90))
+
+
+def test_a_song_that_another_machine_submitted_in_the_future_is_polled_as_a_new_one(clocks):
+    age = _Age(clocks.wall + 900)
+    assert age.seconds() == 0
+    clocks.elapsed += 7
+    assert age.seconds() == 7

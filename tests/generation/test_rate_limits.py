@@ -21,24 +21,11 @@ def settings(**more):
     return MusicSettings(**{"conn_id": "music", "base_url": "https://api.example.org", "api_key": "k", **more})
 
 
-@pytest.fixture
-def stopped_clock(monkeypatch):
-    """Waits end at once and add up to the time that has passed."""
-    now = [1000.0]
-
-    async def sleep(seconds):
-        now[0] += seconds
-
-    monkeypatch.setattr(clock, "now", lambda: now[0])
-    monkeypatch.setattr(clock, "sleep", sleep)
-    return now
-
-
 @given(rate=st.floats(0.5, 500), count=st.integers(1, 300))
 def test_so_many_turns_take_as_long_as_the_rate_says_but_for_one_burst(rate, count):
     with pytest.MonkeyPatch.context() as patch:
         waits = []
-        patch.setattr(clock, "now", lambda: 1000.0)
+        patch.setattr(clock, "monotonic", lambda: 1000.0)
 
         async def sleep(seconds):
             waits.append(seconds)
@@ -60,7 +47,7 @@ def test_so_many_turns_take_as_long_as_the_rate_says_but_for_one_burst(rate, cou
 
 def test_ten_thousand_waits_on_one_key_are_no_burst(monkeypatch):
     at = []
-    monkeypatch.setattr(clock, "now", lambda: 1000.0)
+    monkeypatch.setattr(clock, "monotonic", lambda: 1000.0)
 
     async def sleep(seconds):
         at.append(seconds)
@@ -77,14 +64,52 @@ def test_ten_thousand_waits_on_one_key_are_no_burst(monkeypatch):
     assert max(at) > 49
 
 
-def test_a_pause_holds_all_turns_back(stopped_clock):
+def test_a_pause_holds_all_turns_back(clocks):
     async def paused():
         bucket = rate_limits.TokenBucket(100)
         bucket.pause(30)
         await bucket.turn()
 
     asyncio.run(paused())
-    assert stopped_clock[0] == 1030
+    assert clocks.elapsed == 1030
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_a_wall_clock_that_is_set_neither_stops_polls_nor_lets_a_burst_through(clocks, minutes):
+    async def turns():
+        bucket = rate_limits.TokenBucket(1)
+        for _ in range(30):
+            await bucket.turn()
+        clocks.wall += 60 * minutes
+        begun = clocks.elapsed
+        for _ in range(5):
+            await bucket.turn()
+        return clocks.elapsed - begun
+
+    assert asyncio.run(turns()) == 5
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_a_pause_is_as_long_as_was_said_though_the_wall_clock_is_set(clocks, minutes):
+    async def paused():
+        bucket = rate_limits.TokenBucket(100)
+        bucket.pause(30)
+        clocks.wall += 60 * minutes
+        await bucket.turn()
+
+    asyncio.run(paused())
+    assert clocks.elapsed == 1030
+
+
+def test_a_turn_that_comes_after_the_deadline_is_not_taken_and_waited_for_until_then(clocks):
+    async def turns():
+        bucket = rate_limits.TokenBucket(100)
+        bucket.pause(30)
+        late = await bucket.turn(clocks.wall + 20)
+        return late, clocks.elapsed, await bucket.turn(clocks.wall + 20)
+
+    assert asyncio.run(turns()) == (False, 1020, True)
+    assert clocks.elapsed == 1030
 
 
 def test_connections_have_buckets_and_places_of_their_own():

@@ -35,7 +35,7 @@ async def test_a_beat_that_is_under_way_at_the_end_does_not_bring_the_owner_back
     assert not LeaseWatch(folder).writer_lives()
 
 
-@pytest.mark.parametrize("state", [b"", b"[]", b"null", b'{"state": ["gone"], "pid": "x", "host": 5}', b"\xff"])
+@pytest.mark.parametrize("state", [b"", b"[]", b"null", b'{"state": ["gone"], "pid": "x", "machine": 5}', b"\xff"])
 def test_a_lease_of_any_content_is_read_without_breaking(tmp_path, state):
     (tmp_path / "post.json").write_bytes(state)
     assert LeaseWatch(Folder(str(tmp_path))).writer_lives() is True

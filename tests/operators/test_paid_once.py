@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -150,6 +151,38 @@ def test_many_attempts_at_once_make_one_post(song, music_sandbox, airflow):
 
     assert len({result["audio"]["sha256"] for result in results}) == 1
     assert music_sandbox.posts("generate") == 1
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_writer_that_outlives_the_deadline_of_another_try_is_waited_for_by_the_next(
+    lane, song, music_sandbox, airflow, output_dir
+):
+    if lane == "queued":
+        music_sandbox.fault("submit:late=3")
+    music_sandbox.settings(delay=3.0)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(type(airflow)().run, song(lane, timeout=60))
+        while not list(output_dir.rglob("post.json")):
+            time.sleep(0.01)
+        airflow.retry()
+        with pytest.raises(GenerationTimeoutError, match="may still wait for it"):
+            airflow.run(song(lane, timeout=0.7))
+        assert not writer.done()
+        assert not list(output_dir.rglob("unknown.json"))
+        first = writer.result()
+    airflow.retry()
+
+    assert airflow.run(song(lane))["audio"] == first["audio"]
+    assert music_sandbox.posts(ROUTES[lane]) == 1
+
+
+def test_a_lost_answer_whose_writer_is_gone_is_unknown_at_the_deadline(song, music_sandbox, airflow, output_dir):
+    music_sandbox.settings(log_lag=3600)
+    music_sandbox.fault("submit:cut-after")
+    with pytest.raises(UnknownOutcomeError, match="no row of it before the deadline"):
+        airflow.run(song("queued", timeout=1))
+    assert list(output_dir.rglob("unknown.json"))
+    assert music_sandbox.posts("submit") == 1
 
 
 def test_another_connection_is_another_account_and_never_re_attaches(song, music_sandbox, airflow, monkeypatch):

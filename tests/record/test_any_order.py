@@ -155,13 +155,14 @@ class Promises(RuleBasedStateMachine):
         self.words = WORDS[0]
 
     def _hold_the_clock(self) -> None:
-        skipped, real_now = [0.0], clock.now
+        skipped, real_now, real_monotonic = [0.0], clock.now, clock.monotonic
 
         async def sleep(seconds: float) -> None:
             skipped[0] += seconds
             await asyncio.sleep(0)
 
         self.patch.setattr(clock, "now", lambda: real_now() + skipped[0])
+        self.patch.setattr(clock, "monotonic", lambda: real_monotonic() + skipped[0])
         self.patch.setattr(clock, "sleep", sleep)
         self.patch.setattr(reconcile, "_WATCH_SECONDS", 30.0)
 

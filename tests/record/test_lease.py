@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,12 +15,36 @@ import pytest
 
 from airflow_provider_music.record import lease
 from airflow_provider_music.record.lease import Lease, LeaseWatch
+from airflow_provider_music.storage.cleanup import machine_id
 from airflow_provider_music.storage.folder import Folder
 
 
 @pytest.fixture
 def folder(tmp_path):
     return Folder(str(tmp_path))
+
+
+@pytest.fixture
+def still_clock(monkeypatch):
+    """A clock that stands still until a test moves it, and the silence of a real lease."""
+    now = [0.0]
+    monkeypatch.setattr(lease.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lease, "SILENCE_SECONDS", 30.0)
+    return now
+
+
+HOLD_A_LEASE = """
+import asyncio, sys
+from airflow_provider_music.storage.folder import Folder
+from airflow_provider_music.record.lease import Lease
+
+async def post():
+    async with Lease(Folder(sys.argv[1])).held():
+        print("open", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(post())
+"""
 
 
 def written(folder):
@@ -50,17 +75,8 @@ async def test_an_owner_that_is_cancelled_says_so_at_once(folder):
 
 
 def test_a_killed_process_of_this_machine_is_noticed_at_once(folder, tmp_path):
-    code = (
-        "import asyncio, sys\n"
-        "from airflow_provider_music.storage.folder import Folder\n"
-        "from airflow_provider_music.record.lease import Lease\n"
-        "async def post():\n"
-        "    async with Lease(Folder(sys.argv[1])).held():\n"
-        "        print('open', flush=True)\n"
-        "        await asyncio.sleep(60)\n"
-        "asyncio.run(post())\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-c", HOLD_A_LEASE, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         while child.stdout.readline().strip() != "open":
             pass
         assert LeaseWatch(folder).writer_lives()
@@ -70,10 +86,53 @@ def test_a_killed_process_of_this_machine_is_noticed_at_once(folder, tmp_path):
 
 
 def test_a_later_process_of_the_same_number_is_not_the_owner(folder):
-    body = {"state": "open", "host": socket.gethostname(), "pid": os.getpid(), "started": "1"}
+    body = {"state": "open", "machine": machine_id(), "pid": os.getpid(), "started": "1"}
     folder.replace("post.json", json.dumps(body).encode())
 
     assert not LeaseWatch(folder).writer_lives()
+
+
+def test_of_a_process_in_another_container_of_the_same_host_name_only_the_silence_tells(folder, still_clock):
+    """Host networking: both containers have the machine's host name, and each has a process of this number."""
+    body = {"state": "open", "machine": "0123abcd", "host": socket.gethostname(), "pid": os.getpid(), "started": "1"}
+    folder.replace("post.json", json.dumps(body).encode())
+    watch = LeaseWatch(folder)
+
+    assert watch.writer_lives()
+    still_clock[0] += 31
+    assert not watch.writer_lives()
+
+
+def test_where_the_machine_cannot_be_known_only_the_silence_tells(folder, still_clock, monkeypatch):
+    monkeypatch.setattr(lease, "machine_id", lambda: None)
+    body = {"state": "open", "machine": None, "pid": os.getpid(), "started": "1"}
+    folder.replace("post.json", json.dumps(body).encode())
+    watch = LeaseWatch(folder)
+
+    assert watch.writer_lives()
+    still_clock[0] += 31
+    assert not watch.writer_lives()
+
+
+def test_a_killed_process_is_noticed_at_once_though_the_host_has_another_name_by_now(folder, monkeypatch):
+    body = {"state": "open", "machine": machine_id(), "host": "before", "pid": os.getpid(), "started": "1"}
+    folder.replace("post.json", json.dumps(body).encode())
+    monkeypatch.setattr(socket, "gethostname", lambda: "after")
+    assert not LeaseWatch(folder).writer_lives()
+
+
+def test_a_process_in_a_pid_namespace_of_its_own_lives_though_its_number_is_anothers_here(folder, tmp_path):
+    within = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*within, "true"], check=False).returncode:
+        pytest.skip("this machine makes no PID namespaces")
+    command = [*within, sys.executable, "-c", HOLD_A_LEASE, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        while child.stdout.readline().strip() != "open":
+            pass
+        number, lives = written(folder)["pid"], LeaseWatch(folder).writer_lives()
+        child.kill()
+    # Process 1 there is another than process 1 here, and both are on one host.
+    assert (number, lives) == (1, True)
 
 
 async def test_an_owner_in_this_process_that_cannot_say_that_it_is_gone_is_gone_all_the_same(folder, monkeypatch):
@@ -109,13 +168,11 @@ async def test_a_store_that_does_not_answer_for_a_while_says_nothing_new(folder,
     assert not watch.writer_lives()
 
 
-def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(lease.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(lease, "SILENCE_SECONDS", 30.0)
+def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, still_clock):
+    now = still_clock
     watch = LeaseWatch(folder)
     for beat in range(4):
-        folder.replace("post.json", json.dumps({"state": "open", "host": "elsewhere", "beat": beat}).encode())
+        folder.replace("post.json", json.dumps({"state": "open", "machine": "elsewhere", "beat": beat}).encode())
         assert watch.writer_lives()
         now[0] += 20
     assert watch.writer_lives()
@@ -123,10 +180,8 @@ def test_an_owner_on_another_machine_lives_while_its_file_changes(folder, monkey
     assert not watch.writer_lives()
 
 
-def test_a_claim_without_a_lease_is_given_up_after_the_silence(folder, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(lease.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(lease, "SILENCE_SECONDS", 30.0)
+def test_a_claim_without_a_lease_is_given_up_after_the_silence(folder, still_clock):
+    now = still_clock
     watch = LeaseWatch(folder)
 
     assert watch.writer_lives()

@@ -30,7 +30,7 @@ def another_process(monkeypatch):
 
 @pytest.fixture
 def another_machine(monkeypatch):
-    return lambda: monkeypatch.setattr(cleanup, "_machine", lambda: "0123abcd")
+    return lambda: monkeypatch.setattr(cleanup, "machine_id", lambda: "0123abcd")
 
 
 def path_of(folder, name):
@@ -212,7 +212,7 @@ def test_of_another_name_nothing_is_known(name):
 
 
 def test_where_the_kernel_says_nothing_nothing_is_known(monkeypatch):
-    monkeypatch.setattr(cleanup, "_machine", lambda: cleanup._NO_MACHINE)
+    monkeypatch.setattr(cleanup, "machine_id", lambda: None)
     assert writer_is_gone(part_name("song")) is None
     monkeypatch.undo()
     monkeypatch.setattr(cleanup, "process_started", lambda pid: None)
@@ -223,13 +223,25 @@ def test_a_machine_without_proc_has_no_name(monkeypatch):
     def missing(self, *_):
         raise FileNotFoundError(self)
 
-    cleanup._machine.cache_clear()
+    cleanup.machine_id.cache_clear()
     monkeypatch.setattr(Path, "read_text", missing)
     try:
-        assert cleanup._machine() == cleanup._NO_MACHINE
+        assert cleanup.machine_id() is None
+        assert f".part-{cleanup._NO_MACHINE}-" in part_name("song")
+        assert writer_is_gone(part_name("song")) is None
         assert cleanup.process_started(os.getpid()) is None
     finally:
-        cleanup._machine.cache_clear()
+        cleanup.machine_id.cache_clear()
+
+
+def test_a_machine_is_the_same_whatever_its_host_is_called(monkeypatch):
+    mine = cleanup.machine_id()
+    monkeypatch.setattr("socket.gethostname", lambda: "another-name")
+    cleanup.machine_id.cache_clear()
+    try:
+        assert cleanup.machine_id() == mine
+    finally:
+        cleanup.machine_id.cache_clear()
 
 
 # Buckets: what a library that is not S3's offers; S3 itself is in tests/hostile/test_s3_stores.py

@@ -67,7 +67,8 @@ async def _paced(usual: float, shares: list[float], songs: int, fixed: float | N
 
     simulated = _Clock()
     api = _Api(simulated)
-    clock.now, clock.sleep = simulated.now, simulated.sleep  # type: ignore[assignment]
+    clock.now = clock.monotonic = simulated.now
+    clock.sleep = simulated.sleep  # type: ignore[assignment]
     rows = []
     with use_transport(httpx.MockTransport(api.answer)):
         for share in shares:
