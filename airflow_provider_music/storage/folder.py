@@ -82,8 +82,9 @@ class Folder:
             return
         self.url = url.rstrip("/")
         with self._storage():
-            self._path = ObjectStoragePath(self.url)
-            self._root = self._path.path
+            # With its slash: of a URL that ends in "?" or "#" that character would be lost.
+            self._path = ObjectStoragePath(f"{self.url}/")
+            self._root = self._path.path.rstrip("/")
 
     def __repr__(self) -> str:
         return f"Folder({self.url!r})"

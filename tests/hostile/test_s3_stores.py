@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import io
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ from faulty_s3 import FaultyS3
 from hostile_api import GENERATION, LANES, HostileApi
 
 from airflow_provider_music.exceptions import MusicError, OutputError, RecordError, UnknownOutcomeError
-from airflow_provider_music.operators.music import GenerateMusicOperator
+from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
+from airflow_provider_music.provenance.verify_song import verify, verify_all
 from airflow_provider_music.storage import cleanup
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
 from airflow_provider_music.storage.cleanup import part_name
@@ -396,3 +398,83 @@ def test_a_landing_that_is_left_aborts_its_upload_without_sending_more(s3, folde
     assert nothing_left(s3)
     assert (s3.calls["UploadPart"], s3.calls["PutObject"], s3.calls["AbortMultipartUpload"]) == (1, 0, 1)
     assert s3.objects() == []
+
+
+# Folders whose names are patterns to a library that looks for files
+
+
+#: A folder's name, and a name beside it that it would match as a pattern.
+PATTERNS = {"songs [2026]": "songs 2", "songs*": "songs-of-others", "songs?": "songsX", "**": "x", "[!a]{b,c}#": "xb#"}
+
+
+@pytest.fixture(params=list(PATTERNS))
+def pattern(request, folder_in, monkeypatch):
+    """An output folder whose name is a pattern, and the key of the one beside it that it matches."""
+
+    async def expanded(_, path, *args, **more):
+        raise AssertionError(f"{path} was taken for a pattern")
+
+    for method in ("_glob", "_expand_path"):
+        monkeypatch.setattr(f"fsspec.asyn.AsyncFileSystem.{method}", expanded)
+        monkeypatch.setattr(f"s3fs.core.S3FileSystem.{method}", expanded)
+    return f"{folder_in(**ONCE)}/{request.param}", f"out/{PATTERNS[request.param]}"
+
+
+@pytest.mark.parametrize("provenance", ["manifest", "embed"])
+@pytest.mark.parametrize("lane", list(LANES))
+def test_in_a_folder_whose_name_is_a_pattern_a_song_lands_and_is_delivered_again(
+    lane, provenance, s3, api, song, airflow, pattern
+):
+    task = song(lane, output_dir=pattern[0], provenance=provenance)
+    result = airflow.run(task)
+    key = result["audio_uri"].partition(f"{s3.bucket}/")[2]
+    assert key.startswith(f"out/{pattern[0].rpartition('/')[2]}/dag/")
+    assert hashlib.sha256(s3.read(key)).hexdigest() == result["audio"]["sha256"]
+    assert all(each.startswith(key.rpartition("/")[0] + "/") for each in s3.objects())
+    assert nothing_left(s3)
+
+    folder, _, name = result["audio_uri"].rpartition("/")
+    with Folder(folder).open(name) as file:
+        assert file.read() == s3.read(key)
+    assert verify(result["audio_uri"]).ok
+    assert [verdict.ok for verdict in verify_all(pattern[0])] == [True]
+    airflow.retry()
+    assert airflow.run(task)["audio_uri"] == result["audio_uri"]
+    assert api.posts() == 1
+
+
+def test_in_a_folder_whose_name_is_a_pattern_only_its_own_abandoned_parts_go(
+    s3, api, song, airflow, pattern, monkeypatch
+):
+    task = song("queued", output_dir=pattern[0])
+    with pytest.raises(OutputError):
+        s3.fault("denied", "CopyObject")
+        airflow.run(task)
+    s3.heal()
+    (intent,) = [key for key in s3.objects() if key.endswith("intent.json")]
+    mine, own = intent.removesuffix("intent.json"), f"out/{pattern[0].rpartition('/')[2]}/"
+    theirs = mine.replace(own, f"{pattern[1]}/")
+    assert theirs != mine
+    for place in (mine, theirs):
+        s3.client.create_multipart_upload(Bucket=s3.bucket, Key=place + part_name("song"))
+        s3.client.put_object(Bucket=s3.bucket, Key=place + part_name("song"), Body=b"half a song")
+    monkeypatch.setattr(cleanup, "process_started", lambda pid: "7")
+
+    airflow.retry()
+    result = airflow.run(task)
+
+    parts = [key for key in [*s3.objects(), *s3.uploads()] if ".part-" in key]
+    assert [key.rpartition("/")[0] + "/" for key in parts] == [theirs, theirs]
+    assert s3.read(result["audio_uri"].partition(f"{s3.bucket}/")[2]) == api.song
+
+
+def test_a_batch_in_a_folder_whose_name_is_a_pattern_lands_its_songs_and_keeps_no_plan(s3, api, airflow, pattern):
+    fields = {key: value for key, value in LANES["queued"].items() if key != "poll_interval"}
+    songs = [{**fields, "prompt": f"a calm song of the sea, {n}"} for n in range(2)]
+    task = GenerateMusicBatchOperator(task_id="songs", requests=songs, output_dir=pattern[0], poll_interval=0.02)
+    result = airflow.run(task)
+
+    assert result["delivered"] == 2
+    assert not [key for key in s3.objects() if "plan" in key.rpartition("/")[2]]
+    assert s3.read(result["manifest_uri"].partition(f"{s3.bucket}/")[2])
+    assert nothing_left(s3)

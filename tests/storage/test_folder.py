@@ -296,3 +296,34 @@ def test_a_bucket_whose_server_is_away_is_an_error(bucket, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_AWAY", json.dumps(given))
     with pytest.raises(OSError, match="127"):
         Folder("s3://away@songs/take-1").read("fact.json")
+
+
+@pytest.mark.parametrize("name", ["songs [2026]", "songs*", "songs?", "songs#", "a?b=c", "[!x]{y,z}", "**"])
+def test_in_a_bucket_a_folder_of_any_name_holds_its_own_files_and_no_others(bucket, name):
+    beside = bucket / "songs 2"
+    beside.create("fact.json", b"theirs")
+    folder = bucket / name
+    assert folder.is_empty()
+    assert folder.names() == set()
+    assert folder.create("fact.json", b"mine")
+    assert not folder.create("fact.json", b"another's")
+    assert not folder.is_empty()
+    with folder.open_new(".song.part-1", block_size=5 * 2**20) as file:
+        file.write(b"song")
+    folder.move(".song.part-1", "song.mp3")
+    assert folder.names() == {"fact.json", "song.mp3"}
+    assert folder.size("song.mp3") == 4
+    with folder.open("song.mp3") as file:
+        assert file.read() == b"song"
+    assert {f"{name}/{each}" for each in folder.names()} <= bucket.names()
+    folder.remove("song.mp3")
+    folder.remove("fact.json")
+    assert folder.is_empty()
+    assert beside.read("fact.json") == b"theirs"
+
+
+def test_the_top_of_a_bucket_is_a_folder_too(bucket):
+    top = Folder(bucket.url.removesuffix("/songs/take-1"))
+    bucket.create("fact.json", b"mine")
+    assert top.create("manifest.json", b"{}")
+    assert top.names() == {"manifest.json", "songs/take-1/fact.json"}
