@@ -7,9 +7,10 @@ Reads leniently, unlike :mod:`.store`: nothing is decided or paid by what is fou
 
 from __future__ import annotations
 
-import ast
 import json
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_music.api.templated import parse_templated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,14 +23,9 @@ def read_generation(value: Any) -> dict[str, Any]:
     """
     if isinstance(value, str):
         text = value.strip()
-        for parse in (json.loads, ast.literal_eval) if text.startswith("{") else ():
-            try:
-                value = parse(text)
-                break
-            except (ValueError, SyntaxError):
-                continue
-        else:
-            return {"generation_id": text if text != "None" else None}
+        value = parse_templated(text) if text.startswith("{") else text
+        if isinstance(value, str):
+            return {"generation_id": value if value != "None" else None}
     return dict(value) if isinstance(value, dict) else {}
 
 
