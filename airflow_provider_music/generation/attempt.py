@@ -26,6 +26,7 @@ from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
+    from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.exceptions import ChangedRequestError
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -66,6 +67,19 @@ class GenerationOptions:
             deferrable=task.deferrable,
             wait_for_completion=getattr(task, "wait_for_completion", True),
         )
+
+
+def budget_of(options: GenerationOptions) -> Budget | None:
+    """Return what a task may spend, or None where it has no limit.
+
+    :raises InvalidRequestError: ``max_usd`` is no amount.
+    """
+    if options.max_usd is None:
+        return None
+    # Only here: most tasks have no limit, and its import brings the catalogue.
+    from airflow_provider_music.cost.budget import Budget
+
+    return Budget.of(options)
 
 
 @dataclass(frozen=True, slots=True)

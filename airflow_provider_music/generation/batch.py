@@ -19,7 +19,7 @@ from airflow_provider_music.exceptions import (
     OverBudgetError,
 )
 from airflow_provider_music.generation import batch_manifest, errors
-from airflow_provider_music.generation.attempt import SongAttempt, land, with_provenance
+from airflow_provider_music.generation.attempt import SongAttempt, budget_of, land, with_provenance
 from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import remove_plan, run_batch, write_plan
 from airflow_provider_music.generation.result import mark_delivered
@@ -259,11 +259,7 @@ class GenerationBatch:
 
     @functools.cached_property
     def _budget(self) -> Budget | None:
-        if self._options.max_usd is None:
-            return None
-        from airflow_provider_music.cost.budget import Budget
-
-        return Budget.of(self._options)
+        return budget_of(self._options)
 
     @functools.cached_property
     def _folder(self) -> Folder:

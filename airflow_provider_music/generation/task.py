@@ -13,7 +13,7 @@ from airflow_provider_music.api import endpoints
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import errors
-from airflow_provider_music.generation.attempt import SongAttempt, deliver, land
+from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
@@ -167,11 +167,7 @@ class GenerationTask:
 
     @functools.cached_property
     def _budget(self) -> Budget | None:
-        if self._options.max_usd is None:
-            return None
-        from airflow_provider_music.cost.budget import Budget
-
-        return Budget.of(self._options)
+        return budget_of(self._options)
 
     @functools.cached_property
     def _request(self) -> PreparedRequest:

@@ -14,8 +14,6 @@ import pytest
 from hypothesis import settings
 
 from airflow_provider_music.record.store import Take
-from airflow_provider_music.sandbox.songs import SongSpec, make
-from airflow_provider_music.storage.folder import Folder
 
 # A machine that is busy is not a bug: no example is timed.
 settings.register_profile("untimed", deadline=None)
@@ -28,27 +26,6 @@ _KBITS = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _ENCODINGS = {0: ("latin-1", b"\0"), 1: ("utf-16", b"\0\0"), 2: ("utf-16-be", b"\0\0"), 3: ("utf-8", b"\0")}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path / "songs" / "take-1"))
-
-
-@pytest.fixture
-def left(tmp_path):
-    """Names of all files below the output folder."""
-    return lambda: sorted(path.name for path in (tmp_path / "songs").rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="session")
-def mp3():
-    return make(SongSpec(text="la la", seed="", seconds=3, rate=16000, bitrate=32000, format="mp3")).data
-
-
-@pytest.fixture(scope="session")
-def wav():
-    return wav_of(bytes(range(256)) * 250)
 
 
 @pytest.fixture(scope="session")
