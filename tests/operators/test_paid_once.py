@@ -311,3 +311,25 @@ def test_a_connection_that_the_triggerer_lost_is_told_with_the_song_that_is_unde
 
     assert airflow.run(song("queued"))["submissions"] == 1
     assert music_sandbox.posts("submit") == 1
+
+
+def test_a_wait_for_a_lost_answer_keeps_its_deadline_after_an_edit_was_refused_and_taken_back(
+    song, music_sandbox, airflow, monkeypatch
+):
+    """The refusal leaves the fact "changed", which says nothing of the answer: the wait once spun on it for ever."""
+    music_sandbox.fault("submit:cut-before,times=all", "logs:status=500,times=all")
+    task = song("queued")
+    with pytest.raises(TaskDeferred):
+        task.execute(airflow.context(task))
+    airflow.clear()
+    with pytest.raises(ChangedRequestError, match="Restore the former request"):
+        airflow.run(song("queued", prompt="a calm song of the hills"))
+    airflow.clear()
+    listings, names = [], Folder.names
+    monkeypatch.setattr(Folder, "names", lambda self: listings.append(self) or names(self))
+
+    with pytest.raises(UnknownOutcomeError):
+        airflow.run(song("queued", timeout=0.5))
+
+    assert len(listings) < 40
+    assert music_sandbox.posts("submit") == 1
