@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_music.exceptions import ProvenanceError
     from airflow_provider_music.provenance.attach import Provenance, attach_manifest
-    from airflow_provider_music.provenance.attach import attach_manifest as keep_provenance
     from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE, manifest_name, manifest_of
     from airflow_provider_music.provenance.tags import EmbeddedHashes, embed, embed_in
     from airflow_provider_music.provenance.verify_song import Verdict, verify, verify_all
@@ -30,7 +29,6 @@ __all__ = [
     "attach_manifest",
     "embed",
     "embed_in",
-    "keep_provenance",
     "manifest_name",
     "manifest_of",
     "verify",
@@ -47,17 +45,15 @@ _HOME = {
     "attach_manifest": "attach",
     "embed": "tags",
     "embed_in": "tags",
-    "keep_provenance": "attach",
     "manifest_name": "manifest",
     "manifest_of": "manifest",
     "verify": "verify_song",
     "verify_all": "verify_song",
 }
-_RENAMED = {"keep_provenance": "attach_manifest"}
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: what only needs one of these names loads neither Airflow's storage nor mutagen."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), _RENAMED.get(name, name))
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-_START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _TICK_SECONDS = 0.1  # uvicorn counts ten ticks to a second
 READY = "sandbox ready on "
