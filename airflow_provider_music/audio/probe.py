@@ -24,7 +24,7 @@ _SNIFF_BYTES = 64
 _FRAME_MASK, _FRAME_LAYER_III = 0xFFE6, 0xFFE2
 #: A WAV writer that cannot go back leaves 0, or about the largest size, where the length of the sound stands.
 _WAV_PLACEHOLDER = 0x7FFFF000
-#: With such a length a whole song cannot be told from a cut one, but less than this is none.
+#: With such a length a whole song looks like a cut one, but less than this is none.
 _LEAST_STREAMED_SECONDS = 0.1
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 1, 2
 _TEXT_BYTES = frozenset((9, 10, 13, *range(32, 127)))

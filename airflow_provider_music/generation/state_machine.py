@@ -54,7 +54,7 @@ async def watch_generation(
     deadline: float,
     submitted_at: float,
 ) -> dict[str, Any]:
-    """Wait for a generation that somebody else submitted, and return the event."""
+    """Wait for a generation that was submitted elsewhere, and return the event."""
     more: dict[str, Any] = {}
     status: Status
     try:

@@ -53,11 +53,11 @@ class Submission:
         self._lease = Lease(record.take_folder(spec.n))
 
     async def submit(self) -> Take | None:
-        """Send the POST if nobody else did, and return the take as it stands afterwards.
+        """Send the POST if no other process did, and return the take as it stands afterwards.
 
         A cancelled caller does not stop an open POST.
 
-        :return: None where somebody else had claimed the take, and took the claim back.
+        :return: None where another process had claimed the take, and withdrew the claim.
         :raises DeadlineReached: the deadline came before the POST could leave; nothing was claimed.
         :raises OutputError: the record cannot be written, so nothing was sent.
         :raises CredentialsError: the connection cannot be used here; nothing was sent.

@@ -55,7 +55,7 @@ class LoggedRequest:
 
     @classmethod
     def recent(cls, generation_id: str) -> LoggedRequest:
-        """Make it for a generation that somebody else submitted, within the last day."""
+        """Make it for a generation that was submitted elsewhere, within the last day."""
         return cls(None, datetime.now(UTC) - _DAY, generation_id)
 
     def is_in(self, row: LogRow) -> bool:

@@ -185,7 +185,7 @@ class SongRecord:
         return self._take(take.n, take.facts) or take
 
     def claim(self, n: int, **values: Any) -> Take | None:
-        """Begin take n: whoever writes its intent owns the POST; None where somebody else did.
+        """Begin take n: whoever writes its intent owns the POST; None where another process did.
 
         :raises RecordError: the store does not take it.
         """
@@ -196,14 +196,14 @@ class SongRecord:
         return Take(n, {"intent": intent}, folder, submissions) if intent is not None else None
 
     def write(self, take: Take, fact: Fact, **values: Any) -> Take:
-        """Write a fact about a take and return the take with it, or with what somebody else wrote before.
+        """Write a fact about a take and return the take with it, or with what another process wrote before.
 
         :raises RecordError: the store does not take it.
         """
         return self.write_first(take, fact, **values) or self.refresh(take)
 
     def write_first(self, take: Take, fact: Fact, **values: Any) -> Take | None:
-        """Write a fact as :meth:`write` does; None where somebody else wrote it before."""
+        """Write a fact as :meth:`write` does; None where another process wrote it before."""
         body = _create(take.folder, take.n, fact, values)
         return take.with_fact(fact, body) if body is not None else None
 

@@ -74,7 +74,7 @@ class MusicGenerationTrigger(BaseTrigger):
 
     @classmethod
     def for_watch(cls, watch: Watch, conn_id: str) -> MusicGenerationTrigger:
-        """Make the wait for a generation that somebody else submitted."""
+        """Make the wait for a generation that was submitted elsewhere."""
         return cls(
             conn_id=conn_id,
             deferred_at=watch.submitted_at,
