@@ -9,6 +9,8 @@
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
+        │   ├── InvalidFolderError         ends the task: the argument names no folder, or a relative one
+        │   ├── StorageNotSharedError      ends the task: a disk of one machine, and the workers are others
         │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
         │       ├── ManifestError          retry can help: the file beside the song is no manifest; move it away
         │       └── NotTaggableError       retry can help: caught before a task sees it; the manifest says the reason
@@ -83,6 +85,14 @@ class OverBudgetError(MusicError, AirflowFailException):
 
 class OutputError(MusicError):
     """The output folder cannot be written. When it says so before a request, nothing was sent."""
+
+
+class InvalidFolderError(OutputError, AirflowFailException):
+    """What was given for a folder names none, or another one in each process. Nothing was sent."""
+
+
+class StorageNotSharedError(OutputError, AirflowFailException):
+    """Workers and triggerers do not share the disk that the folder is on. Nothing was sent."""
 
 
 class ProvenanceError(OutputError):
