@@ -88,8 +88,7 @@ class GenerationTask:
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
-        before = {"try_number": attempt.try_number - 1}
-        if take is None and attempt.try_number > 1 and not song.record.sent_nothing(before):
+        if take is None and not song.record.sent_nothing_before(attempt.try_number):
             song, take = self._after_earlier_tries(song)
         return self._decided(song, take)
 
