@@ -207,6 +207,9 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
+        if self.record_url is not None:
+            # Or a later try on an empty disk would wait for this generation again.
+            self._memory.note(self.record_url, take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
