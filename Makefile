@@ -14,7 +14,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-money bench bench-song bench-cluster lint docs release-check envs pins clean \
+.PHONY: help demo up test unit test-cluster test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins clean \
     fuzz soak
 
 help: ## list what can be made
@@ -57,11 +57,20 @@ unit-%: .venv-airflow-%/.made
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money" --timeout 600 $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money and not disks" --timeout 600 $(ARGS) tests/cluster
 
 # Not in `make test`: it takes about as long as all the rest.
 test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Postgres, and count what is paid
 	$(NEWEST)/bin/python -m pytest -m money --timeout 900 $(ARGS) tests/cluster
+
+# Not in `make test`: minutes, a CeleryExecutor of its own, Debian's redis-server, and root (for namespaces).
+test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no disk, on Celery and LocalExecutor: what is paid
+	PYTHONPATH=.celery $(NEWEST)/bin/python -m pytest -m disks --timeout 900 $(ARGS) tests/cluster
+
+.celery/.made: requirements/celery.txt
+	@rm -rf .celery
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
+	@touch $@
 
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
 bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
@@ -103,5 +112,5 @@ pins: $(NEWEST)/.made ## choose new pins from requirements/*.in
 	    requirements/release.in --output-file requirements/release.txt
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .release dist build
+	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .celery .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
