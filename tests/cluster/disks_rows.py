@@ -9,6 +9,8 @@ from harness.rows import Row, Run
 from harness.songs import Stage
 
 LANES = ("queued", "synchronous")
+#: What becomes of the list of a batch.
+LISTS = {"reordered": (2, 0, 1), "shortened": (0, 1), "lengthened": (0, 1, 2, 1)}
 THREE = ["a bell far off", "a harbour at night", "a train that does not stop"]
 
 
@@ -63,6 +65,26 @@ def machine_switched_off(stage: Stage) -> list[Row]:
     return [run.row_at_end("the worker's machine switched off in mid-landing, queued")]
 
 
+def moved_in_mid_post(stage: Stage) -> list[Row]:
+    """Airflow gives an open POST to the other triggerer, which has the same host name and process numbers."""
+    run = Run(stage, "bucket_synchronous", "moved", delay=15.0).begin()
+    run.until_open()
+    run.move_to(run.cluster.other_triggerer(run.holder))
+    return [run.row_at_end("moved in mid-POST to a triggerer of the same host name and process numbers, synchronous")]
+
+
+def triggerer_switched_off(stage: Stage) -> list[Row]:
+    """A triggerer's machine is gone in mid-POST; the other has the same host name and process numbers."""
+    run = Run(stage, "bucket_synchronous", "triggerer-gone")
+    run.sandbox.fault("generate:late=600")
+    run.begin()
+    run.until_open()
+    run.cluster.kill_machine(run.cluster.triggerer_of(run.holder))
+    lost = run.row_at_end("the triggerer's machine switched off in mid-POST, synchronous")
+    run.clear()
+    return [lost, run.row_at_end("... and cleared")]
+
+
 def folder_edited_between_tries(stage: Stage, lane: str) -> list[Row]:
     """`[music] output_dir` is another one at the second try."""
     run = Run(stage, f"edited_{lane}", "edited").begin(fail_through=1)
@@ -98,15 +120,15 @@ def retries_lowered(stage: Stage, lane: str) -> list[Row]:
     return [*rows, run.row_at_end(f"... and cleared once more, {lane}")]
 
 
-def list_edited_while_open(stage: Stage) -> list[Row]:
-    """No song can be fetched at first; before the next try the list is reordered and shortened, then restored."""
-    run = Run(stage, "listed_batch", "open")
+def list_edited_while_open(stage: Stage, *, what: str) -> list[Row]:
+    """No song can be fetched at first; before the next try the list is edited, then restored."""
+    run = Run(stage, "listed_batch", f"open-{what}")
     run.sandbox.fault("download:audio=html,times=all")
     run.begin(list(THREE))
     run.until_retry()
-    run.edit([THREE[2], THREE[0]])
+    run.edit([THREE[index] for index in LISTS[what]])
     run.sandbox.clear_faults()
-    refused = run.row_at_end("a batch's list reordered and shortened between tries, songs open")
+    refused = run.row_at_end(f"a batch's list {what} between tries, songs open")
     run.edit(list(THREE))
     run.clear()
     return [refused, run.row_at_end("... restored, and cleared")]
@@ -120,13 +142,13 @@ def list_edited_when_delivered(stage: Stage) -> list[Row]:
     return [run.row_at_end("a batch's list reordered and shortened between tries, songs delivered")]
 
 
-def list_edited_between_halves(stage: Stage) -> list[Row]:
+def list_edited_between_halves(stage: Stage, *, what: str) -> list[Row]:
     """The list is another one when the second half renders it: the songs are those that were submitted."""
-    run = Run(stage, "listed_batch", "halves", delay=8.0).begin(list(THREE))
+    run = Run(stage, "listed_batch", f"halves-{what}", delay=8.0).begin(list(THREE))
     run.until_state("deferred")
-    run.edit([THREE[2], THREE[0]])
+    run.edit([THREE[index] for index in LISTS[what]])
     run.words = list(THREE)
-    return [run.row_at_end("a batch's list reordered and shortened between the halves of a try")]
+    return [run.row_at_end(f"a batch's list {what} between the halves of a try")]
 
 
 def twin(stage: Stage, lane: str, where: str, words: str, other: Run | None = None) -> list[Row]:

@@ -23,7 +23,7 @@ pytestmark = [
 ]
 if IS_3:
     import disks_rows
-    from disks_rows import LANES
+    from disks_rows import LANES, LISTS
     from harness import machines, redis, rows
     from harness.apart import Apart, celery_folder
     from harness.processes import leave_nothing_behind
@@ -114,10 +114,12 @@ def celery(on_celery):
         "relative batch": plain(disks_rows.plain, dag="relative_batch", what="a relative output_dir, batch of 3"),
         "halves": disks_rows.disk_emptied_between_halves,
         "killed": disks_rows.killed_in_mid_landing,
-        "list open": disks_rows.list_edited_while_open,
         "list delivered": disks_rows.list_edited_when_delivered,
-        "list halves": disks_rows.list_edited_between_halves,
+        "moved": disks_rows.moved_in_mid_post,
     }
+    for what in LISTS:
+        acts[f"list open {what}"] = plain(disks_rows.list_edited_while_open, what=what)
+        acts[f"list halves {what}"] = plain(disks_rows.list_edited_between_halves, what=what)
     said = {
         "undeclared": "disks of their own, not declared shared",
         "own": "disks of their own, declared shared",
@@ -153,8 +155,9 @@ def production(on_celery, celery):
 
 @pytest.fixture(scope="module")
 def switched_off(on_celery, celery, production):
-    """Take a worker's machine away when all else has ended."""
-    return _play(on_celery, {"gone": disks_rows.machine_switched_off})
+    """Take the machines of a worker and of a triggerer away when all else has ended."""
+    acts = {"worker": disks_rows.machine_switched_off, "triggerer": disks_rows.triggerer_switched_off}
+    return _play(on_celery, acts)
 
 
 # ---------------------------------------------------------------- CeleryExecutor
@@ -271,10 +274,11 @@ def test_a_clear_that_looks_like_a_retry_never_delivers_the_former_song_for_an_e
     assert again.posts == cleared.posts + 1, again.log
 
 
-def test_a_list_that_differs_while_songs_are_open_is_refused_by_name(celery):
-    refused, restored = celery["list open"].result()
+@pytest.mark.parametrize("what", LISTS if IS_3 else [])
+def test_a_list_that_differs_while_songs_are_open_is_refused_by_name(celery, what):
+    refused, restored = celery[f"list open {what}"].result()
     _assert_refused(refused, "ChangedRequestError", posts=3)
-    assert "requests[0]" in refused.log
+    assert "requests[" in refused.log
     _assert_paid_once(restored, posts=3)
 
 
@@ -283,13 +287,25 @@ def test_a_list_that_differs_after_delivery_never_gets_the_songs_of_another(cele
     _assert_refused(row, "ChangedRequestError", posts=3)
 
 
-def test_a_list_edited_between_the_halves_of_a_try_delivers_the_songs_that_were_submitted(celery):
-    (row,) = celery["list halves"].result()
+@pytest.mark.parametrize("what", LISTS if IS_3 else [])
+def test_a_list_edited_between_the_halves_of_a_try_delivers_the_songs_that_were_submitted(celery, what):
+    (row,) = celery[f"list halves {what}"].result()
     _assert_paid_once(row, posts=3)
 
 
 def test_a_queued_song_is_paid_once_though_the_machine_of_its_worker_is_switched_off(switched_off):
-    (row,) = switched_off["gone"].result()
+    (row,) = switched_off["worker"].result()
+    _assert_paid_once(row)
+
+
+def test_a_synchronous_song_whose_triggerers_machine_is_switched_off_is_said_aloud(switched_off):
+    lost, cleared = switched_off["triggerer"].result()
+    _assert_refused(lost, "UnknownOutcomeError", posts=1)
+    assert (cleared.posts, cleared.songs, cleared.state) == (2, 1, "success"), cleared.log
+
+
+def test_an_open_post_is_known_to_live_though_its_triggerer_shares_a_host_name_with_the_next(celery):
+    (row,) = celery["moved"].result()
     _assert_paid_once(row)
 
 

@@ -75,8 +75,9 @@ class Apart(Cluster):
             self._start("api-server", env=self._declared)
             self._start("dag-processor", env=self._declared)
             self._boot("scheduler", "scheduler")
+            # Of one host name and with the same process numbers, as two containers on their host's network.
             for name in ("triggerer-1", "triggerer-2"):
-                self._boot(name, "triggerer", "--skip-serve-logs")
+                self._boot(name, "triggerer", "--skip-serve-logs", host="triggerer")
             for name, queue in _WORKERS.items() if self.celery else ():
                 self.start_worker(name, queue)
             self._wait_until_healthy(timeout)
@@ -98,35 +99,47 @@ class Apart(Cluster):
         options = ("--queues", queue, "--pid", str(pid_file), "--skip-serve-logs", "--without-mingle")
         self._boot(name, "celery", "worker", *options, declared=queue == DECLARED)
 
+    def triggerer_of(self, job_id: int | None) -> str:
+        """Name the machine of a triggerer."""
+        return str(self.sql("SELECT unixname FROM job WHERE id = %s", job_id)[0][0])
+
+    def other_triggerer(self, job_id: int | None) -> int:
+        """Return the job id of another live triggerer."""
+        jobs = "SELECT id FROM job WHERE job_type = 'TriggererJob' AND state = 'running' AND id <> %s"
+        return int(self.sql(jobs, job_id)[0][0])
+
     def kill_machine(self, name: str) -> None:
-        """Switch a machine off: every process of it is gone at once."""
+        """Switch a machine off: every process of it is gone at once, and its disk with it."""
         root = self.processes.root(name)
         family = root.children(recursive=True)
         for process in [root, *family]:
             if process.is_running():
                 process.kill()
         self.processes.wait_gone([root, *family])
+        del self.machines[name]
 
     def machine_of(self, process_words: Sequence[str]) -> str | None:
         """Name the machine on which a process with these words in its command line runs."""
         found = {process.pid for process in self.processes.find(*process_words)}
-        for name in self.machines:
+        for name in tuple(self.machines):
             if found & {child.pid for child in self.processes.root(name).children(recursive=True)}:
                 return name
         return None
 
     def wipe(self, folder: str) -> None:
         """Empty a folder of every machine's disk."""
-        for machine in self.machines.values():
+        for machine in tuple(self.machines.values()):
             machine.wipe(folder)
 
     def find(self, path: Path) -> Path | None:
         """Return a file that some machine wrote, wherever it lies."""
-        found = (machine.find(path) for machine in self.machines.values())
+        found = (machine.find(path) for machine in tuple(self.machines.values()))
         return next(filter(None, found), path if path.is_file() else None)
 
-    def _boot(self, name: str, component: str, *options: str, declared: bool = True) -> subprocess.Popen[bytes]:
-        machine = self.machines[name] = Machine(name, self.home / "machines" / name, self.disk_at)
+    def _boot(
+        self, name: str, component: str, *options: str, host: str = "", declared: bool = True
+    ) -> subprocess.Popen[bytes]:
+        machine = self.machines[name] = Machine(name, host or name, self.home / "machines" / name, self.disk_at)
         env = machine.env | (self._declared if declared else {})
         return self.processes.start(name, machine.command(self._command(component, *options)), env=env)
 

@@ -29,11 +29,13 @@ def unavailable() -> str | None:
 class Machine:
     """One machine.
 
+    :param host: its host name, which another machine may have too.
     :param disk: what lies on its disk, as seen from outside.
     :param mounted_at: where processes on it see that disk; all machines have theirs at the same path.
     """
 
     name: str
+    host: str
     disk: Path
     mounted_at: Path
 
@@ -42,12 +44,12 @@ class Machine:
         self.disk.mkdir(parents=True, exist_ok=True)
         self.mounted_at.mkdir(parents=True, exist_ok=True)
         (self.disk / "tmp").mkdir(exist_ok=True)
-        return [*_UNSHARE, "sh", "-ec", _BOOT, "sh", self.name, str(self.disk), str(self.mounted_at), *command]
+        return [*_UNSHARE, "sh", "-ec", _BOOT, "sh", self.host, str(self.disk), str(self.mounted_at), *command]
 
     @property
     def env(self) -> dict[str, str]:
-        """What its processes have in their environment beside the others'."""
-        return {"TMPDIR": str(self.mounted_at / "tmp")}
+        """What its processes have in their environment beside the others'; Airflow's table of jobs has the user."""
+        return {"TMPDIR": str(self.mounted_at / "tmp"), "LOGNAME": self.name}
 
     def find(self, path: Path) -> Path | None:
         """Return a file of its disk, named as its processes name it, as seen from outside; None where there is none."""
