@@ -9,6 +9,9 @@
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
+        │   ├── InvalidFolderError         ends the task: relative, without a bucket, or none; nothing was sent
+        │   ├── StorageNotSharedError      ends the task: worker and triggerer do not see one disk; nothing was sent
+        │   ├── UnsafeStoreError           ends the task: the store creates one object twice, so no claim holds in it
         │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
         │       ├── ManifestError          retry can help: the file beside the song is no manifest; move it away
         │       └── NotTaggableError       retry can help: caught before a task sees it; the manifest says the reason
@@ -31,7 +34,8 @@
         ├── AudioError                     retry can help: what came is not the audio requested; it is downloaded again
         │   └── AudioHostError             retry can help: the song's host is not one that this connection allows
         └── RecordError                    retry can help: the record cannot be read or written; nothing was sent
-            └── ChangedRequestError        ends the task: the request changed while its generation is open
+            ├── ChangedRequestError        ends the task: the request changed while its generation is open
+            └── AmbiguousRunError          ends the task: delivered to this try or to another run, nobody can tell
 
 A class that ends the task is also Airflow's ``AirflowFailException``: the task fails at once and its
 retries stay unused, because another try would get the same response or could pay twice.
@@ -83,6 +87,18 @@ class OverBudgetError(MusicError, AirflowFailException):
 
 class OutputError(MusicError):
     """The output folder cannot be written. When it says so before a request, nothing was sent."""
+
+
+class UnsafeStoreError(OutputError, AirflowFailException):
+    """The store lets two processes create the same object, so no claim holds in it. Nothing was sent."""
+
+
+class InvalidFolderError(OutputError, AirflowFailException):
+    """What was given for a folder names none, or another one in each process. Nothing was sent."""
+
+
+class StorageNotSharedError(OutputError, AirflowFailException):
+    """Workers and triggerers do not share the disk that the folder is on. Nothing was sent."""
 
 
 class ProvenanceError(OutputError):
@@ -199,6 +215,10 @@ class RecordError(MusicError):
 
 class ChangedRequestError(RecordError, AirflowFailException):
     """The task's request changed while a generation that it submitted earlier is still open."""
+
+
+class AmbiguousRunError(RecordError, AirflowFailException):
+    """A song was delivered, to this try or to another run of the same id; nobody can tell. Nothing was sent."""
 
 
 def named(name: object, message: str) -> MusicError:

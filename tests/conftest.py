@@ -12,6 +12,7 @@ import tempfile
 import uuid
 import wave
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,6 +71,8 @@ class FakeAirflow:
     map_index: int = -1
     try_number: int = 1
     max_tries: int = 2
+    run_started_at: datetime = datetime(2026, 11, 1, tzinfo=UTC)
+    clear_number: int = 0
     deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -82,7 +85,8 @@ class FakeAirflow:
             try_number=self.try_number,
             max_tries=self.max_tries,
         )
-        return {"ti": ti, "task_instance": ti, "run_id": self.run_id}
+        run = SimpleNamespace(start_date=self.run_started_at, clear_number=self.clear_number)
+        return {"ti": ti, "task_instance": ti, "run_id": self.run_id, "dag_run": run}
 
     def run(self, task: Any) -> Any:
         """One try, from execute to its end; in any thread."""
@@ -118,6 +122,14 @@ class FakeAirflow:
         """A person clears the task, which raises max_tries."""
         self.max_tries = self.try_number + retries
         self.try_number += 1
+        # The run goes on anew.
+        self.clear_number += 1
+        self.run_started_at += timedelta(hours=1)
+
+    def create_again(self) -> None:
+        """A person deletes the run and creates it again, with the same id."""
+        self.try_number, self.max_tries, self.clear_number = 1, 2, 0
+        self.run_started_at += timedelta(hours=1)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.models import CATALOGUE
 from airflow_provider_music.api.schema import AudioSetting
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
-from airflow_provider_music.record.store import FACTS
+from airflow_provider_music.record.take import FACTS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

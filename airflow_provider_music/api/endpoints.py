@@ -69,6 +69,11 @@ class LogRow:
     credits: int | None
     created: str | None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the API says that the request failed."""
+        return self.status in ("failed", "error")
+
 
 @dataclass(frozen=True, slots=True)
 class LogPage:

@@ -152,9 +152,10 @@ def prepare(
     )
 
 
-def fingerprint(prepared: PreparedRequest, conn_id: str) -> str:
-    """Return a sha256 (hex) that is the same for the same model, body and connection, in any process."""
-    facts = {"model": prepared.model, "body": prepared.body, "conn_id": conn_id}
+def fingerprint(prepared: PreparedRequest, conn_id: str, deployment: str = "", base_url: str = "") -> str:
+    """Return a sha256 (hex) that is the same for the same model, body, connection, Airflow and API, in any process."""
+    sent = {"model": prepared.model, "body": prepared.body}
+    facts = {**sent, "conn_id": conn_id, "deployment": deployment, "base_url": base_url}
     return hashlib.sha256(_canonical(facts).encode()).hexdigest()
 
 

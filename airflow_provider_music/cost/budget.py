@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.endpoints import Call
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.record.policy import Decision
-    from airflow_provider_music.record.store import Fact, SongRecord, Take
+    from airflow_provider_music.record.store import SongRecord
+    from airflow_provider_music.record.take import Fact, Take
 
 T = TypeVar("T")
 

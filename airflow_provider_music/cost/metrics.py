@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.cost.pricing import usd_of
+from airflow_provider_music.record.identity import is_of_try
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def without_song(take: Take | None, status: Literal["failed", "unknown"], attemp
     """
     try:
         fact = take.facts.get(status) if take is not None else None
-        if take is None or fact is None or any(fact.get(name) != value for name, value in attempt.items()):
+        if take is None or fact is None or not is_of_try(fact, attempt):
             return
         model = take["intent"].get("model")
         if fact.get("sent") is not False:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import errors, runtime
 from airflow_provider_music.generation.fetch import fetch
+from airflow_provider_music.generation.folders import FolderOptions, SongFolders, is_mapped
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest
@@ -19,9 +20,9 @@ from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.references import references_of
-from airflow_provider_music.record.store import SongIdentity, SongRecord
+from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.audio_writer import RequestedAudio
-from airflow_provider_music.storage.folder import default_output_dir
+from airflow_provider_music.storage.sharing import executor_of
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.exceptions import ChangedRequestError
     from airflow_provider_music.provenance.attach import ProvenancePolicy
+    from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import OnUnknown
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class GenerationOptions:
     """
 
     conn_id: str
-    output_dir: str
+    folders: FolderOptions
     timeout: float
     poll_interval: float | None
     on_unknown: OnUnknown
@@ -52,12 +54,18 @@ class GenerationOptions:
     wait_for_completion: bool = True
 
     @classmethod
-    def of(cls, task: Any) -> GenerationOptions:
+    def of(cls, task: Any, context: Any) -> GenerationOptions:
         """Read them from an operator."""
         interval = task.poll_interval
         return cls(
             conn_id=task.conn_id,
-            output_dir=task.output_dir or default_output_dir(),
+            folders=FolderOptions(
+                output_dir=task.output_dir,
+                template=task.output_dir_template,
+                is_mapped=is_mapped(task, context, "output_dir"),
+                record_dir=task.record_dir,
+                executor=executor_of(task),
+            ),
             timeout=seconds_of(task.timeout),
             poll_interval=seconds_of(interval) if interval is not None else None,
             on_unknown=task.on_unknown,
@@ -82,40 +90,36 @@ def budget_of(options: GenerationOptions) -> Budget | None:
     return Budget.of(options)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskAttempt:
-    """Which try of which task instance this is, as Airflow reports it."""
-
-    identity: SongIdentity
-    try_number: int
-    max_tries: int
-
-    @classmethod
-    def of(cls, context: Any) -> TaskAttempt:
-        """Read it from the context of the running task instance."""
-        ti = context["ti"]
-        return cls(SongIdentity.of(ti), int(ti.try_number), int(ti.max_tries))
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What every fact says about the try that wrote it."""
-        return {"task": self.identity.name, "try_number": self.try_number, "max_tries": self.max_tries}
-
-
 class SongAttempt:
     """One try of one song.
 
     :param request: the request, checked.
-    :param record: the song's record.
+    :param folders: where its facts and its audio lie.
+    :param attempt: which try this is; of a batch's song, with its index.
     """
 
     def __init__(
-        self, request: PreparedRequest, record: SongRecord, options: GenerationOptions, attempt: TaskAttempt
+        self, request: PreparedRequest, folders: SongFolders, options: GenerationOptions, attempt: TaskAttempt
     ) -> None:
-        self.record = record
+        self.record = SongRecord(folders.record_url)
         self.request = request
+        self._fingerprint: str | None = None
+        self.folders = folders
+        self.attempt = attempt
         self._options = options
-        self._attempt = attempt
+
+    @classmethod
+    def of_spec(cls, spec: GenerationSpec, options: GenerationOptions, attempt: TaskAttempt) -> SongAttempt:
+        """Make it again from what an earlier half of the try planned, whatever a template would give now."""
+        from airflow_provider_music.api.request import PreparedRequest
+
+        lane: Any = spec.lane
+        request = PreparedRequest(
+            spec.model, lane, dict(spec.body), spec.audio_format, spec.sample_rate_hz, spec.usual_seconds
+        )
+        song = cls(request, SongFolders(spec.record_url, spec.audio_url or spec.record_url), options, attempt)
+        song._fingerprint = spec.fingerprint
+        return song
 
     def decide(self, take: Take | None) -> Decision:
         """Decide what this try does, given the song's newest take."""
@@ -126,11 +130,13 @@ class SongAttempt:
         options, request = self._options, self.request
         return GenerationSpec(
             conn_id=options.conn_id,
-            record_url=self.record.folder.url,
+            record_url=self.folders.record_url,
+            audio_url=self.folders.audio_url,
+            key=self.attempt.identity.key,
             n=decision.n,
             lane=request.lane,
             body=request.body,
-            fingerprint=self._policy_attempt.fingerprint,
+            fingerprint=self.fingerprint,
             audio_format=request.audio_format,
             sample_rate_hz=request.sample_rate_hz,
             usual_seconds=request.usual_seconds,
@@ -139,12 +145,29 @@ class SongAttempt:
             until_accepted=not options.wait_for_completion and request.lane == "queued",
             resubmission=decision.resubmission,
             references=references_of(request.body),
-            **self._attempt.metadata,
+            **self.attempt.metadata,
         )
+
+    @property
+    def conn_id(self) -> str:
+        """Airflow connection id."""
+        return self._options.conn_id
+
+    def with_record(self, record_url: str) -> SongAttempt:
+        """Return the same song with its record elsewhere."""
+        folders = replace(self.folders, record_url=record_url)
+        song = SongAttempt(self.request, folders, self._options, self.attempt)
+        song._fingerprint = self._fingerprint
+        return song
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the request and whom it is sent to."""
+        return self._policy_attempt.fingerprint
 
     def changed(self, take: Take) -> ChangedRequestError:
         """Write down that a changed request was refused, and make its error."""
-        self.record.write(take, "changed", **self._attempt.metadata, fingerprint=self._policy_attempt.fingerprint)
+        self.record.write(take, "changed", **self.attempt.metadata, fingerprint=self.fingerprint)
         return errors.changed(take)
 
     @functools.cached_property
@@ -152,8 +175,21 @@ class SongAttempt:
         # Only the first half of a task has a request: the catalogue's import is most of what this costs.
         from airflow_provider_music.api.request import fingerprint
 
-        print_ = fingerprint(self.request, self._options.conn_id)
-        return Attempt(self._attempt.try_number, self._attempt.max_tries, print_, self._options.on_unknown)
+        identity = self.attempt.identity
+        print_ = self._fingerprint or fingerprint(
+            self.request, self._options.conn_id, identity.deployment, identity.base_url
+        )
+        attempt = self.attempt
+        return Attempt(
+            attempt.try_number,
+            attempt.max_tries,
+            print_,
+            self._options.on_unknown,
+            attempt.run_started_at,
+            attempt.clear_number,
+            attempt.attempt_id,
+            attempt.returned,
+        )
 
 
 async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttempt) -> Take:
@@ -167,7 +203,9 @@ async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttemp
     requested = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
     logged = LoggedRequest.of(intent, take.generation_id)
     client = await client_of(conn_id)
-    values = await fetch(client, take.generation_id, take.folder, requested, before=take["accepted"], logged=logged)
+    values = await fetch(
+        client, take.generation_id, take.audio_folder, requested, before=take["accepted"], logged=logged
+    )
     return await in_thread(
         lambda: record.write(take, "completed", **attempt.metadata, model=intent.get("model"), **values)
     )
@@ -180,7 +218,7 @@ def with_provenance(
 
     :raises OutputError: the provenance cannot be written; a retry does, and submits nothing.
     """
-    changed = attach_provenance(take.folder, take, attempt.identity, how, song_index=song_index)
+    changed = attach_provenance(take.audio_folder, take, attempt.identity, how, song_index=song_index)
     return with_attached(result_of(take), changed)
 
 

@@ -17,26 +17,31 @@ from airflow_provider_music.exceptions import (
     ChangedRequestError,
     MusicError,
     OverBudgetError,
+    StorageNotSharedError,
 )
 from airflow_provider_music.generation import batch_manifest, errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, land, with_provenance
+from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.batch_manifest import SongOutcome
-from airflow_provider_music.generation.batch_plan import remove_plan, run_batch, write_plan
+from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, run_batch
+from airflow_provider_music.generation.earlier_tries import searched_again, searched_takes
+from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.hooks.clients import settings_of, sync_client_of
-from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.identity import deployment_name
+from airflow_provider_music.record.task_memory import TaskMemory
+from airflow_provider_music.storage.folder import Folder
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.cost.budget import Budget
-    from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+    from airflow_provider_music.generation.attempt import GenerationOptions
+    from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import Decision
-    from airflow_provider_music.record.store import Take
-    from airflow_provider_music.storage.folder import Folder
+    from airflow_provider_music.record.take import Take
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +69,7 @@ class BatchOptions:
 class DeferBatch:
     """The task has to wait: what a trigger is to do."""
 
-    plan_url: str
+    plan: PlanRef
     max_in_flight: int
     fail_fast: bool
 
@@ -76,68 +81,124 @@ class GenerationBatch:
     :param batch: what it says about all of them.
     :param requests: the requests, as :func:`~airflow_provider_music.api.request.prepare_all` takes them.
     :param attempt: which try this is.
+    :param memory: what Airflow keeps of earlier tries.
     """
 
-    def __init__(self, options: GenerationOptions, batch: BatchOptions, requests: Any, attempt: TaskAttempt) -> None:
+    def __init__(
+        self,
+        options: GenerationOptions,
+        batch: BatchOptions,
+        requests: Any,
+        attempt: TaskAttempt,
+        memory: TaskMemory | None = None,
+    ) -> None:
         self._options = options
         self._batch = batch
         self._given = requests
         self._attempt = attempt
+        self._memory = memory or TaskMemory()
+        self._songs: list[SongAttempt] = []
         #: Newest take of each song, as it stood at the end.
         self._takes: dict[int, Take] = {}
         #: The songs whose results were returned, each with its take.
         self.delivered: list[tuple[dict[str, Any], Take]] = []
+        #: Where the records lie, once that is known.
+        self.record_url: str | None = None
 
     def start(self) -> dict[str, Any] | DeferBatch:
         """Check the requests and continue from what the records say; return the result, or what to wait for."""
-        for note, count in collections.Counter(note for one in self._requests for note in one.notes).items():
-            log.warning("%s (%d of %d requests)", note, count, len(self._requests))
+        from airflow_provider_music.api.request import prepare_all
+
+        requests = prepare_all(self._given)
+        for note, count in collections.Counter(note for one in requests for note in one.notes).items():
+            log.warning("%s (%d of %d requests)", note, count, len(requests))
         # Before the records, so that a missing key is its own error and leaves nothing behind.
-        settings_of(self._options.conn_id)
+        attempt = self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
         _ = self._budget
-        if self._folder.is_empty():
-            # Claims are exclusive, so a song submitted in this very moment is still submitted once.
-            return self._decided([None] * len(self._songs))
-        return self._decided(self._newest())
+        folders = SongFolders.of(self._options.folders, attempt.identity)
+        self.record_url = folders.record_url
+        self._songs = [
+            SongAttempt(request, folders.song(index), self._options, attempt.song(index))
+            for index, request in enumerate(requests)
+        ]
+        takes = self._newest_or_searched()
+        listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt)
+        listed.check()
+        takes = searched_again(self._options.conn_id, self._songs, takes)
+        return self._follow(takes, self._decisions(takes), listed)
 
     def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | DeferBatch:
-        """Continue from how the wait ended; the songs' records say the rest."""
-        if event.get("plan_url"):
-            remove_plan(str(event["plan_url"]))
+        """Continue from how the wait ended; the plan says of which songs, and their records the rest."""
+        ref = PlanRef(str(event["plan_url"]), event.get("plan_sha256"), self._options.conn_id)
+        self.record_url = ref.record_url
+        if event.get("error") == StorageNotSharedError.__name__:
+            remove_plan(ref.url)
+            raise StorageNotSharedError(str(event.get("message")))
+        plan = BatchPlan.read(ref)
+        attempt = self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
+        self._songs = [
+            SongAttempt.of_spec(spec, self._options, attempt.song(index)) for index, spec in enumerate(plan.specs)
+        ]
+        refusal = OverBudgetError(plan.refusal) if plan.refusal else None
         if self._options.on_unknown == "resubmit":
             takes = self._newest()
             decisions = self._decisions(takes)
             if any(decision.resubmission for decision in decisions):
                 self._count_lost(takes, decisions)
-                return self._follow(takes, [one if one.resubmission else _skipped(one) for one in decisions])
-        return self._finish(event)
+                again = [one if one.resubmission else _skipped(one) for one in decisions]
+                return self._follow(takes, again, refused_before=refusal)
+        remove_plan(ref.url)
+        return self._finish(event, refusal)
 
-    def _decided(self, takes: Sequence[Take | None]) -> dict[str, Any] | DeferBatch:
-        return self._follow(takes, self._decisions(takes))
+    def _newest_or_searched(self) -> list[Take | None]:
+        """Return the newest take of each song; without any record, what earlier tries are known to have done."""
+        nothing: list[Take | None] = [None] * len(self._songs)
+        if not self._folder.is_empty():
+            return self._newest()
+        if self._attempt.try_number == 1:
+            # Claims are exclusive, so a song submitted in this very moment is still submitted once.
+            return nothing
+        url = self._memory.recall().get("record_url")
+        if isinstance(url, str) and url != self.record_url and not Folder(url).is_empty():
+            log.info("The records of an earlier try lie in %s, and are used on", url)
+            self.record_url = url
+            self._songs = [song.with_record(f"{url}/song-{index}") for index, song in enumerate(self._songs)]
+            return self._newest()
+        return searched_takes(self._options.conn_id, self._songs)
 
-    def _follow(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> dict[str, Any] | DeferBatch:
+    def _follow(
+        self,
+        takes: Sequence[Take | None],
+        decisions: Sequence[Decision],
+        listed: BatchList | None = None,
+        refused_before: OverBudgetError | None = None,
+    ) -> dict[str, Any] | DeferBatch:
         steps = collections.Counter(decision.step for decision in decisions)
-        log.info("Batch of %d: %s. Records: %s", len(decisions), dict(steps), self._folder.url)
+        log.info("Batch of %d: %s. Records: %s", len(decisions), dict(steps), self.record_url)
         if steps["refuse_changed"]:
             raise self._changed(takes, decisions)
+        for take, decision in zip(takes, decisions, strict=True):
+            if take is not None and decision.step == "refuse_ambiguous":
+                raise errors.ambiguous(take)
         refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal
         # What was submitted before is paid: it is waited for and landed, and the refusal is raised at the end.
         follow = ("submit", "attach", "reconcile") if refusal is None else ("attach", "reconcile")
-        specs = [
-            song.spec(decision)
-            for song, decision in zip(self._songs, decisions, strict=True)
-            if decision.step in follow
-        ]
-        if not specs:
+        due = [index for index, decision in enumerate(decisions) if decision.step in follow]
+        refusal = refusal or refused_before
+        if not due:
             return self._finish({}, refusal)
-        wait = DeferBatch(write_plan(self._folder, specs), self._batch.max_in_flight, self._batch.fail_fast)
+        if listed is not None:
+            listed.write()
+        if self.record_url is not None:
+            self._memory.note(self.record_url)
+        specs = [song.spec(decision) for song, decision in zip(self._songs, decisions, strict=True)]
+        plan = BatchPlan(specs, due, str(refusal) if refusal is not None else None)
+        wait = DeferBatch(plan.write(self._options.conn_id), self._batch.max_in_flight, self._batch.fail_fast)
         if self._options.deferrable:
             return wait
-        return self.resume(
-            run_sync(run_batch(wait.plan_url, max_in_flight=wait.max_in_flight, fail_fast=wait.fail_fast))
-        )
+        return self.resume(run_sync(run_batch(wait.plan, max_in_flight=wait.max_in_flight, fail_fast=wait.fail_fast)))
 
     def _finish(self, event: Mapping[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
@@ -147,8 +208,7 @@ class GenerationBatch:
         stopped = bool((event.get("counts") or {}).get("not_submitted"))
         kept = ("failed", "unknown", "not_submitted") if stopped else ("failed", "unknown")
         lost = [one for one in outcomes if one.status != "completed"]
-        refusal = refusal or (self._refusal_of_rest() if lost else None)
-        if refusal is not None:
+        if refusal is not None and lost:
             raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
         if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
             reason = event.get("message") if event.get("error") else None
@@ -223,22 +283,6 @@ class GenerationBatch:
             return None
         return self._budget.refusal(sync_client_of(self._options.conn_id), self._songs, decisions)
 
-    def _refusal_of_rest(self) -> OverBudgetError | None:
-        """Say why songs were left out by this try; between its halves only the records stay."""
-        if self._budget is None:
-            return None
-        decisions = self._decisions(self._newest())
-        return self._refusal(
-            [
-                _skipped(decision) if decision.step == "submit" and self._submitted_in_this_try(index) else decision
-                for index, decision in enumerate(decisions)
-            ]
-        )
-
-    def _submitted_in_this_try(self, index: int) -> bool:
-        intent = self._takes[index]["intent"] if index in self._takes else {}
-        return all(intent.get(name) == value for name, value in self._attempt.metadata.items())
-
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = {
             index: self._songs[index].changed(take)
@@ -252,25 +296,12 @@ class GenerationBatch:
         )
 
     @functools.cached_property
-    def _requests(self) -> list[PreparedRequest]:
-        from airflow_provider_music.api.request import prepare_all
-
-        return prepare_all(self._given)
-
-    @functools.cached_property
     def _budget(self) -> Budget | None:
         return budget_of(self._options)
 
-    @functools.cached_property
+    @property
     def _folder(self) -> Folder:
-        return self._attempt.identity.folder(self._options.output_dir)
-
-    @functools.cached_property
-    def _songs(self) -> list[SongAttempt]:
-        return [
-            SongAttempt(request, SongRecord(self._folder.url_of(f"song-{index}")), self._options, self._attempt)
-            for index, request in enumerate(self._requests)
-        ]
+        return Folder(str(self.record_url))
 
 
 def _skipped(decision: Decision) -> Decision:

@@ -2,23 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the generations of a batch, so many in flight, and says in the log how far they are.
 
-Their specs lie in a plan file beside the songs: Airflow keeps the trigger's arguments in its database, and a hundred
-requests do not belong there.
+What is planned lies in a file beside the songs' records: Airflow keeps the trigger's arguments in its database, and a
+hundred requests do not belong there. Its hash is there, and whose connection and folder it is about, so whoever
+can write the file cannot redirect a song. It is removed at the end of the try, with the lyrics in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import hashlib
 import json
 import logging
-import uuid
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.exceptions import MusicError, RecordError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import run_generation
+from airflow_provider_music.record.carried import not_shared
 from airflow_provider_music.storage.folder import Folder
 from airflow_provider_music.storage.threads import connect_store, in_thread
 
@@ -34,33 +37,78 @@ _WITHOUT_SONG = ("failed", "unknown", "error")
 _MAX_MESSAGE = 300
 
 
-def write_plan(folder: Folder, specs: Sequence[GenerationSpec]) -> str:
-    """Write the specs and return the plan's URL; blocks.
+@dataclass(frozen=True, slots=True)
+class PlanRef:
+    """Which plan is meant, as trigger and event hold it.
 
-    :raises RecordError: the store does not take it, so nothing was sent.
+    :param url: of its file; its folder is the record of the batch.
+    :param sha256: of its content, hex; None in triggers of an older version.
+    :param conn_id: Airflow connection id of all of its songs; None as before.
     """
-    name = f"plan-{uuid.uuid4().hex}.json"
-    content = json.dumps({"specs": [spec.as_dict() for spec in specs]})
-    try:
-        folder.create(name, content.encode())
-    except OSError as exc:
-        raise RecordError(f"{folder.url_of(name)} cannot be written, so nothing was sent: {exc}") from exc
-    return folder.url_of(name)
+
+    url: str
+    sha256: str | None = None
+    conn_id: str | None = None
+
+    @property
+    def record_url(self) -> str:
+        """Folder of the batch's records."""
+        return self.url.rpartition("/")[0]
 
 
-def read_plan(url: str) -> list[GenerationSpec]:
-    """Read it; blocks.
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What a try of a batch is to do: the spec of every song in the list's order.
 
-    :raises RecordError: it is not there, or cannot be read.
+    :param follow: places of those that are to be run; the others are done, or left out.
+    :param refusal: why songs were left out, where the budget did not allow them.
     """
-    folder, _, name = url.rpartition("/")
-    try:
-        content = Folder(folder).read(name)
-    except OSError as exc:
-        raise RecordError(f"The plan {url} cannot be read: {exc}") from exc
-    if content is None:
-        raise RecordError(f"The plan {url} is gone; clear the task, which resumes from the songs' records.")
-    return [GenerationSpec.from_dict(spec) for spec in json.loads(content)["specs"]]
+
+    specs: Sequence[GenerationSpec]
+    follow: Sequence[int]
+    refusal: str | None = None
+
+    def write(self, conn_id: str) -> PlanRef:
+        """Write it and return which it is; plans of earlier tries are removed. Blocks.
+
+        :raises RecordError: the store does not take it, so nothing was sent.
+        """
+        folder = Folder(self.specs[0].record_url.rpartition("/")[0])
+        specs = [spec.as_dict() for spec in self.specs]
+        content = json.dumps({"specs": specs, "follow": list(self.follow), "refusal": self.refusal}).encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        name = f"plan-{sha256[:16]}.json"
+        try:
+            folder.create(name, content)
+        except OSError as exc:
+            raise RecordError(f"{folder.url_of(name)} cannot be written, so nothing was sent: {exc}") from exc
+        _remove_others(folder, name)
+        return PlanRef(folder.url_of(name), sha256, conn_id)
+
+    @classmethod
+    def read(cls, ref: PlanRef) -> BatchPlan:
+        """Read it; blocks.
+
+        :raises StorageNotSharedError: it is not to be seen here.
+        :raises RecordError: it cannot be read, or is another one than was written.
+        """
+        folder, _, name = ref.url.rpartition("/")
+        try:
+            content = Folder(folder).read(name)
+        except OSError as exc:
+            raise RecordError(f"The plan {ref.url} cannot be read: {exc}") from exc
+        if content is None:
+            raise not_shared(f"the plan {ref.url}; where it was removed: clear the task, which resumes the songs")
+        if ref.sha256 is not None and hashlib.sha256(content).hexdigest() != ref.sha256:
+            raise RecordError(f"The plan {ref.url} is not the one that the task wrote: it was edited. Nothing is sent.")
+        plan = json.loads(content)
+        specs = [GenerationSpec.from_dict(spec) for spec in plan["specs"]]
+        if ref.conn_id is not None:
+            specs = [
+                replace(spec, conn_id=ref.conn_id, record_url=f"{ref.record_url}/song-{index}")
+                for index, spec in enumerate(specs)
+            ]
+        return cls(specs, plan.get("follow", range(len(specs))), plan.get("refusal"))
 
 
 def remove_plan(url: str) -> None:
@@ -72,23 +120,35 @@ def remove_plan(url: str) -> None:
         log.warning("The plan %s stays behind: %s", url, exc)
 
 
-async def run_batch(plan_url: str, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:
+def _remove_others(folder: Folder, name: str) -> None:
+    try:
+        others = [other for other in folder.children() if other.startswith("plan-") and other != name]
+    except OSError as exc:
+        log.warning("Whether older plans lie in %s cannot be seen: %s", folder.url, exc)
+        return
+    for other in others:
+        remove_plan(folder.url_of(other))
+
+
+async def run_batch(ref: PlanRef, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:
     """Run every generation of a plan to its end and return the event: counts, never the songs themselves.
 
     :param max_in_flight: generations submitted and not done at any time.
     :param fail_fast: submit no further request once one ended without a song; those under way are paid and waited for.
     """
+    named = {"plan_url": ref.url, "plan_sha256": ref.sha256}
     try:
-        await connect_store(plan_url)
-        specs = await in_thread(read_plan, plan_url)
+        await connect_store(ref.url)
+        plan = await in_thread(BatchPlan.read, ref)
     except MusicError as exc:
-        return {"status": "error", "plan_url": plan_url, "error": type(exc).__name__, "message": str(exc)}
+        return {"status": "error", **named, "error": type(exc).__name__, "message": str(exc)}
+    specs = [plan.specs[index] for index in plan.follow]
     progress = _Progress(len(specs))
     waiting = iter(specs)
     async with asyncio.TaskGroup() as group:
         for _ in range(min(max_in_flight, len(specs))):
             group.create_task(_run_next(waiting, progress, fail_fast=fail_fast))
-    return {"status": "done", "plan_url": plan_url, "counts": dict(progress.counts), "message": progress.message}
+    return {"status": "done", **named, "counts": dict(progress.counts), "message": progress.message}
 
 
 async def _run_next(specs: Iterator[GenerationSpec], progress: _Progress, *, fail_fast: bool) -> None:
@@ -101,7 +161,8 @@ async def _run_next(specs: Iterator[GenerationSpec], progress: _Progress, *, fai
 
 async def _one(spec: GenerationSpec) -> dict[str, Any]:
     try:
-        return await run_generation(spec)
+        # This process saw the plan, so it sees the records beside it.
+        return await run_generation(spec, sees_record=True)
     except Exception as exc:
         # One song's surprise must not end the wait for the others, which are paid.
         log.exception("The wait for %s broke", spec.record_url)

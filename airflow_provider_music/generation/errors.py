@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_music.exceptions import (
+    AmbiguousRunError,
     ChangedRequestError,
     GenerationTimeoutError,
     MusicError,
@@ -19,7 +20,7 @@ from airflow_provider_music.exceptions import (
 
 if TYPE_CHECKING:
     from airflow_provider_music.record.policy import OnUnknown
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 
 def failed(take: Take) -> MusicError:
@@ -82,6 +83,15 @@ def unknown(take: Take, on_unknown: OnUnknown) -> MusicError:
         f"{head}Nothing is sent again by itself. To continue: clear this task to submit a new request (a second bill), "
         "or, where the log shows an inference_id, wait for that song with "
         f"MusicGenerationSensor(generation='<inference_id>'). Record: {take.folder.url}"
+    )
+
+
+def ambiguous(take: Take) -> AmbiguousRunError:
+    """Make the error of a try of which cannot be told whether its song was delivered to it."""
+    return AmbiguousRunError(
+        f"Take {take.n} was delivered to a try of this number or a later one, and Airflow does not say whether this is "
+        "a second copy of that try or another run of the same id. Nothing was sent. Clear the task to submit a new "
+        f"take; the former song stays where it is. Record: {take.folder.url}"
     )
 
 

@@ -15,7 +15,7 @@ from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.submit import DeadlineReached
-from airflow_provider_music.generation.usage_log import LoggedRequest, find_row
+from airflow_provider_music.generation.usage_log import LoggedRequest, fact_of_row, find_row
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
 from airflow_provider_music.storage.audio_writer import RequestedAudio, find_stored_audio
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_music.api.endpoints import LogRow
     from airflow_provider_music.generation.spec import GenerationSpec
-    from airflow_provider_music.record.store import Fact, SongRecord, Take
+    from airflow_provider_music.record.store import SongRecord
+    from airflow_provider_music.record.take import Fact, Take
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,12 @@ _WATCH_SECONDS = 2.0
 #: Searches for the row of a synchronous song whose writer is gone: the audio cannot come back, only the bill is
 #: in question, and nobody should wait long for that.
 _SEARCHES_FOR_BILL = 3
-_ROW_FAILED = ("failed", "error")
+_NEVER_LEFT = {
+    "sent": False,
+    "abandoned": True,
+    "error": "ApiUnreachableError",
+    "reason": "the process that had claimed it ended before it sent the request",
+}
 
 
 class Reconciliation:
@@ -63,6 +69,8 @@ class Reconciliation:
                 return take
             if writer_lives:
                 delay = _WATCH_SECONDS
+            elif await self._never_left(take):
+                return await self._write(take, "failed", **_NEVER_LEFT)
             else:
                 searches += 1
                 row = await self._row(take["intent"])
@@ -75,6 +83,19 @@ class Reconciliation:
                     raise DeadlineReached
                 return await self._write(take, "unknown", reason=self._why_unknown())
 
+    async def _never_left(self, take: Take) -> bool:
+        """Whether a writer that is gone had not sent the request: it says so just before it does.
+
+        Whoever creates that fact first decides, so one that comes back does not send it any more.
+        """
+        if take.never_sent:
+            return True
+        # An older version of the package did not say when it sent.
+        if "sent" in take or not take["intent"].get("says_when_sent"):
+            return False
+        attempt = self._spec.attempt
+        return bool(await in_thread(lambda: self._record.write_first(take, "sent", **attempt, abandoned=True)))
+
     def _why_unknown(self) -> str:
         """Return why the outcome is unknown at the deadline: what broke, where its writer could say so, and the log."""
         why, silent = self._lease.why(), "the usage log had no row of it before the deadline"
@@ -82,15 +103,11 @@ class Reconciliation:
 
     async def _recorded(self, take: Take, row: LogRow | None, searches: int) -> Take:
         """Return the take with what a row of the usage log says; as it is while that says nothing."""
-        if row is not None and row.status in _ROW_FAILED:
-            reason = "the API's usage log says that the request failed; it is not billed"
-            return await self._write(take, "failed", reason=reason, sent=True, source="usage log")
-        if self._spec.lane == "synchronous":
-            return await self._without_answer(take, row, searches)
-        if row is None or not row.inference_id:
-            return take
-        log.info("Found the lost answer in the usage log: generation %s", row.inference_id)
-        return await self._write(take, "accepted", generation_id=row.inference_id, source="usage log")
+        found = fact_of_row(row, self._spec.lane) if row is not None else None
+        if found is not None:
+            log.info("Found the lost answer in the usage log: take %d is %s", take.n, found[0])
+            return await self._write(take, found[0], **found[1])
+        return await self._without_answer(take, row, searches) if self._spec.lane == "synchronous" else take
 
     async def _without_answer(self, take: Take, row: LogRow | None, searches: int) -> Take:
         """Settle a synchronous take whose writer is gone: its song lies in storage, or is lost."""
@@ -111,7 +128,7 @@ class Reconciliation:
         """Complete a song that is in place already: its writer went away before it could say so."""
         spec = self._spec
         requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
-        landed = await in_thread(find_stored_audio, take.folder, requested)
+        landed = await in_thread(find_stored_audio, take.audio_folder, requested)
         if landed is None:
             return None
         log.info("The song of take %d is in storage, though no fact says so: %s", take.n, landed.url)

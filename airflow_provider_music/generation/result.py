@@ -13,7 +13,8 @@ from airflow_provider_music.exceptions import MusicError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import SongRecord, Take
+    from airflow_provider_music.record.store import SongRecord
+    from airflow_provider_music.record.take import Take
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,10 @@ def result_of(take: Take) -> dict[str, Any]:
 def mark_delivered(record: SongRecord, take: Take, attempt: Mapping[str, Any]) -> None:
     """Write down that the task returns the take's result: from here on only a clear makes a new song."""
     status = "completed" if "completed" in take else "accepted"
-    if "delivered" not in take and (marked := record.write_first(take, "delivered", **attempt, status=status)):
+    if "delivered" in take:
+        if int(take["delivered"].get("try_number", 0)) < int(attempt["try_number"]):
+            record.returned_again(take, int(attempt["try_number"]))
+    elif marked := record.write_first(take, "delivered", **attempt, status=status):
         metrics.delivered(marked)
 
 

@@ -32,7 +32,7 @@ from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
-from airflow_provider_music.record.store import SongIdentity, Take
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.responses import Generation
     from airflow_provider_music.provenance.attach import ProvenancePolicy
+    from airflow_provider_music.record.identity import SongIdentity
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,10 @@ class SensedGeneration:
             )
         self._model = self._input.get("model") or options.model
         self._identity = identity
-        self._folder = identity.folder(options.output_dir) / f"generation-{safe_name(str(self._id))}"
+        root = identity.folder(options.output_dir)
+        #: Where the sensor's songs lie, each in a folder of its own.
+        self.root_url = root.url
+        self._folder = root / f"generation-{safe_name(str(self._id))}"
 
     def poll(self) -> dict[str, Any] | None:
         """Return the result if the song is there, None while the generation is under way.

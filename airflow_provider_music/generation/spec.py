@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+#: As :attr:`airflow_provider_music.record.identity.TaskAttempt.metadata` has them.
+_ATTEMPT = ("task", "try_number", "max_tries", "run_started_at", "clear_number", "attempt_id")
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
@@ -17,7 +20,9 @@ class GenerationSpec:
 
     No key, no URL of audio and no audio is in here; Airflow keeps it in its database in the clear.
 
-    :param record_url: folder of the task instance's record.
+    :param record_url: folder of the song's record.
+    :param audio_url: folder below which its audio goes; the same where it lies beside the record.
+    :param key: of the song's identity; the part of the request's own id that every process makes alike.
     :param n: number of the request, see :mod:`airflow_provider_music.record.store`.
     :param audio_format: mp3, wav or pcm if the request names it; where it names none, the content decides.
     :param deadline: seconds since 1970; a restart does not extend it.
@@ -25,6 +30,9 @@ class GenerationSpec:
     :param until_accepted: stop waiting as soon as the API gave an id.
     :param references: ids of references that the request names, each with its file's hash where it is known.
     :param max_tries: of the task instance, kept in each fact to tell a clear from a retry.
+    :param facts: what the worker knows of take n, so that a process that does not see its disk can go on from there.
+    :param marker: a file that the worker left in the record where it knows of no take: who does not see it is on
+        another disk, and must not submit.
     """
 
     conn_id: str
@@ -44,6 +52,13 @@ class GenerationSpec:
     resubmission: bool = False
     until_accepted: bool = False
     references: Sequence[Mapping[str, Any]] | None = None
+    audio_url: str | None = None
+    key: str = ""
+    run_started_at: str | None = None
+    clear_number: int | None = None
+    attempt_id: str | None = None
+    facts: Mapping[str, Mapping[str, Any]] | None = None
+    marker: str | None = None
 
     @property
     def model(self) -> str:
@@ -53,7 +68,7 @@ class GenerationSpec:
     @property
     def attempt(self) -> dict[str, Any]:
         """Attempt metadata: what every fact says about the try that wrote it."""
-        return {"task": self.task, "try_number": self.try_number, "max_tries": self.max_tries}
+        return {name: getattr(self, name) for name in _ATTEMPT}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, for trigger kwargs."""

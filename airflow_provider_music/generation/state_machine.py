@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never, cast
 
 from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.exceptions import MusicError
@@ -18,31 +18,40 @@ from airflow_provider_music.generation import rate_limits, runtime
 from airflow_provider_music.generation.poll import Pace, backoff, poll_until_done
 from airflow_provider_music.generation.reconcile import Reconciliation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
+from airflow_provider_music.record.carried import CarriedRecord, carried, not_shared
 from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.threads import connect_store, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_music.generation.spec import GenerationSpec
-    from airflow_provider_music.record.store import Fact, Take
+    from airflow_provider_music.record.take import Fact
 
 log = logging.getLogger(__name__)
 
+#: A network disk may show another machine's new file late: it is checked for so often, with such pauses in seconds.
+_MARKER_CHECKS = 4
+_MARKER_PAUSE = 2.0
 #: accepted: the API gave an id (only where nobody waits longer). ready: the song can be fetched by a worker.
 #: completed: it is in storage. The rest are ends without a song; "error" means that waiting itself broke.
 Status = Literal["accepted", "ready", "completed", "failed", "unknown", "timeout", "error"]
 
 
-async def run_generation(spec: GenerationSpec) -> dict[str, Any]:
-    """Follow a generation to its end and return the event: small JSON, with no URL of audio and no secret."""
-    machine = StateMachine(spec)
+async def run_generation(spec: GenerationSpec, *, sees_record: bool = False) -> dict[str, Any]:
+    """Follow a generation to its end and return the event: small JSON, with no URL of audio and no secret.
+
+    :param sees_record: whether this process is known to see the record: it decided on the generation itself.
+    """
+    machine = StateMachine(spec, sees_record=sees_record)
     try:
         status, more = await machine.run()
     except MusicError as exc:
         log.exception("The wait for take %d broke", machine.n)
         status, more = "error", {"error": type(exc).__name__, "message": str(exc)}
-    return {"status": status, "record_url": spec.record_url, "n": machine.n, **more}
+    known = {"facts": machine.facts, "marker": spec.marker}
+    return {"status": status, "record_url": spec.record_url, "n": machine.n, **known, **more}
 
 
 async def watch_generation(
@@ -74,12 +83,17 @@ class StateMachine:
     """One wait for one generation.
 
     :param spec: the generation.
+    :param sees_record: whether this process is known to see what the worker wrote. One that is not must not submit:
+        on a disk of its own it would claim a take that another process has submitted.
     """
 
-    def __init__(self, spec: GenerationSpec) -> None:
+    def __init__(self, spec: GenerationSpec, *, sees_record: bool = False) -> None:
         self._spec = spec
         self._record = SongRecord(spec.record_url)
+        self._sees_record = sees_record
         self._refused = 0
+        #: What is known of the take, for a worker that does not see its record.
+        self.facts: dict[str, Any] | None = None
 
     async def run(self) -> tuple[Status, dict[str, Any]]:
         """Return how it ended, and what an event says beside that."""
@@ -96,8 +110,15 @@ class StateMachine:
                 continue
             step = await self._step(take)
             if isinstance(step, tuple):
-                return step
+                return await self._ended(take, step)
             take = step
+
+    async def _ended(self, take: Take, end: tuple[Status, dict[str, Any]]) -> tuple[Status, dict[str, Any]]:
+        if self._spec.lane == "queued":
+            if isinstance(self._record, CarriedRecord):
+                take = self._record.refresh(take)
+            self.facts = carried(take.facts)
+        return end
 
     async def _step(self, take: Take) -> tuple[Status, dict[str, Any]] | Take | None:
         """Return how it ended, or the take as it stands after the next step; None is the next one, not claimed yet."""
@@ -128,13 +149,19 @@ class StateMachine:
         failed = take.facts.get("failed", {})
         if failed.get("sent") is not False:
             return False
+        if failed.get("abandoned"):
+            # Nobody refused it, so nobody has to be waited for.
+            return self._turn_to(take.n + 1)
         self._refused += 1
         wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or 0.0)
         if runtime.now() + wait >= self._spec.deadline:
             return False
         log.info("The API takes no request now; submitting again in %.0f s", wait)
         await runtime.sleep(wait)
-        self._spec = dataclasses.replace(self._spec, n=take.n + 1)
+        return self._turn_to(take.n + 1)
+
+    def _turn_to(self, n: int) -> bool:
+        self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None)
         return True
 
     async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:
@@ -158,9 +185,49 @@ class StateMachine:
         return "ready", {"generation_id": generation_id}
 
     async def _read(self) -> Take | None:
+        spec = self._spec
         async with rate_limits.starts():
-            await connect_store(self._spec.record_url)
-            return await in_thread(self._record.read, self._spec.n)
+            await connect_store(spec.record_url)
+            if spec.audio_url:
+                await connect_store(spec.audio_url)
+            take = await in_thread(self._record.read, spec.n)
+        if take is not None:
+            self._sees_record = True
+            # A listing may be older than what the worker wrote last; an id in hand is not to be searched for.
+            return dataclasses.replace(take, facts={**self._told, **take.facts})
+        if self._sees_record or await self._finds_marker():
+            self._sees_record = True
+            return None
+        return await self._carried_along()
+
+    async def _finds_marker(self) -> bool:
+        """Whether this process sees the worker's folder; a network disk may show a new file some seconds late."""
+        marker = self._spec.marker
+        for check in range(1, _MARKER_CHECKS + 1):
+            if marker is not None and await in_thread(self._record.sees, marker):
+                return True
+            if marker is None or check == _MARKER_CHECKS:
+                break
+            await runtime.sleep(_MARKER_PAUSE)
+        return False
+
+    @property
+    def _told(self) -> Mapping[Fact, Mapping[str, Any]]:
+        """What the worker knew of the take."""
+        return cast("Mapping[Fact, Mapping[str, Any]]", self._spec.facts or {})
+
+    async def _carried_along(self) -> Take:
+        """Go on from what the worker knew: a queued generation is polled by its id, from anywhere.
+
+        :raises StorageNotSharedError: a synchronous song could not be handed to the worker, or nothing was submitted.
+        """
+        spec, facts = self._spec, self._told
+        if spec.lane != "queued" or not facts:
+            raise not_shared(spec.record_url)
+        log.warning("%s is out of sight here, so what the worker knew of take %d is used", spec.record_url, spec.n)
+        take = Take(spec.n, facts, await in_thread(self._record.take_folder, spec.n))
+        self._record = CarriedRecord(spec.record_url, take)
+        return take
 
     async def _write(self, take: Take, fact: Fact, **values: Any) -> Take:
         attempt = self._spec.attempt

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -15,25 +14,28 @@ import tenacity
 
 from airflow_provider_music.api.outcome import outcome_of
 from airflow_provider_music.api.parsing import describe_error
-from airflow_provider_music.exceptions import OutputError, RecordError
+from airflow_provider_music.exceptions import RecordError
 from airflow_provider_music.generation import rate_limits, runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.synchronous import generate_song
+from airflow_provider_music.generation.usage_log import FINGERPRINT_LENGTH, request_id_prefix
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import Lease
+from airflow_provider_music.record.store import not_writable
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.generation.spec import GenerationSpec
-    from airflow_provider_music.record.store import Fact, SongRecord, Take
+    from airflow_provider_music.record.store import SongRecord
+    from airflow_provider_music.record.take import Fact, Take
 
 log = logging.getLogger(__name__)
 
 #: How often a fact about a request that was sent is tried to be written: for about two minutes.
 _STORE_TRIES = 8
 #: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
-_open_posts: set[asyncio.Task[Take]] = set()
+_open_posts: set[asyncio.Task[Take | None]] = set()
 
 
 class DeadlineReached(Exception):  # noqa: N818 - no error: the task's timeout says what it means
@@ -67,16 +69,8 @@ class Submission:
         client = await client_of(spec.conn_id)
         slots = rate_limits.open_generations(client.settings) if spec.lane == "synchronous" else None
         await self._wait_for_slot(slots)
-        try:
-            take, request_id = await self._claim()
-            post = asyncio.create_task(self._post(client, take, request_id)) if take is not None else None
-        except BaseException:
-            _release(slots)
-            raise
-        if post is None:
-            _release(slots)
-            log.info("Take %d is claimed by another process; waiting for what comes of it", spec.n)
-            return await in_thread(self._record.read, spec.n)
+        # One task from the claim on: cancelled between claim and POST, a claim would stay that nobody sends.
+        post = asyncio.create_task(self._claim_and_post(client))
         _open_posts.add(post)
         post.add_done_callback(_open_posts.discard)
         # Not when this caller ends: cancelled, it leaves the POST open.
@@ -95,10 +89,20 @@ class Submission:
         if not await rate_limits.slot_before(deadline, slots):
             raise DeadlineReached
 
+    async def _claim_and_post(self, client: MusicClient) -> Take | None:
+        take, request_id = await self._claim()
+        if take is None:
+            log.info("Take %d is claimed by another process; waiting for what comes of it", self._spec.n)
+            return await in_thread(self._record.read, self._spec.n)
+        return await self._post(client, take, request_id)
+
     async def _claim(self) -> tuple[Take | None, str]:
         spec, request_id = self._spec, _new_request_id(self._spec)
         intent = {
             **spec.attempt,
+            "identity": spec.key,
+            "says_when_sent": True,
+            "audio_url": f"{spec.audio_url or spec.record_url}/take-{spec.n}",
             "client_request_id": request_id,
             "model": spec.model,
             "lane": spec.lane,
@@ -112,18 +116,22 @@ class Submission:
         try:
             return await in_thread(lambda: self._record.claim(spec.n, **intent)), request_id
         except RecordError as exc:
-            raise _not_sent(exc) from exc
+            raise not_writable(exc) from exc
 
     async def _post(self, client: MusicClient, take: Take, request_id: str) -> Take:
         async with contextlib.AsyncExitStack() as stack:
+            spec = self._spec
             try:
                 await stack.enter_async_context(self._lease.held())
-            except OSError as exc:
+                sent = await in_thread(lambda: self._record.write_first(take, "sent", **spec.attempt, abandoned=False))
+            except (OSError, RecordError) as exc:
                 # Claimed and never sent: a claim that stayed would have the next try look for an answer.
                 with contextlib.suppress(OSError):
                     await in_thread(self._record.withdraw, take)
-                raise _not_sent(exc) from exc
-            spec = self._spec
+                raise not_writable(exc) from exc
+            if sent is None:
+                log.warning("Take %d was given up by another process, which took this one for gone: not sent", spec.n)
+                return await in_thread(self._record.refresh, take)
             log.info("Submitting take %d to %s, X-Client-Request-Id %s", spec.n, spec.model, request_id)
             try:
                 return await self._send(client, take, request_id)
@@ -136,7 +144,7 @@ class Submission:
     async def _send(self, client: MusicClient, take: Take, request_id: str) -> Take:
         spec = self._spec
         if spec.lane == "synchronous":
-            completed = await generate_song(client, spec, request_id, take.folder)
+            completed = await generate_song(client, spec, request_id, take.audio_folder)
             return await self._write(take, "completed", **completed)
         found = await client.submit(spec.body, request_id)
         log.info(
@@ -192,18 +200,10 @@ def _release(slots: asyncio.Semaphore | None) -> None:
         slots.release()
 
 
-def _not_sent(exc: Exception) -> OutputError:
-    return OutputError(
-        f"The output folder cannot be written, so nothing was sent: {exc}. "
-        "Give an output_dir that workers and triggerer can write."
-    )
-
-
 def _new_request_id(spec: GenerationSpec) -> str:
     """Make the request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
 
-    A part of it is random: two Airflows with one API key run the same DAGs at the same times, and one must
-    not find the other's song.
+    Its beginning says whose song it is, so that the usage log can be searched for it where the record is lost; a
+    part of the fingerprint says for which request, and the end is random.
     """
-    place = hashlib.sha256(spec.record_url.encode()).hexdigest()[:24]
-    return f"airflow-music-{place}-{spec.n}-{uuid.uuid4().hex[:12]}"
+    return f"{request_id_prefix(spec.key)}{spec.n}-{spec.fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"

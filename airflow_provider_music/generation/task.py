@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
@@ -14,11 +14,21 @@ from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
+from airflow_provider_music.generation.earlier_tries import (
+    moved_record,
+    remembered_take,
+    searched_again,
+    searched_takes,
+)
+from airflow_provider_music.generation.folders import SongFolders, folders_of
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.hooks.clients import client_of, settings_of
+from airflow_provider_music.record.carried import carried, not_shared
+from airflow_provider_music.record.identity import deployment_name
 from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.task_memory import TaskMemory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +36,11 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.api.responses import Generation
     from airflow_provider_music.cost.budget import Budget
-    from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+    from airflow_provider_music.generation.attempt import GenerationOptions
     from airflow_provider_music.generation.spec import GenerationSpec
+    from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import Decision
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 log = logging.getLogger(__name__)
 
@@ -48,34 +59,52 @@ class GenerationTask:
     :param request: ``model``, ``fields`` and ``extra_body`` of the request, as
         :func:`~airflow_provider_music.api.request.prepare` takes them.
     :param attempt: which try this is.
+    :param memory: what Airflow keeps of earlier tries.
     """
 
-    def __init__(self, options: GenerationOptions, request: Mapping[str, Any], attempt: TaskAttempt) -> None:
+    def __init__(
+        self,
+        options: GenerationOptions,
+        request: Mapping[str, Any],
+        attempt: TaskAttempt,
+        memory: TaskMemory | None = None,
+    ) -> None:
         self._options = options
         self._given = request
         self._attempt = attempt
+        self._memory = memory or TaskMemory()
         #: The take whose result was returned.
         self.delivered: Take | None = None
+        #: Where its record lies, once that is known.
+        self.record_url: str | None = None
 
     def start(self) -> dict[str, Any] | Defer:
         """Check the request and continue from what the record says; return the result, or what to wait for."""
         for note in self._request.notes:
             log.warning(note)
         # Before the record, so that a missing key is its own error and leaves nothing behind.
-        settings_of(self._options.conn_id)
+        attempt = self._attempt_here
         _ = self._budget
-        record = SongRecord(self._attempt.identity.folder(self._options.output_dir))
-        return self._decided(self._song(record), record.latest())
+        song = self._song(SongFolders.of(self._options.folders, attempt.identity))
+        self.record_url = song.folders.record_url
+        take = song.record.latest()
+        before = {"try_number": attempt.try_number - 1}
+        if take is None and attempt.try_number > 1 and not song.record.sent_nothing(before):
+            song, take = self._after_earlier_tries(song)
+        return self._decided(song, take)
 
     def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | Defer:
         """Continue from how the wait ended."""
-        record, status = SongRecord(str(event["record_url"])), event["status"]
-        take = record.read(int(event["n"]))
+        record, n, status = SongRecord(str(event["record_url"])), int(event["n"]), event["status"]
+        self.record_url = str(event["record_url"])
+        take = self._known(record, n, event)
+        if event.get("marker"):
+            record.remove_marker(str(event["marker"]))
         if status == "timeout":
             metrics.timed_out(self._request.body.get("model"))
             raise errors.timed_out(take, self._options.timeout)
         if take is None and status != "error":
-            raise MusicError(f"The record in {record.folder.url} vanished; nothing is sent.")
+            raise not_shared(f"take {n} of {self.record_url}")
         if take is None or status == "error":
             raise errors.broken_wait(take, event.get("error"), event.get("message"), status)
         if status in ("completed", "accepted"):
@@ -86,10 +115,25 @@ class GenerationTask:
             raise self._failed(take)
         # unknown: whether another request may be made is the policy's business.
         metrics.without_song(take, "unknown", self._attempt.metadata)
-        return self._decided(self._song(record), take)
+        return self._decided(self._song(folders_of(take, self.record_url)), take)
+
+    def _known(self, record: SongRecord, n: int, event: Mapping[str, Any]) -> Take | None:
+        """Return the take with what the event carries: this worker may not see what others wrote."""
+        take, carried = record.read(n), event.get("facts") or {}
+        missing = {fact: values for fact, values in carried.items() if take is None or fact not in take}
+        return record.adopt(n, missing) if missing else take
+
+    def _after_earlier_tries(self, song: SongAttempt) -> tuple[SongAttempt, Take | None]:
+        """Find out what earlier tries did, whose record is not where this try looks."""
+        moved = moved_record(song, self._memory)
+        if moved is not None:
+            self.record_url = moved.folders.record_url
+            return moved, moved.record.latest()
+        return song, remembered_take(song, self._memory) or searched_takes(song.conn_id, [song])[0]
 
     def _decided(self, song: SongAttempt, take: Take | None) -> dict[str, Any] | Defer:
         """Do what the policy says of the newest take."""
+        take = searched_again(song.conn_id, [song], [take])[0]
         decision = song.decide(take)
         log.info("%s: %s. Record: %s", decision.step, decision.why, song.record.take_folder(decision.n).url)
         if take is not None:
@@ -99,15 +143,19 @@ class GenerationTask:
                 raise errors.unknown(take, self._options.on_unknown)
             if decision.step == "refuse_changed":
                 raise song.changed(take)
+            if decision.step == "refuse_ambiguous":
+                raise errors.ambiguous(take)
         self._check_budget(song, decision)
         spec = song.spec(decision)
-        if not self._options.deferrable:
-            return self._wait(spec)
-        if decision.step == "submit" and spec.lane == "queued":
-            return self._submit(song.record, spec)
-        if take is not None and decision.step == "attach":
+        if decision.step == "submit":
+            # Before anything may be paid: where a later try has to look, should this folder be out of its sight.
+            self._memory.note(spec.record_url)
+            if spec.lane == "queued" and self._options.deferrable:
+                return self._submit(song.record, spec)
+            take = None
+        if take is not None and decision.step == "attach" and self._options.deferrable:
             return self._attach(song.record, spec, take)
-        return self._wait(spec)
+        return self._wait(song.record, spec, take)
 
     def _submit(self, record: SongRecord, spec: GenerationSpec) -> dict[str, Any] | Defer:
         """Send the quick POST of the queued lane from the worker."""
@@ -115,12 +163,14 @@ class GenerationTask:
             take = run_sync(Submission(spec, record).submit())
         except DeadlineReached:
             take = None
+        if take is not None:
+            self._memory.note(spec.record_url, take)
         if take is not None and take.state == "accepted" and spec.until_accepted:
             return self._deliver(record, take)
         if take is not None and take.state == "failed" and take["failed"].get("sent") is not False:
             raise self._failed(take)
         # Accepted; or not accepted now, and the triggerer submits again; or the answer is lost, and it reconciles.
-        return self._wait(spec)
+        return self._wait(record, spec, take)
 
     def _attach(self, record: SongRecord, spec: GenerationSpec, take: Take) -> dict[str, Any] | Defer:
         """Poll once before deferring: on a retry the song is often done already."""
@@ -135,11 +185,19 @@ class GenerationTask:
             found = run_sync(poll())
         except MusicError as exc:
             log.warning("The first poll failed; waiting all the same: %s", exc)
-            return self._wait(spec)
-        return self._land(record, take) if found.done and found.audio_url else self._wait(spec)
+            return self._wait(record, spec, take)
+        return self._land(record, take) if found.done and found.audio_url else self._wait(record, spec, take)
 
-    def _wait(self, spec: GenerationSpec) -> dict[str, Any] | Defer:
-        return Defer(spec) if self._options.deferrable else self.resume(run_sync(run_generation(spec)))
+    def _wait(self, record: SongRecord, spec: GenerationSpec, take: Take | None) -> dict[str, Any] | Defer:
+        """Wait, in the triggerer where that is wanted.
+
+        :param take: what is known of it; None where the triggerer is to submit.
+        """
+        if not self._options.deferrable:
+            return self.resume(run_sync(run_generation(spec, sees_record=True)))
+        if take is not None:
+            return Defer(replace(spec, facts=carried(take.facts)))
+        return Defer(replace(spec, marker=record.leave_marker()))
 
     def _land(self, record: SongRecord, take: Take) -> dict[str, Any]:
         return self._deliver(record, run_sync(land(record, take, self._options.conn_id, self._attempt)))
@@ -153,8 +211,12 @@ class GenerationTask:
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
-    def _song(self, record: SongRecord) -> SongAttempt:
-        return SongAttempt(self._request, record, self._options, self._attempt)
+    def _song(self, folders: SongFolders) -> SongAttempt:
+        return SongAttempt(self._request, folders, self._options, self._attempt_here)
+
+    @functools.cached_property
+    def _attempt_here(self) -> TaskAttempt:
+        return self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
 
     def _check_budget(self, song: SongAttempt, decision: Decision) -> None:
         if self._budget is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import text_or_none
 from airflow_provider_music.api.responses import Usage
+from airflow_provider_music.exceptions import ApiUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.endpoints import LogRow
+    from airflow_provider_music.record.take import Fact
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +30,15 @@ log = logging.getLogger(__name__)
 _SKEW = timedelta(minutes=10)
 _DAY = timedelta(hours=22)
 MAX_PAGES = 50
+#: Of a request's fingerprint, in its own id: enough to tell a task's requests apart.
+FINGERPRINT_LENGTH = 8
 #: For what a song cost, which nobody should wait for: the song is there.
 _USAGE_PAGES = 3
 _USAGE_SECONDS = 4.0
 #: A circuit breaker: a log that is slow or away is not called for so long, so that a batch does not wait at every song.
 _BREAKER_SECONDS = 60.0
 
+_REQUEST_ID = re.compile(r"(airflow-music-[^-]+-)([1-9][0-9]*)-([^-]*)-[^-]+")
 _open_until = 0.0
 
 
@@ -70,16 +76,78 @@ async def find_row(client: MusicClient, request: LoggedRequest, max_pages: int =
     :raises ApiError: the log says no.
     :raises ApiUnreachableError: it does not answer.
     """
-    age = datetime.now(UTC) - request.submitted_at
+    async for rows in _pages(client, request.submitted_at, max_pages):
+        for row in rows:
+            if request.is_in(row):
+                return row
+    return None
+
+
+def request_id_prefix(key: str) -> str:
+    """Return how the ids of all requests for one song begin.
+
+    :param key: of the song's identity, see :class:`airflow_provider_music.record.identity.SongIdentity`.
+    """
+    return f"airflow-music-{key}-"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRequest:
+    """A request of a song that the usage log has a row of, though no record is left.
+
+    :param n: its take.
+    :param fingerprint: the beginning of its request's fingerprint.
+    """
+
+    n: int
+    fingerprint: str
+    row: LogRow
+
+
+def fact_of_row(row: LogRow, lane: str) -> tuple[Fact, dict[str, Any]] | None:
+    """Return what a row says of the request's take, and the values of that fact; None where that is nothing yet."""
+    if row.failed:
+        reason = "the API's usage log says that the request failed; it is not billed"
+        return "failed", {"reason": reason, "sent": True, "source": "usage log"}
+    if lane == "queued" and row.inference_id:
+        return "accepted", {"generation_id": row.inference_id, "source": "usage log"}
+    return None
+
+
+async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime) -> dict[str, EarlierRequest]:
+    """Return the newest request of each song that has one in the usage log, by the key of its identity.
+
+    :raises ApiError: the log says no.
+    :raises ApiUnreachableError: it does not answer, or has more rows since then than are read.
+    """
+    wanted = {request_id_prefix(key): key for key in keys}
+    found: dict[str, EarlierRequest] = {}
+    async for rows in _pages(client, since, MAX_PAGES, to_the_end=True):
+        for row in rows:
+            named = _REQUEST_ID.fullmatch(row.client_request_id or "")
+            key = wanted.get(named[1]) if named else None
+            # Newest first: the first row of the highest number counts.
+            if named and key and (key not in found or int(named[2]) > found[key].n):
+                found[key] = EarlierRequest(int(named[2]), named[3], row)
+    return found
+
+
+async def _pages(
+    client: MusicClient, since: datetime, max_pages: int, *, to_the_end: bool = False
+) -> AsyncIterator[tuple[LogRow, ...]]:
+    """Yield the log's pages, newest first, back to a moment.
+
+    :param to_the_end: an error where the pages do not reach so far; what was not read cannot be called "not there".
+    """
+    age = datetime.now(UTC) - since
     period = "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
     for page in range(max_pages):
         found = await client.call(endpoints.logs(period, page * endpoints.LOG_PAGE))
-        for row in found.rows:
-            if request.is_in(row):
-                return row
-        if not found.has_more or _older(found.rows, request.submitted_at - _SKEW):
-            break
-    return None
+        yield found.rows
+        if not found.has_more or _older(found.rows, since - _SKEW):
+            return
+    if to_the_end:
+        raise ApiUnreachableError(f"the usage log has more than {max_pages * endpoints.LOG_PAGE} rows since {since}")
 
 
 async def usage_from_log(client: MusicClient, request: LoggedRequest, known: Usage) -> Usage:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Billing, Take
+    from airflow_provider_music.record.take import Billing, Take
     from airflow_provider_music.storage.folder import Folder
 
 #: A song's result, and the fingerprint of its request.
@@ -124,6 +124,12 @@ def billing_of_batch(folder: Folder, try_number: int) -> Billing:
                 return "billed"
             return "may_be_billed" if "unknown" in found else "not_billed"
     return "may_be_billed"
+
+
+def billing_before_record(error: str | None, try_number: int) -> Billing:
+    """Return it for a task that failed before it knew where its record lies: an earlier try may have submitted."""
+    refused = _is_a(error, "InvalidRequestError", "CredentialsError", "OutputError")
+    return "not_billed" if refused and try_number == 1 else "may_be_billed"
 
 
 def billing_of_sensor(error: str | None, generation: Mapping[str, Any]) -> Billing:

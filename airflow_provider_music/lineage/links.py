@@ -38,15 +38,12 @@ class SongLink(BaseOperatorLink):
         return _link_of(self.xcom_key, ti_key)
 
 
-def push_record_link(context: Any, output_dir: str | None) -> None:
-    """Push the link to the record before the task waits."""
-    from airflow_provider_music.record.store import SongIdentity
-    from airflow_provider_music.storage.folder import default_output_dir
+def push_record_link(context: Any, record_url: str | None) -> None:
+    """Push the link to the record, also of a task that is about to wait."""
+    if record_url is not None and page_of(record_url) is not None:
+        from airflow_provider_music.storage.folder import Folder
 
-    root = output_dir or default_output_dir()
-    if page_of(root) is not None:
-        folder = SongIdentity.of(context["ti"]).folder(root)
-        _push(context, RecordLink().xcom_key, folder, f"{folder.url}/")
+        _push(context, RecordLink().xcom_key, Folder(record_url), f"{record_url}/")
 
 
 def push_song_link(context: Any, result: Mapping[str, Any]) -> None:

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def report_start(task: Any, context: Any) -> None:
-    """Report what is known before the work."""
-    if task.lineage_kind != "upload":
-        links.push_record_link(context, task.output_dir)
+def report_record(task: Any, context: Any) -> None:
+    """Report where the record lies, as soon as the work knows: also where it ends in a wait, or in an error."""
+    links.push_record_link(context, task.lineage_record_url)
 
 
 def report_result(task: Any, context: Any, result: Any) -> None:

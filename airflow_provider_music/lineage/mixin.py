@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 R = TypeVar("R")
 Kind = Literal["upload", "song", "batch", "sensor"]
@@ -30,16 +30,23 @@ class LineageMixin:
     #: The takes that this run delivered, one a song and in the order of ``lineage_songs``. Whoever delivers them sets
     #: it, and saves storage the reads: their facts are what is reported, also in place of a batch's fingerprints.
     lineage_takes: Sequence[Take] = ()
+    #: Where the task's record lies, once the work knows it.
+    lineage_record_url: str | None = None
 
     def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
         """Do the work; report links, asset events and hook lineage of it."""
         from airflow_provider_music.lineage import listener
 
+        def reported() -> R:
+            try:
+                return work()
+            finally:
+                _try(listener.report_record, self, context)
+
         # An instance may run more than once in a process, as in dag.test(); a former run's takes are of other songs.
-        self.lineage_takes = ()
-        _try(listener.report_start, self, context)
+        self.lineage_takes, self.lineage_record_url = (), None
         try:
-            result = work()
+            result = reported()
         except Exception as exc:
             self.lineage_error = type(exc).__name__
             raise

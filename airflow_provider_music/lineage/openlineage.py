@@ -29,7 +29,7 @@ from airflow_provider_music.lineage.names import API_NAMESPACE, dataset_of, data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Billing
+    from airflow_provider_music.record.take import Billing
 
 log = logging.getLogger(__name__)
 
@@ -191,12 +191,14 @@ def _billing_facet(task: Any, ti: Any) -> Any:
         generation = generation_of(task)
         bill, generation_id = facts.billing_of_sensor(error, generation), generation.get("generation_id")
     else:
-        from airflow_provider_music.record.store import SongIdentity, SongRecord
-        from airflow_provider_music.storage.folder import default_output_dir
+        from airflow_provider_music.record.store import SongRecord
+        from airflow_provider_music.storage.folder import Folder
 
         try:
-            folder = SongIdentity.of(ti).folder(task.output_dir or default_output_dir())
-            if task.lineage_kind == "batch":
+            folder = Folder(task.lineage_record_url) if task.lineage_record_url is not None else None
+            if folder is None:
+                bill = facts.billing_before_record(error, int(ti.try_number))
+            elif task.lineage_kind == "batch":
                 bill = facts.billing_of_batch(folder, int(ti.try_number))
             else:
                 take = SongRecord(folder).latest()

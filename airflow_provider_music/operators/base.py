@@ -25,8 +25,10 @@ DEFAULT_TIMEOUT = timedelta(hours=1)
 class GenerationOperator(LineageMixin, BaseOperator):
     """Base of the operators that generate songs.
 
-    :param output_dir: where songs and their records go, any ``ObjectStoragePath`` URL or a folder that workers
-        and triggerer share; default ``[music] output_dir``.
+    :param output_dir: where songs go, any ``ObjectStoragePath`` URL or an absolute folder that workers and triggerer
+        share; templated; default ``[music] output_dir``.
+    :param record_dir: where their records go, the same in every try, so it is no template. Default: the part of
+        ``output_dir`` before its first template, or ``[music] record_dir`` where there is none or it is mapped.
     :param conn_id: Airflow connection id.
     :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
     :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or ISO 8601 text
@@ -48,7 +50,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        output_dir: str | None = None,
+        output_dir: Any = None,
+        record_dir: Any = None,
         conn_id: str = "music_default",
         poll_interval: timedelta | float | str | None = None,
         timeout: timedelta | float | str = DEFAULT_TIMEOUT,
@@ -62,6 +65,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.output_dir = output_dir
+        #: As the DAG has it. The record lies below its static part, whatever a template makes of the rest.
+        self.output_dir_template = output_dir
+        self.record_dir = record_dir
         self.conn_id = conn_id
         self.poll_interval = poll_interval
         self.timeout = timeout

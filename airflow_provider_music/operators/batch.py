@@ -79,12 +79,18 @@ class GenerateMusicBatchOperator(GenerationOperator):
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]
     ) -> dict[str, Any]:
-        from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+        from airflow_provider_music.generation.attempt import GenerationOptions
         from airflow_provider_music.generation.batch import BatchOptions, DeferBatch, GenerationBatch
+        from airflow_provider_music.record.identity import TaskAttempt
+        from airflow_provider_music.record.task_memory import TaskMemory
 
         options = BatchOptions(self.max_in_flight, self.on_partial, self.fail_fast)
-        batch = GenerationBatch(GenerationOptions.of(self), options, self.requests, TaskAttempt.of(context))
-        result = half(batch)
+        attempt, memory = TaskAttempt.of(context), TaskMemory.of(context)
+        batch = GenerationBatch(GenerationOptions.of(self, context), options, self.requests, attempt, memory)
+        try:
+            result = half(batch)
+        finally:
+            self.lineage_record_url = batch.record_url
         if isinstance(result, DeferBatch):
             from airflow_provider_music.triggers.music import MusicBatchTrigger
 

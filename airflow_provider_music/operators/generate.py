@@ -105,13 +105,19 @@ class GenerateMusicOperator(GenerationOperator):
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]
     ) -> dict[str, Any]:
-        from airflow_provider_music.generation.attempt import GenerationOptions, TaskAttempt
+        from airflow_provider_music.generation.attempt import GenerationOptions
         from airflow_provider_music.generation.task import Defer, GenerationTask
+        from airflow_provider_music.record.identity import TaskAttempt
+        from airflow_provider_music.record.task_memory import TaskMemory
 
         fields = {name: getattr(self, name) for name in REQUEST_FIELDS}
         request = {"model": self.model, "fields": fields, "extra_body": self.extra_body}
-        task = GenerationTask(GenerationOptions.of(self), request, TaskAttempt.of(context))
-        result = half(task)
+        options, attempt = GenerationOptions.of(self, context), TaskAttempt.of(context)
+        task = GenerationTask(options, request, attempt, TaskMemory.of(context))
+        try:
+            result = half(task)
+        finally:
+            self.lineage_record_url = task.record_url
         if isinstance(result, Defer):
             from airflow_provider_music.triggers.music import MusicGenerationTrigger
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_music.provenance.tags import EmbeddedHashes
-    from airflow_provider_music.record.store import SongIdentity, Take
+    from airflow_provider_music.record.identity import SongIdentity
+    from airflow_provider_music.record.take import Take
     from airflow_provider_music.storage.folder import Folder
 
 #: manifest: a file beside the song. embed: in the song's own tags too, which changes the file. none: nothing.

@@ -18,7 +18,7 @@ from airflow_provider_music.exceptions import ManifestError, ProvenanceError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.record.store import Take
+    from airflow_provider_music.record.take import Take
 
 #: Version of the manifest's layout. A newer one is refused: it may mean what this version cannot know.
 SCHEMA = 1

@@ -2,150 +2,47 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of one task's songs: small JSON facts beside the audio, each written once.
 
-    <output_dir>/<dag>/<run>/<task>[/<map index>][/song-<index in its batch>]/take-<n>/
-        intent.json      before the POST; whoever creates it owns the POST
+    <record folder>/<dag>/<this Airflow and API>/<run>/<task>[/<map index>][/song-<index in its batch>]/take-<n>/
+        intent.json      before the POST; whoever creates it owns the POST, and nobody else may send it
+        sent.json        just before the POST by its owner, or "abandoned" by whoever found the owner gone before that
         accepted.json    the API gave an id
         completed.json   the audio is in place and verified
         failed.json      the API said that it failed, or the request never left: nothing is owed
         unknown.json     the answer was lost and could not be found again
         changed.json     a changed request was refused while this one was open
         delivered.json   the task returned the result
-        song.mp3         the audio (or .wav, .pcm)
+        song.mp3         the audio (or .wav, .pcm), where it lies in the same folder; the intent says where it lies
 
 Nothing is ever rewritten, so what exists says where the song stands, and any process may read it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
-from dataclasses import dataclass, field, replace
+import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from airflow_provider_music.exceptions import OutputError, RecordError
-from airflow_provider_music.storage.folder import Folder, safe_name
+from airflow_provider_music.exceptions import OutputError, RecordError, UnsafeStoreError
+from airflow_provider_music.record.take import FACTS, Fact, Take
+from airflow_provider_music.storage.folder import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Fact = Literal["intent", "accepted", "completed", "failed", "unknown", "changed", "delivered"]
-FACTS: tuple[Fact, ...] = get_args(Fact)
-
-#: Where a take stands. open: claimed, and nobody has said yet what came of it.
-State = Literal["open", "accepted", "completed", "failed", "unknown", "delivered"]
-#: The first fact that is there decides. An id in hand outranks "unknown"; "changed" says nothing of the take itself.
-_PRECEDENCE: tuple[tuple[Fact, State], ...] = (
-    ("delivered", "delivered"),
-    ("completed", "completed"),
-    ("failed", "failed"),
-    ("accepted", "accepted"),
-    ("unknown", "unknown"),
-    ("intent", "open"),
-)
-
-#: What a take means for the bill. billed: the API accepted it. may_be_billed: its answer is lost, or not there yet.
-Billing = Literal["not_billed", "billed", "may_be_billed"]
+    from collections.abc import Iterable, Mapping
 
 #: Version of the facts' layout. A newer one is refused: it may mean what this version cannot know.
 SCHEMA = 1
 _FACT_FILE = re.compile(r"take-([1-9][0-9]*)/(\w+)\.json")
-
-
-@dataclass(frozen=True, slots=True)
-class SongIdentity:
-    """Which task instance a song belongs to: the same in every try, on every machine."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-
-    @classmethod
-    def of(cls, ti: Any) -> SongIdentity:
-        """Read it from a task instance."""
-        return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"{self.dag_id} / {self.run_id} / {self.task_id}{mapped}"
-
-    def folder(self, output_dir: str) -> Folder:
-        """Where this task instance's takes lie, or the songs of its batch."""
-        parts = [safe_name(part) for part in (self.dag_id, self.run_id, self.task_id)]
-        mapped = [str(self.map_index)] if self.map_index >= 0 else []
-        return Folder(output_dir) / "/".join([*parts, *mapped])
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Request number n of a task instance: the facts that exist about it, and where they come to.
-
-    :param home: where its facts and its audio lie; None for one that was put together from elsewhere.
-    :param submissions: how often its song was submitted: requests that may have left, since the last delivery.
-    """
-
-    n: int
-    facts: Mapping[Fact, Mapping[str, Any]] = field(default_factory=dict)
-    home: Folder | None = None
-    submissions: int = 1
-    state: State = field(init=False)
-    #: The fact that decides it.
-    decided_by: Fact = field(init=False)
-
-    def __post_init__(self) -> None:
-        fact, state = next(((fact, state) for fact, state in _PRECEDENCE if fact in self.facts), _PRECEDENCE[-1])
-        object.__setattr__(self, "decided_by", fact)
-        object.__setattr__(self, "state", state)
-
-    def __contains__(self, fact: Fact) -> bool:
-        return fact in self.facts
-
-    def __getitem__(self, fact: Fact) -> Mapping[str, Any]:
-        return self.facts[fact]
-
-    @property
-    def folder(self) -> Folder:
-        """Where its facts and its audio lie."""
-        if self.home is None:
-            raise ValueError(f"take {self.n} was not read from a store")
-        return self.home
-
-    @property
-    def generation_id(self) -> str | None:
-        """The API's id, once it gave one."""
-        return self.facts.get("accepted", {}).get("generation_id")
-
-    @property
-    def billing(self) -> Billing:
-        """What it means for the bill; whoever counts or reports money asks here."""
-        match self.state:
-            case "failed":
-                return "not_billed"
-            case "accepted" | "completed" | "delivered":
-                return "billed"
-            case "unknown":
-                return "billed" if self["unknown"].get("billed") else "may_be_billed"
-            case "open":
-                return "may_be_billed"
-            case _:
-                assert_never(self.state)
-
-    @property
-    def model(self) -> Any:
-        """The model of the request, as it names it."""
-        return self.facts.get("intent", {}).get("model")
-
-    def fact_url(self, fact: Fact) -> str:
-        """URL of one fact, plain JSON."""
-        return self.folder.url_of(f"{fact}.json")
-
-    def with_fact(self, fact: Fact, values: Mapping[str, Any]) -> Take:
-        """Return the take with one fact more."""
-        return replace(self, facts={**self.facts, fact: values})
+_RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.json")
+#: After one of these, whether the request left is no question any more; the fact is not opened.
+_AFTER_SENT: tuple[Fact, ...] = ("accepted", "completed", "failed", "unknown", "delivered")
+_PROBE = "created-twice.probe"
+#: Stores that were seen to refuse a second creation of the same object, by scheme and host.
+_exclusive: set[str] = set()
 
 
 class SongRecord:
@@ -154,7 +51,7 @@ class SongRecord:
     Its calls block; from an event loop they go through a thread. A reader lists the folder once and opens what is
     there: facts are never rewritten, so a :class:`Take` is passed on instead of being read again.
 
-    :param folder: the song's folder, from :meth:`SongIdentity.folder` or its URL.
+    :param folder: the song's folder, from :meth:`.identity.SongIdentity.folder` or its URL.
     """
 
     def __init__(self, folder: Folder | str) -> None:
@@ -188,12 +85,55 @@ class SongRecord:
         """Begin take n: whoever writes its intent owns the POST; None where another process did.
 
         :raises RecordError: the store does not take it.
+        :raises OutputError: the store lets two processes create the same object, so it cannot hold a claim.
         """
+        self._prove_exclusive()
         folder = self.take_folder(n)
         # Before the claim: whatever breaks after it leaves a claim behind that nobody sent.
         submissions = self._submissions(n, self._listed()) if n > 1 else 1
+        audio = _audio_home(values, folder)
         intent = _create(folder, n, "intent", values)
-        return Take(n, {"intent": intent}, folder, submissions) if intent is not None else None
+        if intent is None:
+            return None
+        return Take(n, {"intent": intent}, folder, submissions, audio)
+
+    def adopt(self, n: int, facts: Mapping[Fact, Mapping[str, Any]]) -> Take:
+        """Write the facts of a take that this record does not have, and return it.
+
+        :param facts: of take n, as another process wrote or carried them, or made from what the API says.
+        """
+        folder = self.take_folder(n)
+        for fact in FACTS:
+            if fact in facts:
+                _create(folder, n, fact, facts[fact])
+        return self._take(n) or Take(n, facts, folder)
+
+    def leave_marker(self) -> str:
+        """Leave a file that a process sees only where it sees this very folder; return its name.
+
+        :raises OutputError: the store does not take it.
+        """
+        name = f"deferred-{uuid.uuid4().hex[:12]}.json"
+        try:
+            self.folder.create(name, b"{}\n")
+        except OSError as exc:
+            raise not_writable(f"{self.folder.url_of(name)}: {exc}") from exc
+        return name
+
+    def sees(self, marker: str) -> bool:
+        """Whether a marker that another process left is here.
+
+        :raises RecordError: the store does not answer.
+        """
+        try:
+            return self.folder.read(marker) is not None
+        except OSError as exc:
+            raise RecordError(f"{self.folder.url_of(marker)} cannot be read: {exc}. Nothing was sent.") from exc
+
+    def remove_marker(self, marker: str) -> None:
+        """Remove it; one that stays does no harm."""
+        with contextlib.suppress(OSError):
+            self.folder.remove(marker)
 
     def write(self, take: Take, fact: Fact, **values: Any) -> Take:
         """Write a fact about a take and return the take with it, or with what another process wrote before.
@@ -207,15 +147,57 @@ class SongRecord:
         body = _create(take.folder, take.n, fact, values)
         return take.with_fact(fact, body) if body is not None else None
 
+    def returned_again(self, take: Take, try_number: int) -> None:
+        """Write down that a later try returned a delivered take again: so that a clear can tell what it follows."""
+        with contextlib.suppress(OSError):
+            take.folder.create(f"returned-by-try-{try_number}.json", b"{}\n")
+
     def withdraw(self, take: Take) -> None:
-        """Take back a claim whose request never left.
+        """Take back a claim whose request never left, and note that its try sent nothing.
 
         :raises OSError: the store does not take it; the claim stays.
         """
+        with contextlib.suppress(OSError):
+            self.folder.create(_nothing_sent(take["intent"]), b"{}\n")
         take.folder.remove("intent.json")
 
+    def sent_nothing(self, attempt: Mapping[str, Any]) -> bool:
+        """Whether a try is known to have sent nothing, so that nobody has to search for what it did.
+
+        :param attempt: metadata of that try.
+        """
+        try:
+            return self.folder.read(_nothing_sent(attempt)) is not None
+        except OSError:
+            return False
+
+    def _prove_exclusive(self) -> None:
+        """Create one object twice, of which the second has to lose: once per process and store.
+
+        A library or a proxy may drop the condition of a write; two processes would both own the POST.
+        """
+        folder = self.folder
+        store = "://".join(urlsplit(folder.url)[:2])
+        if folder.is_local or store in _exclusive:
+            return
+        try:
+            folder.create(_PROBE, b"first\n")
+            lost = not folder.create(_PROBE, b"second\n")
+        except OSError as exc:
+            raise RecordError(f"The record {folder.url_of(_PROBE)} cannot be written: {exc}") from exc
+        with contextlib.suppress(OSError):
+            folder.remove(_PROBE)
+        if not lost:
+            raise UnsafeStoreError(
+                f"{store} let the same object be created twice, so two processes could both submit this song; nothing "
+                "was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
+                "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
+            )
+        _exclusive.add(store)
+
     def _take(self, n: int | None, known: Mapping[Fact, Mapping[str, Any]] | None = None) -> Take | None:
-        there = self._listed()
+        listed = self._names()
+        there = _facts_in(listed)
         if n is None:
             n = max(there, default=0)
         names = there.get(n)
@@ -223,6 +205,8 @@ class SongRecord:
             return None
         folder = self.take_folder(n)
         facts = dict(known or {})
+        if not names.isdisjoint(_AFTER_SENT):
+            names = names - {"sent"}
         for fact in FACTS:
             if fact in names and fact not in facts and (found := _read(folder, fact)) is not None:
                 facts[fact] = found
@@ -233,12 +217,16 @@ class SongRecord:
                 f"The record in {folder.url} has {', '.join(facts)} but no intent; somebody deleted a part of it. "
                 "Nothing is sent. Restore intent.json, or move the folder away to start over."
             )
-        return Take(n, facts, folder, self._submissions(n, there))
+        audio, again = _audio_home(facts["intent"], folder), _last_returned(listed, n)
+        return Take(n, facts, folder, self._submissions(n, there), audio, again)
 
     def _listed(self) -> dict[int, set[str]]:
         """Return the names of the facts that are there, by take; one listing."""
+        return _facts_in(self._names())
+
+    def _names(self) -> set[str]:
         try:
-            names = self.folder.names()
+            return self.folder.names()
         except NotADirectoryError as exc:
             raise OutputError(
                 f"The output folder cannot be used: {exc}; nothing was sent. Give an output_dir that is a folder."
@@ -247,12 +235,6 @@ class SongRecord:
             raise RecordError(
                 f"The record {self.folder.url} cannot be listed: {exc}. Nothing is sent until it can be."
             ) from exc
-        there: dict[int, set[str]] = {}
-        for name in names:
-            found = _FACT_FILE.fullmatch(name)
-            if found is not None and found[2] in FACTS:
-                there.setdefault(int(found[1]), set()).add(found[2])
-        return there
 
     def _submissions(self, n: int, there: Mapping[int, set[str]]) -> int:
         """Count the requests of take n's song that may have left; take n itself counts whatever it says."""
@@ -264,6 +246,38 @@ class SongRecord:
             failed = _read(self.take_folder(k), "failed") if "failed" in facts else None
             count += failed is None or failed.get("sent") is not False
         return count
+
+
+def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:
+    there: dict[int, set[str]] = {}
+    for name in names:
+        found = _FACT_FILE.fullmatch(name)
+        if found is not None and found[2] in FACTS:
+            there.setdefault(int(found[1]), set()).add(found[2])
+    return there
+
+
+def _last_returned(names: Iterable[str], n: int) -> int:
+    found = (_RETURNED_FILE.fullmatch(name) for name in names)
+    return max((int(one[2]) for one in found if one is not None and int(one[1]) == n), default=0)
+
+
+def _audio_home(intent: Mapping[str, Any], folder: Folder) -> Folder | None:
+    """Return where a take's audio lies, where that is another folder than that of its facts."""
+    url = intent.get("audio_url")
+    return Folder(url) if url and url != folder.url else None
+
+
+def _nothing_sent(attempt: Mapping[str, Any]) -> str:
+    return f"try-{attempt.get('try_number')}-sent-nothing.json"
+
+
+def not_writable(why: object) -> OutputError:
+    """Make the error of a folder that does not take the facts that have to be there before a request."""
+    return OutputError(
+        f"The output folder cannot be written, so nothing was sent: {why}. "
+        "Give an output_dir that workers and triggerer can write."
+    )
 
 
 def _create(folder: Folder, n: int, fact: Fact, values: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -103,6 +103,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
 
     def _generation(self, context: Any) -> SensedGeneration:
         from airflow_provider_music.generation.sensor import SensedGeneration, SensorOptions
-        from airflow_provider_music.record.store import SongIdentity
+        from airflow_provider_music.record.identity import SongIdentity
 
-        return SensedGeneration(SensorOptions.of(self), SongIdentity.of(context["ti"]))
+        generation = SensedGeneration(SensorOptions.of(self), SongIdentity.of(context["ti"]))
+        self.lineage_record_url = generation.root_url
+        return generation

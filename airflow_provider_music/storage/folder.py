@@ -152,14 +152,21 @@ class Folder:
 
     def is_empty(self) -> bool:
         """Whether nothing lies in here, so that nothing has to be looked for."""
+        return not self.children()
+
+    def children(self) -> set[str]:
+        """Return the names of what lies directly in here, files and folders; none where it does not exist.
+
+        :raises OSError: the store did not answer.
+        """
         try:
             if self.is_local:
-                return not os.listdir(self._root or "/")  # noqa: PTH208 - one call, no Path needed
+                return set(os.listdir(self._root or "/"))  # noqa: PTH208 - one call, no Path needed
             with store_errors():
                 self.fs.invalidate_cache()
-                return not self.fs.ls(self._root, detail=False)
+                return {str(key).rstrip("/").rpartition("/")[2] for key in self.fs.ls(self._root, detail=False)}
         except FileNotFoundError:
-            return True
+            return set()
 
     def names(self) -> set[str]:
         """Return the paths of all files in here and below, relative to here; one listing of a bucket.

@@ -127,15 +127,28 @@ class MusicGenerationTrigger(BaseTrigger):
 class MusicBatchTrigger(BaseTrigger):
     """Runs the generations of a plan, so many in flight, and fires once with the counts of how they ended.
 
-    :param plan_url: the file that holds their specs.
+    :param plan_url: the file that holds their specs, in the folder of their records.
+    :param plan_sha256: of that file, hex: another one is refused. None in triggers of an older version.
+    :param conn_id: Airflow connection id of all of them. None in triggers of an older version.
     :param max_in_flight: generations submitted and not done at any time.
     :param deferred_at: when the task was deferred, seconds since 1970.
     :param fail_fast: submit no further request once one ended without a song.
     """
 
-    def __init__(self, *, plan_url: str, max_in_flight: int, deferred_at: float, fail_fast: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        plan_url: str,
+        max_in_flight: int,
+        deferred_at: float,
+        fail_fast: bool = False,
+        plan_sha256: str | None = None,
+        conn_id: str | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.plan_url = plan_url
+        self.plan_sha256 = plan_sha256
+        self.conn_id = conn_id
         self.max_in_flight = max_in_flight
         self.deferred_at = deferred_at
         self.fail_fast = fail_fast
@@ -144,7 +157,9 @@ class MusicBatchTrigger(BaseTrigger):
     def for_plan(cls, wait: DeferBatch) -> MusicBatchTrigger:
         """Make the wait for a batch."""
         return cls(
-            plan_url=wait.plan_url,
+            plan_url=wait.plan.url,
+            plan_sha256=wait.plan.sha256,
+            conn_id=wait.plan.conn_id,
             max_in_flight=wait.max_in_flight,
             deferred_at=time.time(),
             fail_fast=wait.fail_fast,
@@ -156,6 +171,8 @@ class MusicBatchTrigger(BaseTrigger):
             "airflow_provider_music.triggers.music.MusicBatchTrigger",
             {
                 "plan_url": self.plan_url,
+                "plan_sha256": self.plan_sha256,
+                "conn_id": self.conn_id,
                 "max_in_flight": self.max_in_flight,
                 "deferred_at": self.deferred_at,
                 "fail_fast": self.fail_fast,
@@ -171,9 +188,8 @@ class MusicBatchTrigger(BaseTrigger):
     async def outcome(self) -> dict[str, Any]:
         """Wait and return the event's content."""
         batch = await _prepared("airflow_provider_music.generation.batch_plan")
-        event: dict[str, Any] = await batch.run_batch(
-            self.plan_url, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast
-        )
+        ref = batch.PlanRef(self.plan_url, self.plan_sha256, self.conn_id)
+        event: dict[str, Any] = await batch.run_batch(ref, max_in_flight=self.max_in_flight, fail_fast=self.fail_fast)
         return event
 
 

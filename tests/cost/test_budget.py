@@ -13,7 +13,8 @@ from airflow_provider_music.cost.budget import Budget, cost_of, spent_on
 from airflow_provider_music.cost.pricing import Quote, usd_of
 from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetError, ServerFailureError
 from airflow_provider_music.record.policy import Decision
-from airflow_provider_music.record.store import SongRecord, Take
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import Take
 
 MODEL = "minimax/music-2.6"
 QUOTE = Quote(Decimal("0.195"), "0.195 USD per generation")

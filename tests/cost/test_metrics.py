@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.record.store import Take
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 
 QUEUED = {"model": "minimax_music-2.6"}
@@ -254,7 +254,7 @@ try:
 except ImportError:
     pass
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.record.store import Take
+from airflow_provider_music.record.take import Take
 intent = {"model": "minimax/music-2.6", "written_at": "2026-11-01T00:00:00+00:00"}
 done = {"usage": {"usd_spent": 0.195}, "written_at": "2026-11-01T00:01:30+00:00"}
 metrics.delivered(Take(1, {"intent": intent, "completed": done}))

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_music.record.store import FACTS, SongIdentity, SongRecord
+from airflow_provider_music.record.identity import SongIdentity
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import FACTS
 from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import safe_name
 

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_music.lineage.facts import SongFacts, facts_of, songs_of_batch
 from airflow_provider_music.record.generation_ref import split_record_uri
-from airflow_provider_music.record.store import SongRecord, Take
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from airflow_provider_music.storage.folder import Folder
 

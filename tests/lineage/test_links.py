@@ -47,8 +47,13 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
     monkeypatch.setattr(links, "page_of", lambda url: f"https://pages/{url}")
     monkeypatch.setattr(links, "_has_endpoint_of_its_own", lambda folder: False)
     task = song()
+
+    def work():
+        task.lineage_record_url = "s3://b/songs/dag/scheduled__2026-11-01T00_00_00_00_00~d3fa2278ec06/song"
+        task.defer(trigger=None, method_name="execute_complete")
+
     with pytest.raises(TaskDeferred):
-        task._run_with_lineage(context, lambda: task.defer(trigger=None, method_name="execute_complete"))
+        task._run_with_lineage(context, work)
     assert list(left) == ["_link_RecordLink"]
     assert left["_link_RecordLink"].endswith("/dag/scheduled__2026-11-01T00_00_00_00_00~d3fa2278ec06/song/")
 

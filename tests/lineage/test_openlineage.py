@@ -128,8 +128,10 @@ def test_a_record_that_cannot_be_read_leaves_the_bill_open(airflow, request, ti,
     def broken(*_):
         raise PermissionError("no")
 
-    monkeypatch.setattr("airflow_provider_music.record.store.SongIdentity.folder", broken)
+    for listing in ("names", "children"):
+        monkeypatch.setattr(f"airflow_provider_music.storage.folder.Folder.{listing}", broken)
     task = request.getfixturevalue(kind)()
+    task.lineage_record_url = "file:///songs/dag/run/song"
     reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
     assert reported.run_facets["aimlapi_musicBilling"].billing == "may_be_billed"
 

@@ -95,7 +95,7 @@ def test_a_synchronous_song_lands_from_the_triggerer(music_sandbox, airflow, syn
     assert result["audio"]["format"] == "mp3"
     assert result["audio"]["sha256"] == music_sandbox.generations()[0]["sha256"]
     assert music_sandbox.posts("generate") == 1
-    assert facts(output_dir) == ["take-1/completed", "take-1/delivered", "take-1/intent"]
+    assert facts(output_dir) == ["take-1/completed", "take-1/delivered", "take-1/intent", "take-1/sent"]
     assert audio_files(output_dir) == ["song.mp3"]
 
 

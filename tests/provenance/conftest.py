@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
-from airflow_provider_music.record.store import Take
+from airflow_provider_music.record.take import Take
 
 # A machine that is busy is not a bug: no example is timed.
 settings.register_profile("untimed", deadline=None)

@@ -12,7 +12,8 @@ from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.provenance import attach_manifest, verify
 from airflow_provider_music.provenance import manifest as manifest_module
 from airflow_provider_music.provenance.manifest import as_bytes, from_bytes, manifest_of
-from airflow_provider_music.record.store import SongIdentity, SongRecord, Take
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.folder import Folder
 
 NAME = "song.mp3.provenance.json"
@@ -234,7 +235,7 @@ def test_what_the_record_of_either_lane_says_is_in_the_manifest_without_a_word_o
 ):
     music_sandbox.settings(any_reference=True)
     result = airflow.run(operator(output_dir, model))
-    record = SongRecord(SongIdentity("dag", airflow.run_id, "song").folder(str(output_dir)))
+    record = SongRecord(result["record_uri"].rpartition("/take-")[0])
     origin = {"dag_id": "dag", "run_id": airflow.run_id, "task_id": "song", "map_index": -1}
     attached = attach_manifest(record.take_folder(1), record.read(1), origin, embed=True)
 

@@ -12,7 +12,8 @@ from airflow_provider_music.exceptions import OutputError, PartialBatchError
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.provenance import verify
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
-from airflow_provider_music.record.store import SongIdentity, Take
+from airflow_provider_music.record.identity import SongIdentity
+from airflow_provider_music.record.take import Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from airflow_provider_music.storage.folder import Folder
 

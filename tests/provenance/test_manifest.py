@@ -18,7 +18,7 @@ from airflow_provider_music.provenance.manifest import (
     manifest_of,
     same_song,
 )
-from airflow_provider_music.record.store import Take
+from airflow_provider_music.record.take import Take
 
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 REFERENCE = {"id": "vocal-2025082518145625-6XW9wCOF", "sha256": "a" * 64}

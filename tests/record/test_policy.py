@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_music.record.policy import Attempt, decide
-from airflow_provider_music.record.store import Take
+from airflow_provider_music.record.take import Take
 
 FIRST = Attempt(try_number=1, max_tries=2, fingerprint="same")
 RETRY = Attempt(try_number=2, max_tries=2, fingerprint="same")

@@ -9,8 +9,10 @@ from typing import get_args
 import pytest
 
 from airflow_provider_music.exceptions import OutputError, RecordError
-from airflow_provider_music.record import store
-from airflow_provider_music.record.store import FACTS, SongIdentity, SongRecord, State
+from airflow_provider_music.record import take as takes
+from airflow_provider_music.record.identity import SongIdentity
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import FACTS, State
 from airflow_provider_music.storage.folder import Folder
 
 
@@ -104,10 +106,10 @@ def test_the_facts_say_where_a_take_stands(record, facts, state):
     assert take.state == record.read(1).state == record.latest().state == state
 
 
-def test_every_fact_but_changed_decides_a_state_and_every_state_is_decided():
-    decided = dict(store._PRECEDENCE)
+def test_every_fact_but_sent_and_changed_decides_a_state_and_every_state_is_decided():
+    decided = dict(takes._PRECEDENCE)
 
-    assert set(decided) == set(FACTS) - {"changed"}
+    assert set(decided) == set(FACTS) - {"sent", "changed"}
     assert set(decided.values()) == set(get_args(State))
 
 

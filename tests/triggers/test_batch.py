@@ -83,7 +83,7 @@ def test_a_plan_that_is_gone_is_said_and_nothing_is_sent(deferred, music_sandbox
     event = run_sync(fire(trigger))[0]
 
     assert event["status"] == "error"
-    assert event["error"] == "RecordError"
+    assert event["error"] == "StorageNotSharedError"
     assert "clear the task" in event["message"]
     assert music_sandbox.posts("submit") == 0
 
@@ -91,11 +91,11 @@ def test_a_plan_that_is_gone_is_said_and_nothing_is_sent(deferred, music_sandbox
 def test_one_songs_surprise_does_not_end_the_others(deferred, monkeypatch):
     run_generation, seen = batch_plan.run_generation, []
 
-    async def broken_once(spec):
+    async def broken_once(spec, **more):
         seen.append(spec)
         if len(seen) == 1:
             raise ZeroDivisionError("surprise")
-        return await run_generation(spec)
+        return await run_generation(spec, **more)
 
     monkeypatch.setattr(batch_plan, "run_generation", broken_once)
     event = run_sync(fire(deferred()))[0]

@@ -126,7 +126,7 @@ def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_se
     assert event["error"] == "CredentialsError"
     assert "triggerer" in event["message"]
     assert music_sandbox.posts() == 0
-    assert not list(output_dir.rglob("*.json"))
+    assert not list(output_dir.rglob("take-*"))
 
 
 def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(music_sandbox, airflow, bucket, monkeypatch):
