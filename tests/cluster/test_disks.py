@@ -83,7 +83,8 @@ def stages(tmp_path_factory, request, s3) -> Iterator[Stages]:
     say = request.config.pluginmanager.getplugin("terminalreporter").write_line
     stages = Stages(tmp_path_factory.mktemp("disks"), s3, say)
     yield stages
-    stages.stop()
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        stages.stop()
 
 
 def _play(stage, acts):
@@ -179,7 +180,7 @@ def _assert_song_or_word(row, *errors):
 @pytest.mark.parametrize("lane", LANES if IS_3 else [])
 def test_on_celery_a_disk_that_nobody_declares_shared_is_refused_before_money(celery, lane):
     (row,) = celery[f"undeclared {lane}"].result()
-    _assert_refused(row, "InvalidFolderError")
+    _assert_refused(row, "StorageNotSharedError")
     assert row.tries == 1
 
 
@@ -274,12 +275,17 @@ def test_a_clear_that_looks_like_a_retry_never_delivers_the_former_song_for_an_e
     assert again.posts == cleared.posts + 1, again.log
 
 
-@pytest.mark.parametrize("what", LISTS if IS_3 else [])
+@pytest.mark.parametrize("what", ["reordered", "shortened"])
 def test_a_list_that_differs_while_songs_are_open_is_refused_by_name(celery, what):
     refused, restored = celery[f"list open {what}"].result()
     _assert_refused(refused, "ChangedRequestError", posts=3)
     assert "requests[" in refused.log
     _assert_paid_once(restored, posts=3)
+
+
+def test_a_list_that_only_grows_while_songs_are_open_keeps_each_song_in_its_place(celery):
+    (longer,) = celery["list open lengthened"].result()
+    _assert_paid_once(longer, posts=4)
 
 
 def test_a_list_that_differs_after_delivery_never_gets_the_songs_of_another(celery):
