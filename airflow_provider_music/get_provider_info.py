@@ -115,13 +115,49 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                     "output_dir": {
                         "description": (
                             "Where songs and their records go when an operator names no output_dir: any URL of "
-                            "ObjectStoragePath, or a folder that workers and triggerer share. "
+                            "ObjectStoragePath, or the absolute path of a folder that workers and triggerers share. "
                             "Empty means <AIRFLOW_HOME>/music."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "s3://my_aws@my-bucket/songs",
                         "default": "",
+                    },
+                    "record_dir": {
+                        "description": (
+                            "Where the records of paid requests go when the output_dir of a task is a template from "
+                            "its first character: a folder as output_dir takes it, without a template. "
+                            "A record that cannot be found again means a second bill, so this must stay the same. "
+                            "Empty means output_dir."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my_aws@my-bucket/music-records",
+                        "default": "",
+                    },
+                    "deployment": {
+                        "description": (
+                            "Name of this Airflow, the same for its scheduler, workers and triggerers, and another "
+                            "for every Airflow that shares a bucket or an API key with it: production, staging. It "
+                            "keeps the records of two Airflows with the same DAGs apart. A change makes the package "
+                            "forget what is still open. Empty means a name that is derived from this Airflow's own "
+                            "settings."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "production",
+                        "default": "",
+                    },
+                    "shared_disk": {
+                        "description": (
+                            "Whether a local output_dir or record_dir is a mount that all workers and triggerers "
+                            "share. Without it a local folder is refused for tasks of executors whose workers are "
+                            "other machines, such as CeleryExecutor and KubernetesExecutor."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
                     },
                 },
             }

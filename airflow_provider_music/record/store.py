@@ -181,8 +181,8 @@ class SongRecord:
         if folder.is_local or store in _exclusive:
             return
         try:
-            folder.create(_PROBE, b"first\n")
-            lost = not folder.create(_PROBE, b"second\n")
+            folder.create_once(_PROBE, b"first\n")
+            lost = not folder.create_once(_PROBE, b"second\n")
         except OSError as exc:
             raise RecordError(f"The record {folder.url_of(_PROBE)} cannot be written: {exc}") from exc
         with contextlib.suppress(OSError):

@@ -199,13 +199,17 @@ class Folder:
         One of many that try at once wins: a hard link on disk, a conditional PUT in a bucket. Where the store's
         answer was lost, its library asks once more and is told "exists": the same content is our own.
         """
+        return self.create_once(name, content) or self.read(name) == content
+
+    def create_once(self, name: str, content: bytes) -> bool:
+        """Create a file as :meth:`create` does; False where anything is there already, the same content too."""
         if self.is_local:
-            return self._create_local(name, content) or self.read(name) == content
+            return self._create_local(name, content)
         try:
             with store_errors():
                 self.fs.pipe_file(self.key(name), content, mode="create")
         except FileExistsError:
-            return self.read(name) == content
+            return False
         return True
 
     def replace(self, name: str, content: bytes, *, durable: bool = True) -> None:
