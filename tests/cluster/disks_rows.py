@@ -69,7 +69,7 @@ def moved_in_mid_post(stage: Stage) -> list[Row]:
     """Airflow gives an open POST to the other triggerer, which has the same host name and process numbers."""
     run = Run(stage, "bucket_synchronous", "moved", delay=30.0).begin()
     run.until_open()
-    run.move_to(run.cluster.other_triggerer(run.holder))
+    run.move_to_stay(run.cluster.other_triggerer(run.holder))
     return [run.row_at_end("moved in mid-POST to a triggerer of the same host name and process numbers, synchronous")]
 
 
@@ -89,13 +89,13 @@ def folder_edited_between_tries(stage: Stage, lane: str) -> list[Row]:
     """`[music] output_dir` is another one at the second try."""
     run = Run(stage, f"edited_{lane}", "edited").begin(fail_through=1)
     run.until_retry()
-    _edit(stage, f"{run.dag_id}.output_dir", f"s3://aws_music@{stage.s3.bucket}/songs/after")
+    _edit(stage, f"{run.dag_id}.output_dir", str(stage.cluster.home / "shared" / "after"))
     return [run.row_at_end(f"[music] output_dir edited between tries, {lane}")]
 
 
 def created_again(stage: Stage, lane: str, *, edited: bool) -> list[Row]:
     """A run is deleted and created again under the same id."""
-    run = Run(stage, f"bucket_{lane}", f"again-{edited}").begin()
+    run = Run(stage, f"shared_{lane}", f"again-{edited}").begin()
     first = run.row_at_end(f"a run, {lane}")
     run.until(lambda: run.run_state() == "success", "an ended run")
     run.delete()

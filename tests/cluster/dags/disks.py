@@ -35,7 +35,7 @@ WORDS = "{{ var.value.get('words_' ~ dag_run.conf['conn_id'], dag_run.conf['word
 COMMON: dict[str, Any] = {
     "task_id": "song",
     "conn_id": "{{ dag_run.conf['conn_id'] }}",
-    "timeout": timedelta(seconds=60),
+    "timeout": timedelta(minutes=3),
     "retries": 2,
     "retry_delay": timedelta(seconds=1),
 }
@@ -102,7 +102,7 @@ def _edit(name: str, otherwise: Any) -> Any:
 if PLACES:
     own, shared, bucket = PLACES["music"], PLACES["shared"], PLACES["bucket"]
     # [music] output_dir as the task's process finds it, edited between two tries.
-    os.environ["AIRFLOW__MUSIC__OUTPUT_DIR"] = _edit(f"{get_parsing_context().dag_id}.output_dir", f"{bucket}/before")
+    os.environ["AIRFLOW__MUSIC__OUTPUT_DIR"] = _edit(f"{get_parsing_context().dag_id}.output_dir", f"{shared}/before")
     # Long enough for the test to act between two tries.
     pause = {"retry_delay": timedelta(seconds=5)}
     for lane in ("queued", "synchronous"):
@@ -111,10 +111,10 @@ if PLACES:
         song("shared", lane, output_dir=shared)
         song("bucket", lane, output_dir=bucket)
         song("now", lane, output_dir=f"{bucket}/{NOW}")
-        song("try", lane, output_dir=f"{bucket}/{TRY}")
+        song("try", lane, output_dir=f"{shared}/{TRY}")
         song("edited", lane, **pause)
         song("relative", lane, output_dir="songs")
-        song("retries", lane, output_dir=bucket, retries=_edit(f"disks_retries_{lane}.retries", 2))
+        song("retries", lane, output_dir=shared, retries=_edit(f"disks_retries_{lane}.retries", 2))
         song("pods", lane, output_dir=f"{own}/pods_{lane}", **pause, deferrable=lane == "queued")
     song("killed", "queued", output_dir=f"{own}/killed", **pause)
     song("gone", "queued", output_dir=f"{own}/gone")
@@ -123,4 +123,4 @@ if PLACES:
     batch("own", output_dir=own)
     batch("now", output_dir=f"{bucket}/{NOW}")
     batch("relative", output_dir="songs")
-    batch("listed", output_dir=bucket, **pause)
+    batch("listed", output_dir=shared, **pause)

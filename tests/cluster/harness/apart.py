@@ -51,6 +51,9 @@ class Apart(Cluster):
         path = [Path(airflow_provider_music.__file__).parents[1], *([celery_folder()] if celery else [])]
         options = {
             "PYTHONPATH": os.pathsep.join(map(str, path)),
+            # All begin at once, and on two cores a triggerer may be late by more than the tests' usual 12 s.
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "25",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor" if celery else "LocalExecutor",
         }
         if self._redis:

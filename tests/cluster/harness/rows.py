@@ -5,6 +5,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HEAD = "| scenario | POSTs | right songs | task state | tries | error |\n|---|---|---|---|---|---|"
 _ENDED = ("success", "failed")
+_PATIENCE_S = 400.0
 _ERROR = re.compile(r"^ *(?:[a-z_.]+\.)?([A-Z]\w+): ", re.MULTILINE)
 
 
@@ -99,6 +101,21 @@ class Run(Song):
         """Wait until a song is being fetched, and return the id of the task instance."""
         self.until(lambda: self.sandbox.requests("download"), "landing")
         return self.task_instance_id
+
+    def until(self, met: Callable[[], Any], what: str, timeout: float = _PATIENCE_S) -> Any:
+        """Wait as `Song` does, for as long as some fifty runs side by side may take."""
+        return super().until(met, what, timeout)
+
+    def move_to_stay(self, holder: int) -> None:
+        """Give the song to another triggerer; on a busy machine the first takes it back, as from one that is dead."""
+        logs_of_run = self.cluster.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+
+        def begun_there() -> bool:
+            if self.holder not in (holder, None):
+                self.cluster.sql("UPDATE trigger SET triggerer_id = %s WHERE id = %s", holder, self.row()[4])
+            return any(logs_of_run.rglob(f"*.log.trigger.{holder}.log"))
+
+        self.until(begun_there, "begun there")
 
     def row_at_end(self, scenario: str) -> Row:
         """Wait for the task's end, and say how it ended."""
