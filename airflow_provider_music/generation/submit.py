@@ -34,6 +34,13 @@ log = logging.getLogger(__name__)
 
 #: How often a fact about a request that was sent is tried to be written: for about two minutes.
 _STORE_TRIES = 8
+#: The failed fact of a claim whose process ended before it sent the request.
+NEVER_LEFT = {
+    "sent": False,
+    "abandoned": True,
+    "error": "ApiUnreachableError",
+    "reason": "the process that had claimed it ended before it sent the request",
+}
 #: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
 _open_posts: set[asyncio.Task[Take | None]] = set()
 
@@ -129,6 +136,11 @@ class Submission:
                 with contextlib.suppress(OSError):
                     await in_thread(self._record.withdraw, take)
                 raise not_writable(exc) from exc
+            except asyncio.CancelledError:
+                # Said here as well: the fact that it is about to be sent may still come into being in a thread.
+                with contextlib.suppress(RecordError):
+                    self._record.write(take, "failed", **spec.attempt, **NEVER_LEFT)
+                raise
             if sent is None:
                 log.warning("Take %d was given up by another process, which took this one for gone: not sent", spec.n)
                 return await in_thread(self._record.refresh, take)

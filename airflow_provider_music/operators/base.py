@@ -8,9 +8,8 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.compat import BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_music.compat import BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:

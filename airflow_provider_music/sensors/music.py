@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
-
+from airflow_provider_music.compat import BaseSensorOperator, PokeReturnValue
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance

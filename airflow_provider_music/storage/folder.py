@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
-
+from airflow_provider_music.compat import ObjectStoragePath, conf
 from airflow_provider_music.exceptions import MusicError, OutputError
 from airflow_provider_music.storage.cleanup import part_name
 
