@@ -53,6 +53,23 @@ def killed_in_mid_landing(stage: Stage) -> list[Row]:
     return [run.row_at_end("killed in mid-landing, and a new, empty disk, queued")]
 
 
+def killed_in_mid_post(stage: Stage, lane: str, *, mute: bool = False) -> list[Row]:
+    """The task dies before it heard what the API made of its request, and the disk with its record is lost."""
+    dag = f"{'mute' if mute else 'lost'}_{lane}"
+    run = Run(stage, dag, "killed")
+    run.sandbox.fault("submit:late=600", "generate:late=600")
+    run.begin()
+    run.until_asked()
+    run.cluster.kill_worker(run.task_instance_id, task_only=True)
+    run.until_retry()
+    run.cluster.wipe(dag)
+    run.sandbox.clear_faults()
+    if mute:
+        run.sandbox.fault("logs:status=503,times=all")
+    log = ", the usage log does not answer" if mute else ""
+    return [run.row_at_end(f"killed in mid-POST, and a new, empty disk{log}, {lane}")]
+
+
 def machine_switched_off(stage: Stage) -> list[Row]:
     """The worker's machine is gone with its disk in mid-landing; the other worker takes the next try."""
     run = Run(stage, "gone_queued", "gone", song_bytes=2_000_000)
@@ -102,6 +119,15 @@ def created_again(stage: Stage, lane: str, *, edited: bool) -> list[Row]:
     run.begin("Quite another song of the same run" if edited else None)
     how = "its prompt edited" if edited else "nothing edited"
     return [first, run.row_at_end(f"... deleted and created again, {how}, {lane}")]
+
+
+def created_again_while_open(stage: Stage, lane: str) -> list[Row]:
+    """A run is given up and deleted while its song is made, and created again with another prompt."""
+    run = Run(stage, f"bucket_{lane}", "again-open", delay=20.0).begin()
+    run.until_open()
+    run.fail_and_delete()
+    run.begin("Quite another song of the same run")
+    return [run.row_at_end(f"a run deleted while its song is made, and created again, its prompt edited, {lane}")]
 
 
 def retries_lowered(stage: Stage, lane: str) -> list[Row]:

@@ -116,6 +116,7 @@ def celery(on_celery):
         "halves": disks_rows.disk_emptied_between_halves,
         "killed": disks_rows.killed_in_mid_landing,
         "list delivered": disks_rows.list_edited_when_delivered,
+        "mute": plain(disks_rows.killed_in_mid_post, lane="queued", mute=True),
         "moved": disks_rows.moved_in_mid_post,
     }
     for what in LISTS:
@@ -136,6 +137,8 @@ def celery(on_celery):
             acts[f"{dag} {lane}"] = plain(disks_rows.plain, dag=f"{dag}_{lane}", what=what, fail_through=1)
         acts |= {
             f"emptied {lane}": plain(disks_rows.disk_emptied_between_tries, lane=lane),
+            f"lost {lane}": plain(disks_rows.killed_in_mid_post, lane=lane),
+            f"again open {lane}": plain(disks_rows.created_again_while_open, lane=lane),
             f"edited {lane}": plain(disks_rows.folder_edited_between_tries, lane=lane),
             f"again edited {lane}": plain(disks_rows.created_again, lane=lane, edited=True),
             f"again {lane}": plain(disks_rows.created_again, lane=lane, edited=False),
@@ -228,6 +231,21 @@ def test_a_queued_song_is_paid_once_though_task_and_disk_are_lost_in_mid_landing
     _assert_paid_once(row)
 
 
+def test_a_queued_song_is_found_in_the_usage_log_when_its_id_and_its_disk_are_lost(celery):
+    (row,) = celery["lost queued"].result()
+    _assert_paid_once(row)
+
+
+def test_a_synchronous_song_that_is_lost_with_its_record_is_said_aloud_and_not_paid_again(celery):
+    (row,) = celery["lost synchronous"].result()
+    _assert_refused(row, "UnknownOutcomeError", posts=1)
+
+
+def test_a_request_that_cannot_be_searched_for_is_not_sent_again(celery):
+    (row,) = celery["mute"].result()
+    _assert_refused(row, "UnknownOutcomeError", posts=1)
+
+
 @pytest.mark.parametrize("lane", LANES if IS_3 else [])
 @pytest.mark.parametrize("template", ["now", "try"])
 def test_a_folder_that_every_try_renders_anew_holds_one_song(celery, template, lane):
@@ -261,6 +279,15 @@ def test_a_run_created_again_under_its_id_gets_a_song_of_its_own(celery, how, la
     first, again = celery[f"{how} {lane}"].result()
     _assert_paid_once(first)
     assert (again.posts, again.songs, again.state) == (2, 1, "success"), again.log
+
+
+@pytest.mark.parametrize("lane", LANES if IS_3 else [])
+def test_a_run_created_again_while_the_song_of_the_former_is_open_never_delivers_that_one(celery, lane):
+    (row,) = celery[f"again open {lane}"].result()
+    if row.state == "success":
+        assert (row.posts, row.songs) == (2, 1), row.log
+    else:
+        _assert_refused(row, "ChangedRequestError", posts=1)
 
 
 @pytest.mark.parametrize("lane", LANES if IS_3 else [])

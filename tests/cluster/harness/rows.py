@@ -84,6 +84,12 @@ class Run(Song):
         """Delete the run, as `dags test` and a backfill do before they create it again."""
         self.cluster.api.call_at("DELETE", f"/api/v2/dags/{self.dag_id}/dagRuns/{quote(self.run_id, safe='')}")
 
+    def fail_and_delete(self) -> None:
+        """Give the run up, and delete it."""
+        path = f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id, safe='')}"
+        self.cluster.api.call("PATCH", path, json={"state": "failed"})
+        self.delete()
+
     def clear_latest(self) -> None:
         """Clear the task so that it runs as its DAG says now."""
         self.until(lambda: self.run_state() in _ENDED, "an ended run")
