@@ -53,10 +53,13 @@ def killed_in_mid_landing(stage: Stage) -> list[Row]:
     return [run.row_at_end("killed in mid-landing, and a new, empty disk, queued")]
 
 
-def killed_in_mid_post(stage: Stage, lane: str, *, mute: bool = False) -> list[Row]:
-    """The task dies before it heard what the API made of its request, and the disk with its record is lost."""
-    dag = f"{'mute' if mute else 'lost'}_{lane}"
-    run = Run(stage, dag, "killed")
+def killed_in_mid_post(stage: Stage, lane: str, log: str = "lost") -> list[Row]:
+    """The task dies before it heard what the API made of its request, and the disk with its record is lost.
+
+    The usage log has the song at the next try; it is "mute"; or it has it "later", when the song is made.
+    """
+    dag = f"{log}_{lane}"
+    run = Run(stage, dag, "killed", delay=40.0 if log == "later" else 4.0)
     run.sandbox.fault("submit:late=600", "generate:late=600")
     run.begin()
     run.until_asked()
@@ -64,10 +67,10 @@ def killed_in_mid_post(stage: Stage, lane: str, *, mute: bool = False) -> list[R
     run.until_retry()
     run.cluster.wipe(dag)
     run.sandbox.clear_faults()
-    if mute:
+    if log == "mute":
         run.sandbox.fault("logs:status=503,times=all")
-    log = ", the usage log does not answer" if mute else ""
-    return [run.row_at_end(f"killed in mid-POST, and a new, empty disk{log}, {lane}")]
+    said = {"mute": ", the usage log does not answer", "later": ", the song is not in the usage log yet"}.get(log, "")
+    return [run.row_at_end(f"killed in mid-POST, and a new, empty disk{said}, {lane}")]
 
 
 def machine_switched_off(stage: Stage) -> list[Row]:

@@ -116,7 +116,7 @@ def celery(on_celery):
         "halves": disks_rows.disk_emptied_between_halves,
         "killed": disks_rows.killed_in_mid_landing,
         "list delivered": disks_rows.list_edited_when_delivered,
-        "mute": plain(disks_rows.killed_in_mid_post, lane="queued", mute=True),
+        "mute": plain(disks_rows.killed_in_mid_post, lane="queued", log="mute"),
         "moved": disks_rows.moved_in_mid_post,
     }
     for what in LISTS:
@@ -138,6 +138,7 @@ def celery(on_celery):
         acts |= {
             f"emptied {lane}": plain(disks_rows.disk_emptied_between_tries, lane=lane),
             f"lost {lane}": plain(disks_rows.killed_in_mid_post, lane=lane),
+            f"later {lane}": plain(disks_rows.killed_in_mid_post, lane=lane, log="later"),
             f"again open {lane}": plain(disks_rows.created_again_while_open, lane=lane),
             f"edited {lane}": plain(disks_rows.folder_edited_between_tries, lane=lane),
             f"again edited {lane}": plain(disks_rows.created_again, lane=lane, edited=True),
@@ -239,6 +240,12 @@ def test_a_queued_song_is_found_in_the_usage_log_when_its_id_and_its_disk_are_lo
 def test_a_synchronous_song_that_is_lost_with_its_record_is_said_aloud_and_not_paid_again(celery):
     (row,) = celery["lost synchronous"].result()
     _assert_refused(row, "UnknownOutcomeError", posts=1)
+
+
+@pytest.mark.parametrize("lane", LANES if IS_3 else [])
+def test_a_song_that_the_usage_log_does_not_have_yet_is_not_paid_again(celery, lane):
+    (row,) = celery[f"later {lane}"].result()
+    _assert_song_or_word(row, "UnknownOutcomeError")
 
 
 def test_a_request_that_cannot_be_searched_for_is_not_sent_again(celery):

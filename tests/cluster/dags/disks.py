@@ -116,7 +116,8 @@ if PLACES:
         song("relative", lane, output_dir="songs")
         song("retries", lane, output_dir=shared, retries=_edit(f"disks_retries_{lane}.retries", 2))
         song("pods", lane, output_dir=f"{own}/pods_{lane}", **pause, deferrable=lane == "queued")
-        song("lost", lane, output_dir=f"{own}/lost_{lane}", **pause, deferrable=lane == "queued")
+        for log in ("lost", "later"):
+            song(log, lane, output_dir=f"{own}/{log}_{lane}", **pause, deferrable=lane == "queued")
     # As long as a response may be searched for.
     song("mute", "queued", output_dir=f"{own}/mute_queued", **pause, timeout=timedelta(seconds=40))
     song("killed", "queued", output_dir=f"{own}/killed", **pause)
