@@ -17,7 +17,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-matrix test-between test-money bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
+.PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
     fuzz soak
 
 help: ## list what can be made
@@ -61,7 +61,7 @@ unit-%: .venv-airflow-%/.made
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money and not matrix" --timeout 600 $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money and not disks and not matrix" --timeout 600 $(ARGS) tests/cluster
 
 # Two side by side: such a run waits more than it computes. On one: make test-matrix-3.1.8
 test-matrix: test-between ## one short run on every Airflow from 2.11.0 to 3.4, each beside its own constraints
@@ -77,6 +77,15 @@ test-matrix-%: .venv-airflow-%/.made
 # Not in `make test`: it takes about as long as all the rest.
 test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Postgres, and count what is paid
 	$(NEWEST)/bin/python -m pytest -m money --timeout 900 $(ARGS) tests/cluster
+
+# Not in `make test`: minutes, a CeleryExecutor of its own, Debian's redis-server, and root (for namespaces).
+test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no disk, on Celery and LocalExecutor: what is paid
+	PYTHONPATH=.celery $(NEWEST)/bin/python -m pytest -m disks --timeout 900 $(ARGS) tests/cluster
+
+.celery/.made: requirements/celery.txt
+	@rm -rf .celery
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
+	@touch $@
 
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
 bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
@@ -121,5 +130,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .celery .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
