@@ -182,10 +182,8 @@ class SongRecord:
         # A name of its own: another process that proves the same may remove its probe between our two creations.
         probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
         try:
-            folder.create_once(probe, b"first
-")
-            lost = not folder.create_once(probe, b"second
-")
+            folder.create_once(probe, b"first\n")
+            lost = not folder.create_once(probe, b"second\n")
         except OSError as exc:
             raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
         with contextlib.suppress(OSError):

@@ -170,9 +170,7 @@ class Folder:
             if self.is_local:
                 return set(os.listdir(self._root or "/"))  # noqa: PTH208 - one call, no Path needed
             with store_errors():
-                return {
-                    str(key).rstrip("/").rpartition("/")[2] for key in self._fresh_fs.ls(self._root, detail=False)
-                }
+                return {str(key).rstrip("/").rpartition("/")[2] for key in self._fresh_fs.ls(self._root, detail=False)}
         except FileNotFoundError:
             return set()
 
