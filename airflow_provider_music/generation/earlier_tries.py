@@ -22,7 +22,7 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import fact_of_row, find_earlier, request_id_prefix
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.identity import is_of_try
-from airflow_provider_music.record.store import SCHEMA
+from airflow_provider_music.record.store import fact_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -196,8 +196,7 @@ def _request_of(song: SongAttempt, n: int) -> dict[str, Any]:
 
 
 def _fact(song: SongAttempt, n: int, fact: Fact, **values: Any) -> dict[str, Any]:
-    written_at = datetime.now(UTC).isoformat()
-    return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": written_at, **song.attempt.metadata, **values}
+    return fact_body(fact, n, {**song.attempt.metadata, **values})
 
 
 def _prefix(song: SongAttempt) -> str:

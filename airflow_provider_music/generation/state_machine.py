@@ -164,7 +164,7 @@ class StateMachine:
         return self._turn_to(take.n + 1)
 
     def _turn_to(self, n: int) -> bool:
-        self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None)
+        self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None, request_id=None)
         return True
 
     async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import tenacity
@@ -18,7 +17,7 @@ from airflow_provider_music.exceptions import RecordError
 from airflow_provider_music.generation import rate_limits, runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.synchronous import generate_song
-from airflow_provider_music.generation.usage_log import FINGERPRINT_LENGTH, request_id_prefix
+from airflow_provider_music.generation.usage_log import new_request_id
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import Lease
 from airflow_provider_music.record.store import not_writable
@@ -104,22 +103,9 @@ class Submission:
         return await self._post(client, take, request_id)
 
     async def _claim(self) -> tuple[Take | None, str]:
-        spec, request_id = self._spec, _new_request_id(self._spec)
-        intent = {
-            **spec.attempt,
-            "identity": spec.key,
-            "says_when_sent": True,
-            "audio_url": f"{spec.audio_url or spec.record_url}/take-{spec.n}",
-            "client_request_id": request_id,
-            "model": spec.model,
-            "lane": spec.lane,
-            "conn_id": spec.conn_id,
-            "fingerprint": spec.fingerprint,
-            "resubmission": spec.resubmission,
-            "audio_format": spec.audio_format,
-            "sample_rate_hz": spec.sample_rate_hz,
-            "references": spec.references,
-        }
+        spec = self._spec
+        request_id = spec.request_id or new_request_id(spec.key, spec.n, spec.fingerprint)
+        intent = spec.intent(request_id)
         try:
             return await in_thread(lambda: self._record.claim(spec.n, **intent)), request_id
         except RecordError as exc:
@@ -210,12 +196,3 @@ class Submission:
 def _release(slots: asyncio.Semaphore | None) -> None:
     if slots is not None:
         slots.release()
-
-
-def _new_request_id(spec: GenerationSpec) -> str:
-    """Make the request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
-
-    Its beginning says whose song it is, so that the usage log can be searched for it where the record is lost; a
-    part of the fingerprint says for which request, and the end is random.
-    """
-    return f"{request_id_prefix(spec.key)}{spec.n}-{spec.fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,17 @@ def request_id_prefix(key: str) -> str:
     :param key: of the song's identity, see :class:`airflow_provider_music.record.identity.SongIdentity`.
     """
     return f"airflow-music-{key}-"
+
+
+def new_request_id(key: str, n: int, fingerprint: str) -> str:
+    """Make a request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
+
+    Its beginning says whose song it is, so that the usage log can be searched for it where the record is lost; a part
+    of the fingerprint says for which request, and the end is random.
+
+    :param n: number of the take.
+    """
+    return f"{request_id_prefix(key)}{n}-{fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

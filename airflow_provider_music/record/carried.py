@@ -9,11 +9,10 @@ nothing can be submitted.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.exceptions import StorageNotSharedError
-from airflow_provider_music.record.store import SCHEMA, SongRecord
+from airflow_provider_music.record.store import SongRecord, fact_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +51,7 @@ class CarriedRecord(SongRecord):
         """Keep a fact, to be carried back."""
         if fact in self._take_known:
             return None
-        body = {"schema": SCHEMA, "fact": fact, "n": take.n, "written_at": datetime.now(UTC).isoformat(), **values}
+        body = fact_body(fact, take.n, values)
         self._take_known = replace(self._take_known, facts={**self._take_known.facts, fact: body})
         return self._take_known
 

@@ -152,19 +152,30 @@ class SongRecord:
             take.folder.create(f"returned-by-try-{try_number}.json", b"{}\n")
 
     def withdraw(self, take: Take) -> None:
-        """Take back a claim whose request never left, and note that its try sent nothing.
+        """Take back a claim whose request never left.
 
         :raises OSError: the store does not take it; the claim stays.
         """
-        with contextlib.suppress(OSError):
-            self.folder.create(_nothing_sent(take["intent"]), b"{}\n")
+        with contextlib.suppress(OutputError):
+            self.begin(int(take["intent"].get("try_number") or 0))
         # It may be there although the store said that it is not; without an intent it would make no sense.
         take.folder.remove("sent.json")
         take.folder.remove("intent.json")
 
+    def begin(self, try_number: int) -> None:
+        """Note that a try is about to claim here: one that left no claim in this folder has sent nothing.
+
+        :raises OutputError: the store does not take it.
+        """
+        name = _began(try_number)
+        try:
+            self.folder.create(name, b"{}\n")
+        except OSError as exc:
+            raise not_writable(f"{self.folder.url_of(name)}: {exc}") from exc
+
     def sent_nothing_before(self, try_number: int) -> bool:
-        """Whether every earlier try is known to have sent nothing, so that nobody has to search for what they did."""
-        names = (_nothing_sent({"try_number": earlier}) for earlier in range(1, try_number))
+        """Whether every earlier try began here; without a take they sent nothing, and nobody has to search for it."""
+        names = (_began(earlier) for earlier in range(1, try_number))
         try:
             return all(self.folder.read(name) is not None for name in names)
         except OSError:
@@ -249,6 +260,11 @@ class SongRecord:
         return count
 
 
+def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fact as it is written: what it says, and what every fact says of itself."""
+    return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+
+
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:
     there: dict[int, set[str]] = {}
     for name in names:
@@ -269,8 +285,8 @@ def _audio_home(intent: Mapping[str, Any], folder: Folder) -> Folder | None:
     return Folder(url) if url and url != folder.url else None
 
 
-def _nothing_sent(attempt: Mapping[str, Any]) -> str:
-    return f"try-{attempt.get('try_number')}-sent-nothing.json"
+def _began(try_number: int) -> str:
+    return f"try-{try_number}-began.json"
 
 
 def not_writable(why: object) -> OutputError:
@@ -283,7 +299,7 @@ def not_writable(why: object) -> OutputError:
 
 def _create(folder: Folder, n: int, fact: Fact, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Write a fact; None where somebody wrote it before."""
-    body = {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+    body = fact_body(fact, n, values)
     try:
         first = folder.create(f"{fact}.json", (json.dumps(body, indent=2) + "\n").encode())
     except OSError as exc:
