@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AIRFLOW",
     "DAG",
+    "MULTIPLE_OUTPUTS",
     "OLDEST",
     "AirflowException",
     "AirflowFailException",
@@ -66,6 +67,7 @@ __all__ = [
     "conf",
     "get_current_context",
     "get_hook_lineage_collector",
+    "push_outputs",
     "task",
     "version_of",
     "with_asset_names",
@@ -92,6 +94,10 @@ def version_of(text: str) -> tuple[int, int, int]:
 
 #: The Airflow that is installed.
 AIRFLOW = version_of(_airflow_version)
+
+#: Airflow 3.0 fails a task that pushes None: its worker sends an empty body for it, which its API server refuses. There
+#: the keys of a result are pushed by :func:`push_outputs`, those without a value left out.
+MULTIPLE_OUTPUTS = not (3, 0, 0) <= AIRFLOW < (3, 1, 0)
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 #: Modules that have a name, the newest Airflow's first. "module:name" where it has another name there.
@@ -166,3 +172,12 @@ class _DatasetCollector:
 def with_asset_names(collector: Any) -> Any:
     """Return Airflow's collector of what hooks read and write, under Airflow 3's names."""
     return collector if hasattr(collector, "add_output_asset") else _DatasetCollector(collector)
+
+
+def push_outputs(context: Any, result: Any) -> None:
+    """Push each value of a task's result under its own key, where Airflow's ``multiple_outputs`` cannot."""
+    if MULTIPLE_OUTPUTS or not isinstance(result, dict):
+        return
+    for key, value in result.items():
+        if value is not None:
+            context["ti"].xcom_push(key=key, value=value)

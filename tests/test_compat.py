@@ -81,6 +81,31 @@ def test_on_an_airflow_that_is_too_old_no_module_loads_and_the_command_line_stil
     assert "ImportError: airflow-provider-music needs Airflow 2.11.0 or later" in done.stderr
 
 
+class Ti:
+    def __init__(self):
+        self.pushed = {}
+
+    def xcom_push(self, *, key, value):
+        self.pushed[key] = value
+
+
+def test_on_airflow_3_0_each_output_but_none_is_pushed_by_us(monkeypatch):
+    monkeypatch.setattr(compat, "MULTIPLE_OUTPUTS", False)
+    ti = Ti()
+    compat.push_outputs({"ti": ti}, {"generation_id": "a", "audio_uri": None, "submissions": 0})
+    assert ti.pushed == {"generation_id": "a", "submissions": 0}
+
+
+def test_where_airflow_pushes_each_output_itself_we_push_nothing(monkeypatch):
+    monkeypatch.setattr(compat, "MULTIPLE_OUTPUTS", True)
+    compat.push_outputs({"ti": None}, {"generation_id": "a"})
+
+
+def test_a_task_that_returns_nothing_pushes_nothing(monkeypatch):
+    monkeypatch.setattr(compat, "MULTIPLE_OUTPUTS", False)
+    compat.push_outputs({"ti": None}, None)
+
+
 class DatasetCollector:
     def __init__(self):
         self.read, self.written = [], []

@@ -100,7 +100,10 @@ def searched_again(conn_id: str, songs: Sequence[SongAttempt], takes: Sequence[T
     for key, earlier in found.items():
         song, take = songs[lost[key]], now[lost[key]]
         said = fact_of_row(earlier.row, song.request.lane)
-        if take is not None and said is not None and earlier.n == take.n:
+        if take is not None and earlier.n > take.n:
+            # The record never had the newest request; its disk was another one.
+            now[lost[key]] = _adopted(song, earlier)
+        elif take is not None and said is not None and earlier.n == take.n:
             log.info("The usage log has it now: take %d is %s", take.n, said[0])
             now[lost[key]] = song.record.write(take, said[0], **song.attempt.metadata, **said[1])
     return now
@@ -160,7 +163,9 @@ def _unknowable(song: SongAttempt, exc: Exception) -> dict[Fact, Mapping[str, An
         "shows an inference_id under such a request id, wait for it with the sensor; or clear the task as it is"
     )
     unknown = _fact(song, 1, "unknown", reason=reason, billed=None)
-    intent = _fact(song, 1, "intent", **_request_of(song, 1), client_request_id=f"{_prefix(song)}*")
+    # From when on a later try has to search for it: the request may be much older than this fact.
+    written = {"written_at": _since(song).isoformat(), "client_request_id": f"{_prefix(song)}*"}
+    intent = _fact(song, 1, "intent", **_request_of(song, 1), **written)
     return {"intent": intent, "unknown": unknown}
 
 

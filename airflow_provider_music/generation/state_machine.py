@@ -149,6 +149,9 @@ class StateMachine:
         failed = take.facts.get("failed", {})
         if failed.get("sent") is not False:
             return False
+        if isinstance(self._record, CarriedRecord):
+            # A claim in it would be seen by nobody; a retry of the task submits again.
+            return False
         if failed.get("abandoned"):
             # Nobody refused it, so nobody has to be waited for.
             return self._turn_to(take.n + 1)

@@ -88,8 +88,7 @@ class GenerationTask:
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
-        before = {"try_number": attempt.try_number - 1}
-        if take is None and attempt.try_number > 1 and not song.record.sent_nothing(before):
+        if take is None and not song.record.sent_nothing_before(attempt.try_number):
             song, take = self._after_earlier_tries(song)
         return self._decided(song, take)
 
@@ -208,6 +207,9 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
+        if self.record_url is not None:
+            # Or a later try on an empty disk would wait for this generation again.
+            self._memory.note(self.record_url, take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 

@@ -126,8 +126,11 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
         for row in rows:
             named = _REQUEST_ID.fullmatch(row.client_request_id or "")
             key = wanted.get(named[1]) if named else None
+            if named is None or key is None or _older((row,), since - _SKEW):
+                # A row from before may be of a former run of the same id, whose song nobody wants here.
+                continue
             # Newest first: the first row of the highest number counts.
-            if named and key and (key not in found or int(named[2]) > found[key].n):
+            if key not in found or int(named[2]) > found[key].n:
                 found[key] = EarlierRequest(int(named[2]), named[3], row)
     return found
 
@@ -184,7 +187,7 @@ def _open_breaker(exc: Exception) -> None:
 
 
 def _older(rows: tuple[LogRow, ...], than: datetime) -> bool:
-    """Whether the page, newest first, ends before the request was made."""
+    """Whether rows, newest first, end before that moment."""
     try:
         last = datetime.fromisoformat(str(rows[-1].created)) if rows else None
     except ValueError:

@@ -59,7 +59,11 @@ class CarriedRecord(SongRecord):
 
 def carried(facts: Mapping[Fact, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the facts that another process has to know: plain JSON, a kilobyte at most."""
-    return {fact: dict(facts[fact]) for fact in facts if fact != "sent"}
+    told: dict[str, Any] = {fact: dict(facts[fact]) for fact in facts if fact != "sent"}
+    if "intent" in told:
+        # Where sent.json is out of sight, that it is not there says nothing: the request may have left.
+        told["intent"].pop("says_when_sent", None)
+    return told
 
 
 def not_shared(what: str) -> StorageNotSharedError:

@@ -40,7 +40,6 @@ _FACT_FILE = re.compile(r"take-([1-9][0-9]*)/(\w+)\.json")
 _RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.json")
 #: After one of these, whether the request left is no question any more; the fact is not opened.
 _AFTER_SENT: tuple[Fact, ...] = ("accepted", "completed", "failed", "unknown", "delivered")
-_PROBE = "created-twice.probe"
 #: Stores that were seen to refuse a second creation of the same object, by scheme and host.
 _exclusive: set[str] = set()
 
@@ -159,15 +158,15 @@ class SongRecord:
         """
         with contextlib.suppress(OSError):
             self.folder.create(_nothing_sent(take["intent"]), b"{}\n")
+        # It may be there although the store said that it is not; without an intent it would make no sense.
+        take.folder.remove("sent.json")
         take.folder.remove("intent.json")
 
-    def sent_nothing(self, attempt: Mapping[str, Any]) -> bool:
-        """Whether a try is known to have sent nothing, so that nobody has to search for what it did.
-
-        :param attempt: metadata of that try.
-        """
+    def sent_nothing_before(self, try_number: int) -> bool:
+        """Whether every earlier try is known to have sent nothing, so that nobody has to search for what they did."""
+        names = (_nothing_sent({"try_number": earlier}) for earlier in range(1, try_number))
         try:
-            return self.folder.read(_nothing_sent(attempt)) is not None
+            return all(self.folder.read(name) is not None for name in names)
         except OSError:
             return False
 
@@ -180,13 +179,15 @@ class SongRecord:
         store = "://".join(urlsplit(folder.url)[:2])
         if folder.is_local or store in _exclusive:
             return
+        # A name of its own: another process that proves the same may remove its probe between our two creations.
+        probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
         try:
-            folder.create_once(_PROBE, b"first\n")
-            lost = not folder.create_once(_PROBE, b"second\n")
+            folder.create_once(probe, b"first\n")
+            lost = not folder.create_once(probe, b"second\n")
         except OSError as exc:
-            raise RecordError(f"The record {folder.url_of(_PROBE)} cannot be written: {exc}") from exc
+            raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
         with contextlib.suppress(OSError):
-            folder.remove(_PROBE)
+            folder.remove(probe)
         if not lost:
             raise UnsafeStoreError(
                 f"{store} let the same object be created twice, so two processes could both submit this song; nothing "

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.record.carried import carried
 
 if TYPE_CHECKING:
-    from airflow_provider_music.record.take import Take
+    from airflow_provider_music.record.take import Fact, Take
 
 log = logging.getLogger(__name__)
 
 _KEY = "airflow_provider_music"
+#: That a song is in place somewhere says nothing of a disk where it is not; by its id it is landed again.
+_NOTED: tuple[Fact, ...] = ("intent", "accepted", "failed", "unknown")
 
 
 class TaskMemory:
@@ -45,7 +47,8 @@ class TaskMemory:
             return
         value: dict[str, Any] = {"record_url": record_url}
         if take is not None:
-            value |= {"n": take.n, "facts": carried(take.facts)}
+            known = {fact: take.facts[fact] for fact in _NOTED if fact in take.facts}
+            value |= {"n": take.n, "facts": carried(known)}
         try:
             self._store.set(_KEY, value)
         except Exception as exc:  # noqa: BLE001 - the record has it all; this is the second anchor
