@@ -21,16 +21,25 @@ def plain(stage: Stage, dag: str, what: str, *, fail_through: int = 0) -> list[R
     return [run.row_at_end(what)]
 
 
-def disk_emptied_between_tries(stage: Stage, lane: str) -> list[Row]:
-    """Queued: the song cannot be fetched at first. Synchronous, on a worker: the task fails after it landed."""
-    run = Run(stage, f"pods_{lane}", "emptied")
-    if lane == "queued":
+def disk_emptied_between_tries(stage: Stage, what: str) -> list[Row]:
+    """Queued: the song cannot be fetched at first. The others, on a worker: the task fails after it landed."""
+    run = Run(stage, f"pods_{what}", "emptied")
+    if what == "queued":
         run.sandbox.fault("download:audio=html,times=all")
-    run.begin(fail_through=0 if lane == "queued" else 1)
+    run.begin(list(THREE) if what == "batch" else None, fail_through=0 if what == "queued" else 1)
     run.until_retry()
-    run.cluster.wipe(f"pods_{lane}")
+    run.cluster.wipe(f"pods_{what}")
     run.sandbox.clear_faults()
-    return [run.row_at_end(f"a new, empty disk per try, {lane}")]
+    return [run.row_at_end(f"a new, empty disk per try, {what}")]
+
+
+def disk_emptied_before_clear(stage: Stage) -> list[Row]:
+    """A song is delivered, its disk is lost, and somebody clears the task."""
+    run = Run(stage, "cleared_queued", "emptied").begin()
+    first = run.row_at_end("a song, queued")
+    run.cluster.wipe("cleared_queued")
+    run.clear()
+    return [first, run.row_at_end("... its disk lost, and cleared, queued")]
 
 
 def disk_emptied_between_halves(stage: Stage) -> list[Row]:
@@ -59,7 +68,7 @@ def killed_in_mid_post(stage: Stage, lane: str, log: str = "lost") -> list[Row]:
     The usage log has the song at the next try; it is "mute"; or it has it "later", when the song is made.
     """
     dag = f"{log}_{lane}"
-    run = Run(stage, dag, "killed", delay=40.0 if log == "later" else 4.0)
+    run = Run(stage, dag, "killed", delay=60.0 if log == "later" else 4.0)
     run.sandbox.fault("submit:late=600", "generate:late=600")
     run.begin()
     run.until_asked()

@@ -116,6 +116,8 @@ def celery(on_celery):
         "halves": disks_rows.disk_emptied_between_halves,
         "killed": disks_rows.killed_in_mid_landing,
         "list delivered": disks_rows.list_edited_when_delivered,
+        "emptied batch": plain(disks_rows.disk_emptied_between_tries, what="batch"),
+        "emptied, cleared": disks_rows.disk_emptied_before_clear,
         "mute": plain(disks_rows.killed_in_mid_post, lane="queued", log="mute"),
         "moved": disks_rows.moved_in_mid_post,
     }
@@ -136,7 +138,7 @@ def celery(on_celery):
             what = f"output_dir with {template}, one retry, {lane}"
             acts[f"{dag} {lane}"] = plain(disks_rows.plain, dag=f"{dag}_{lane}", what=what, fail_through=1)
         acts |= {
-            f"emptied {lane}": plain(disks_rows.disk_emptied_between_tries, lane=lane),
+            f"emptied {lane}": plain(disks_rows.disk_emptied_between_tries, what=lane),
             f"lost {lane}": plain(disks_rows.killed_in_mid_post, lane=lane),
             f"later {lane}": plain(disks_rows.killed_in_mid_post, lane=lane, log="later"),
             f"again open {lane}": plain(disks_rows.created_again_while_open, lane=lane),
@@ -215,6 +217,18 @@ def test_on_celery_a_song_in_a_store_that_all_see_is_paid_once(celery, store, la
 def test_a_queued_song_is_paid_once_though_each_try_has_a_new_disk(celery):
     (row,) = celery["emptied queued"].result()
     _assert_paid_once(row)
+
+
+def test_each_song_of_a_batch_is_paid_once_though_each_try_has_a_new_disk(celery):
+    (row,) = celery["emptied batch"].result()
+    _assert_paid_once(row, posts=3)
+
+
+def test_a_clear_after_the_disk_was_lost_delivers_a_right_song(celery):
+    first, cleared = celery["emptied, cleared"].result()
+    _assert_paid_once(first)
+    assert (cleared.songs, cleared.state) == (1, "success"), cleared.log
+    assert cleared.posts <= 2, cleared.log
 
 
 def test_a_synchronous_song_that_went_with_its_disk_is_said_aloud_and_not_paid_again(celery):
@@ -368,7 +382,7 @@ def local(on_local):
     }.items():
         acts[dag] = functools.partial(disks_rows.plain, dag=dag, what=what)
     for lane in LANES:
-        acts[f"emptied {lane}"] = functools.partial(disks_rows.disk_emptied_between_tries, lane=lane)
+        acts[f"emptied {lane}"] = functools.partial(disks_rows.disk_emptied_between_tries, what=lane)
     return _play(on_local, acts)
 
 
