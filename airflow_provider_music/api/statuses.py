@@ -55,19 +55,19 @@ def meaning(status: str) -> Literal["done", "failed", "under way", "unknown"]:
 
 def audio_url_of(body: Mapping[str, Any]) -> str | None:
     """Return the URL of a song from an answer that has it as text, as an object, or in a list; None without one."""
-    return next((url for name in _AUDIO for url in _urls(body.get(name), 0)), None)
+    return next((url for name in _AUDIO for url in _urls(body.get(name), _DEPTH, is_url=False)), None)
 
 
-def _urls(value: Any, depth: int) -> Iterator[str]:
-    if depth > _DEPTH:
+def _urls(value: Any, depth: int, *, is_url: bool) -> Iterator[str]:
+    if not depth:
         return
     if isinstance(value, str):
         # Bytes in hex or base64 are text too.
-        if depth or value.lower().startswith(("http://", "https://")):
-            yield from (value,) if value else ()
+        if value and (is_url or value.lower().startswith(("http://", "https://"))):
+            yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _urls(item, depth)
+            yield from _urls(item, depth - 1, is_url=is_url)
     elif isinstance(value, dict):
         for key in _URL_KEYS:
-            yield from _urls(value.get(key), depth + 1)
+            yield from _urls(value.get(key), depth - 1, is_url=True)
