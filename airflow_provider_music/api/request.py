@@ -154,8 +154,9 @@ def prepare(
 
 def fingerprint(prepared: PreparedRequest, conn_id: str, deployment: str = "", base_url: str = "") -> str:
     """Return a sha256 (hex) that is the same for the same model, body, connection, Airflow and API, in any process."""
-    sent = {"model": prepared.model, "body": prepared.body}
-    facts = {**sent, "conn_id": conn_id, "deployment": deployment, "base_url": base_url}
+    facts = {"model": prepared.model, "body": prepared.body, "conn_id": conn_id}
+    if deployment or base_url:
+        facts |= {"deployment": deployment, "base_url": base_url}
     return hashlib.sha256(_canonical(facts).encode()).hexdigest()
 
 
