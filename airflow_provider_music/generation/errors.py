@@ -56,8 +56,8 @@ def timed_out(take: Take | None, waited: object, unknown_status: object = None) 
         )
     name = f"Generation {take.generation_id}" if take.generation_id else f"Take {take.n}"
     return GenerationTimeoutError(
-        f"{name} was not done within {waited}{said_last(unknown_status)}. The generation keeps running, and the API bills it. A retry or a clear "
-        f"waits on for the same song; it is not submitted again. Record: {take.folder.url}"
+        f"{name} was not done within {waited}{said_last(unknown_status)}. The generation keeps running, and the API "
+        f"bills it. A retry or a clear waits on for the same song; it is not submitted again. Record: {take.folder.url}"
     )
 
 
