@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import wave
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
 
+from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.request import prepare
 from airflow_provider_music.exceptions import CredentialsError, InvalidFolderError, InvalidRequestError, MusicError
 from airflow_provider_music.operators.music import (
     GenerateMusicBatchOperator,
@@ -117,7 +122,7 @@ def test_a_list_of_nothing_is_nothing(run, song, music_sandbox, words):
 @pytest.mark.parametrize("words", [None, "None", ""])
 def test_an_xcom_that_is_nothing_is_refused(run, song, batch, music_sandbox, words):
     refused(lambda: run(lambda result: song(lyrics=result), words), "lyrics: the XCom")
-    refused(lambda: run(lambda result: batch(result), words), "requests: the XCom")
+    refused(lambda: run(batch, words), "requests: the XCom")
     assert music_sandbox.posts() == 0
 
 
@@ -170,12 +175,12 @@ def test_the_rule_holds_for_each_field_of_a_batchs_requests(run, batch, music_sa
 
 def test_none_in_a_list_from_upstream_is_left_out(run, batch, music_sandbox):
     requests = [request(lyrics=None), request(audio_setting=None)]
-    assert run(lambda result: batch(result), requests)["delivered"] == 2
+    assert run(batch, requests)["delivered"] == 2
     assert music_sandbox.posts("submit") == 2
 
 
 def test_the_text_none_in_a_list_from_upstream_is_refused(run, batch, music_sandbox):
-    refused(lambda: run(lambda result: batch(result), [request(), request(lyrics="None")]), "requests[1].lyrics")
+    refused(lambda: run(batch, [request(), request(lyrics="None")]), "requests[1].lyrics")
     assert music_sandbox.posts() == 0
 
 
@@ -238,6 +243,59 @@ def test_what_is_no_connections_id_is_named(song, airflow, value, tmp_path):
         song(conn_id=value)._use_conn_id()
 
 
-@pytest.mark.parametrize("kind", [Path, ObjectStoragePath, lambda path: ObjectStoragePath(f"file://{path}")])
-def test_paths_are_folders_and_files(kind, song, airflow, music_sandbox, output_dir, tmp_path, monkeypatch):
-    assert airflow.run(song(output_dir=kind(str(output_dir))))["audio_uri"].endswith(".mp3")
+@pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath, lambda path: ObjectStoragePath(f"file://{path}")])
+def test_a_path_is_taken_as_a_folder_and_as_a_file(kind, song, airflow, music_sandbox, output_dir, tmp_path):
+    assert airflow.run(song(output_dir=kind(str(output_dir))))["status"] == "completed"
+    file = tmp_path / "reference.wav"
+    with wave.open(str(file), "wb") as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", ""))
+        writer.writeframes(bytes(2 * 8000 * 11))
+    assert airflow.run(UploadReferenceOperator(task_id="upload", file=kind(str(file))))["voice_id"]
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        (Path("s3://bucket/a.wav"), "has one slash after s3:"),
+        (None, "names no file"),
+        (0, "0 is no path"),
+        (b"/a.wav", "is no path"),
+        (["/a.wav"], "is no path"),
+        ({"file": "/a.wav"}, "is no path"),
+        (object(), "is no path"),
+        (Path("/nowhere/a.wav"), "does not exist"),
+        (ObjectStoragePath("file:///nowhere/a.wav"), "does not exist"),
+    ],
+)
+def test_what_is_no_file_is_named(file, told, airflow, music_sandbox):
+    refused(lambda: airflow.run(UploadReferenceOperator(task_id="upload", file=file)), "file: ", told)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(httpx.URL("https://cdn.example/a.mp3"), ObjectStoragePath("https://cdn.example/a.mp3")),
+        "https://cdn.example/a.mp3",
+    ],
+    ids=["object of a URL", "path of a URL", "text"],
+)
+def test_the_url_of_a_reference_may_be_an_object(url):
+    fields = {"prompt": "a song of the sea", "reference_audio_url": url}
+    assert prepare("minimax-music", fields).body["reference_audio_url"] == "https://cdn.example/a.mp3"
+
+
+@pytest.mark.parametrize(
+    "url", [Path("/a.mp3"), Path("https://cdn.example/a.mp3"), ObjectStoragePath("s3://b/a.mp3"), 7, ["x"], object()]
+)
+def test_what_the_api_cannot_fetch_is_named(url):
+    fields = {"prompt": "a song of the sea", "reference_audio_url": url}
+    refused(lambda: prepare("minimax-music", fields), "reference_audio_url: ", "http or https URL")
+
+
+@pytest.mark.parametrize("value", [Path("/a"), object(), 5.5, b"a", {1: object()}, [object()], {"a"}, lambda: None])
+@pytest.mark.parametrize("name", ["model", *REQUEST_FIELDS, "extra_body", "output_dir", "conn_id", "max_usd"])
+def test_an_odd_object_is_taken_or_an_error_of_ours_in_any_argument(name, value, song, airflow, music_sandbox):
+    # ValueError: when the DAG's file is parsed.
+    with contextlib.suppress(MusicError, ValueError):
+        airflow.run(song(**{name: value}))
+    assert music_sandbox.posts() <= 1
