@@ -115,6 +115,21 @@ class MusicSettings:
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
 
+def conn_id_of(value: Any) -> str:
+    """Return a connection's id as text; one of digits is a number where templates are rendered to Python's own types.
+
+    :raises CredentialsError: it is no id.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value.strip() not in ("", "None"):
+        return value
+    raise CredentialsError(
+        f"conn_id: {value!r:.60} names no connection; nothing was sent. Give the id of a connection of type "
+        f"{CONN_TYPE!r}; where it is a template, look at what it came out as."
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine by its spelling (no look-up)."""
     host = host.lower()

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -183,7 +184,9 @@ def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the fields that were given, without those that an empty XCom spoiled."""
     given = {name: value for name, value in fields.items() if value is not None}
     given = _without_reserved(given, "the fields", problems)
-    for name in REFERENCES:
+    for name, reference in REFERENCES.items():
+        if reference.kind == "url" and _names_a_place(given.get(name)):
+            given[name] = str(given[name])
         if given.get(name) == "None":
             del given[name]
             problems.append(
@@ -194,6 +197,11 @@ def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if name in given:
             given[name] = parse_templated(given[name], dict)
     return given
+
+
+def _names_a_place(value: Any) -> bool:
+    """Whether this is an object for a URL or a path: its text is meant."""
+    return isinstance(value, PurePath) or type(value).__name__.lower().endswith(("url", "path"))
 
 
 def _spoiled(fields: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import SyncToAsync, sync_to_async
 
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
-from airflow_provider_music.api.connection import MusicSettings
+from airflow_provider_music.api.connection import MusicSettings, conn_id_of
 from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
@@ -71,6 +71,7 @@ def settings_of(conn_id: str) -> MusicSettings:
     :raises CredentialsError: it is missing or cannot be used.
     """
     # Never a name in a frame that an error goes through: a connection shows its password.
+    conn_id = conn_id_of(conn_id)
     return MusicSettings.from_connection(_connection(conn_id), conn_id)
 
 

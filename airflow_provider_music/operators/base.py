@@ -8,8 +8,11 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_music.api.connection import conn_id_of
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
+from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
@@ -79,12 +82,44 @@ class GenerationOperator(LineageMixin, BaseOperator):
         _check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
         _check_spending(max_usd, on_unknown_price)
 
+    def _note_templates(self) -> None:
+        """Note which fields hold templates, before Airflow renders them; called at the end of a constructor."""
+        self.template_sources = sources_by_name({name: getattr(self, name, None) for name in self.template_fields})
+
+    def _check_rendered(self, context: Any) -> None:
+        """Refuse a field whose template came out as nothing; what the DAG's author wrote is taken as it is.
+
+        :raises InvalidRequestError: there is one; nothing was sent.
+        """
+        mapped = _mapped_input(self, context)
+        problems = []
+        for name in self.template_fields:
+            value = getattr(self, name, None)
+            if name == "output_dir" and is_nothing(value):
+                # A folder that is none has an error of its own.
+                continue
+            problems += nothing_rendered(name, self.template_sources.get(name), value)
+            if name not in self.template_sources and mapped is not None:
+                problems += nothing_mapped(name, mapped, value)
+        if problems:
+            raise InvalidRequestError(problems, f"The task {self.task_id}")
+
+    def _use_conn_id(self) -> None:
+        """Take the connection's id as text: native rendering makes a number of an id of digits."""
+        self.conn_id = conn_id_of(self.conn_id)
+
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""
         self.log.warning(
             "Killed. The API cannot cancel: a generation that it accepted keeps running and is billed. Its record "
             "stays; clearing this task resumes it."
         )
+
+
+def _mapped_input(task: Any, context: Any) -> Any:
+    """Return what ``expand`` or ``expand_kwargs`` was given, as the DAG has it; None for a task that is not mapped."""
+    tasks = getattr(context.get("dag"), "task_dict", {})
+    return getattr(getattr(tasks.get(task.task_id), "expand_input", None), "value", None)
 
 
 def _check_waiting(

@@ -10,6 +10,7 @@ from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
 
@@ -19,7 +20,7 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     The file is streamed from wherever it lies, and checked before a byte leaves: it exists, is WAV or MP3 by
     its content, is longer than 10 s and at most 10 min. Source: docs.aimlapi.com, music-01, upload.
 
-    :param file: any ``ObjectStoragePath`` URL (``s3://conn@bucket/ref.mp3``) or local path; templated.
+    :param file: any ``ObjectStoragePath`` or its URL (``s3://conn@bucket/ref.mp3``), or a local path; templated.
     :param purpose: ``song`` (vocals and accompaniment: both ids), ``voice`` (a cappella singing: voice_id) or
         ``instrumental`` (accompaniment: instrumental_id); templated.
     :param conn_id: Airflow connection id; templated.
@@ -33,7 +34,9 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     ui_color = "#dcebf5"
     lineage_kind = "upload"
 
-    def __init__(self, *, file: str, purpose: str = "song", conn_id: str = "music_default", **kwargs: Any) -> None:
+    def __init__(
+        self, *, file: str | os.PathLike[str], purpose: str = "song", conn_id: str = "music_default", **kwargs: Any
+    ) -> None:
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         super().__init__(**kwargs)
         self.file = file
