@@ -188,6 +188,8 @@ def _pytest(tests: Sequence[str], temporary: Path, report: Path, tree: Path) -> 
     import pytest
 
     options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary}/pytest", "--tb=short"]
+    # Of one test: what hangs is caught long before the whole run is late.
+    options += ["--timeout=90", "--timeout-method=signal"]
     return int(pytest.main([*options, *tests], plugins=[_Reporter(report, tree)]))
 
 
