@@ -7,6 +7,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 AIRFLOWS := 3.3.2 2.11.2
+# One short run each, beside what their day had (requirements/constraints-*.txt). The second line is not in `make test`.
+BETWEEN := 3.0.6 3.1.8 3.2.2 3.4.0b2
+CONSTRAINED := 2.11.0 2.11.2-constrained 3.3.2-constrained
 NEWEST := .venv-airflow-3.3.2
 ENVS := $(AIRFLOWS:%=.venv-airflow-%/.made)
 SOURCES := airflow_provider_music dags_examples tests
@@ -14,7 +17,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-money bench bench-song bench-cluster lint docs release-check envs pins clean \
+.PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
     fuzz soak
 
 help: ## list what can be made
@@ -26,9 +29,10 @@ demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, gene
 up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
 
-test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows
+test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
 	@$(MAKE) --no-print-directory test-cluster
+	@$(MAKE) --no-print-directory test-between
 
 lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/ruff check $(SOURCES)
@@ -57,11 +61,31 @@ unit-%: .venv-airflow-%/.made
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
 test-cluster-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money" --timeout 600 $(ARGS) tests/cluster
+	.venv-airflow-$*/bin/python -m pytest -m "cluster and not money and not disks and not matrix" --timeout 600 $(ARGS) tests/cluster
+
+# Two side by side: such a run waits more than it computes. On one: make test-matrix-3.1.8
+test-matrix: test-between ## one short run on every Airflow from 2.11.0 to 3.4, each beside its own constraints
+	@$(MAKE) --no-print-directory $(CONSTRAINED:%=.venv-airflow-%/.made)
+	@$(MAKE) --no-print-directory --output-sync=target -j2 $(CONSTRAINED:%=test-matrix-%)
+
+test-between: $(BETWEEN:%=.venv-airflow-%/.made) ## the same on the versions that make test does not test whole
+	@$(MAKE) --no-print-directory --output-sync=target -j2 $(BETWEEN:%=test-matrix-%)
+
+test-matrix-%: .venv-airflow-%/.made
+	.venv-airflow-$*/bin/python -m pytest -m matrix --timeout 600 --show-capture=no $(ARGS) tests/cluster/test_matrix.py
 
 # Not in `make test`: it takes about as long as all the rest.
 test-money: $(NEWEST)/.made ## kill workers and triggerers of an Airflow on Postgres, and count what is paid
 	$(NEWEST)/bin/python -m pytest -m money --timeout 900 $(ARGS) tests/cluster
+
+# Not in `make test`: minutes, a CeleryExecutor of its own, Debian's redis-server, and root (for namespaces).
+test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no disk, on Celery and LocalExecutor: what is paid
+	PYTHONPATH=.celery $(NEWEST)/bin/python -m pytest -m disks --timeout 900 $(ARGS) tests/cluster
+
+.celery/.made: requirements/celery.txt
+	@rm -rf .celery
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
+	@touch $@
 
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
 bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
@@ -89,19 +113,22 @@ fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sen
 soak: $(NEWEST)/.made ## a thousand songs against faults of every kind, and what each was billed
 	@MALLOC_ARENA_MAX=1 PYTHONPATH=tests/soak:tests/cluster $(NEWEST)/bin/python -W ignore tests/soak $(ARGS)
 
-envs: $(ENVS) ## the two environments, without running anything
+envs: $(ENVS) ## the two environments that are tested whole, without running anything
 
 .venv-airflow-%/.made: requirements/airflow-%.txt requirements/tools.txt pyproject.toml .ci/make-env
 	@bash .ci/make-env $*
 
 pins: $(NEWEST)/.made ## choose new pins from requirements/*.in
-	for airflow in $(AIRFLOWS); do \
+	for airflow in $(AIRFLOWS) $(BETWEEN) $(CONSTRAINED); do \
 	    .venv-tools/bin/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 	        "requirements/airflow-$$airflow.in" --output-file "requirements/airflow-$$airflow.txt"; \
 	done
 	.venv-tools/bin/uv pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 	    requirements/release.in --output-file requirements/release.txt
 
+constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into requirements/constraints-*.txt
+	@.ci/make-constraints
+
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools $(AIRFLOWS:%=.venv-airflow-%) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .celery .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

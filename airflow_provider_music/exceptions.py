@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_music.compat import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,

@@ -16,8 +16,8 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException, Asset, AssetAlias, task
 
+from airflow_provider_music.compat import DAG, AirflowOptionalProviderFeatureException, Asset, AssetAlias, task
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator
 
 try:
@@ -57,7 +57,7 @@ with DAG(
         """Copy the first version beside the manifest, and report it."""
         import json
 
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_music.compat import ObjectStoragePath
 
         manifest = ObjectStoragePath(manifest_uri)
         songs = [json.loads(line) for line in manifest.read_text().splitlines()]

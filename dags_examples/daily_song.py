@@ -11,8 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Asset
 
+from airflow_provider_music.compat import DAG, Asset
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_music.compat import DAG
 from airflow_provider_music.operators.music import GenerateMusicOperator
 
 PROMPTS = [

@@ -22,8 +22,8 @@ os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.sandbox.songs import SongSpec, make

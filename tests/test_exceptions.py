@@ -6,9 +6,9 @@ import inspect
 import re
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_music import exceptions
+from airflow_provider_music.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 from airflow_provider_music.exceptions import (
     ApiError,
     ApiUnreachableError,

@@ -17,12 +17,17 @@ import airflow_provider_music
 ROOT = Path(airflow_provider_music.__file__).parent.parent
 PROGRAM = """
 import json, sys
-try:
-    import airflow.sdk
-except ImportError:
-    import airflow.models.baseoperator, airflow.sensors.base
 # What every provider's operators stand on, and every DAG file has loaded.
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseSensorOperator, TaskDeferred, conf
+try:
+    from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:
+    from airflow.configuration import conf
+    from airflow.exceptions import TaskDeferred
+    from airflow.hooks.base import BaseHook
+    from airflow.models.baseoperator import BaseOperator
+    from airflow.sensors.base import BaseSensorOperator
 before = set(sys.modules)
 import {modules}
 print(json.dumps(sorted(set(sys.modules) - before)))

@@ -57,6 +57,18 @@ class HexStream:
         self._started = False
         self._is_text = False
         self._text = bytearray()
+        self._audio_ends_at: int | None = None
+        self._complete = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the audio's closing quote came: all of the song is there, whatever follows it."""
+        return self._audio_ends_at is not None
+
+    @property
+    def cut_after_audio(self) -> bool:
+        """Whether the response ends between the audio's closing quote and its own last bracket."""
+        return self.closed and not self._complete
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the response; return the next bytes of the audio, maybe none.
@@ -96,6 +108,17 @@ class HexStream:
             raise HexStreamError("the answer holds data or data.audio twice")
         return body
 
+    def finish_at_audio(self) -> dict[str, Any]:
+        """Return what came up to the audio's closing quote, where the rest of the response is missing.
+
+        :raises HexStreamError: that is no JSON, or the audio itself is broken.
+        """
+        del self._rest[self._audio_ends_at :]
+        self._rest += b"}" * len(_AUDIO_PATH)
+        self._stack.clear()
+        self._mode = "structure"
+        return self.finish()
+
     def _feed_structure(self, chunk: bytes, at: int) -> int:
         found = _STRUCTURE.search(chunk, at)
         if found is None:
@@ -116,6 +139,7 @@ class HexStream:
                 raise HexStreamError("the answer closes what it did not open")
             self._stack.pop()
             self._expects_key = False
+            self._complete = self._complete or (self.closed and not self._stack)
         elif token == b",":
             # In an object a key follows; in a list a string is taken for a key too, which harms nothing:
             # a list's entry has no key, so no path through it is the audio's.
@@ -167,6 +191,7 @@ class HexStream:
         if end < 0:
             return len(chunk)
         self._rest += b'"'
+        self._audio_ends_at = len(self._rest)
         self._mode = "structure"
         if self._is_text:
             self.text = self._text.decode("utf-8", "replace").strip()

@@ -137,9 +137,14 @@ def describe_head(head: bytes) -> str:
         return "it looks like JSON"
     if start == b"<":
         return "it looks like HTML or XML"
-    if _TEXT_BYTES.issuperset(head):
+    if is_text(head):
         return "it looks like text"
     return "its first bytes are of no audio format"
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes are plain text, as of an error page: audio has others among them."""
+    return bool(head) and _TEXT_BYTES.issuperset(head)
 
 
 def _wav_info(file: IO[bytes], size: int) -> _Info:

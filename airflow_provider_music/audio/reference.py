@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_music.audio.probe import NotAudioError, probe
+from airflow_provider_music.compat import ObjectStoragePath
 from airflow_provider_music.exceptions import InvalidReferenceError
 
 if TYPE_CHECKING:

@@ -101,6 +101,6 @@ def _written(fact: Mapping[str, Any]) -> datetime:
 
 
 def _stats() -> Any:
-    from airflow.providers.common.compat.sdk import Stats
+    from airflow_provider_music.compat import Stats
 
     return Stats

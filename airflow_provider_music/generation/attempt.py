@@ -15,7 +15,7 @@ from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders, is_mapped
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.spec import GenerationSpec
-from airflow_provider_music.generation.usage_log import LoggedRequest
+from airflow_provider_music.generation.usage_log import LoggedRequest, new_request_id
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.policy import Attempt, Decision, decide
@@ -144,6 +144,7 @@ class SongAttempt:
             poll_interval=options.poll_interval,
             until_accepted=not options.wait_for_completion and request.lane == "queued",
             resubmission=decision.resubmission,
+            request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
             references=references_of(request.body),
             **self.attempt.metadata,
         )

@@ -17,13 +17,14 @@ from airflow_provider_music.exceptions import (
     ChangedRequestError,
     MusicError,
     OverBudgetError,
+    RecordError,
     StorageNotSharedError,
 )
 from airflow_provider_music.generation import batch_manifest, errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, land, with_provenance
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.batch_manifest import SongOutcome
-from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, run_batch
+from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
 from airflow_provider_music.generation.earlier_tries import searched_again, searched_takes
 from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.result import mark_delivered
@@ -134,7 +135,11 @@ class GenerationBatch:
         if event.get("error") == StorageNotSharedError.__name__:
             remove_plan(ref.url)
             raise StorageNotSharedError(str(event.get("message")))
-        plan = BatchPlan.read(ref)
+        try:
+            plan = BatchPlan.read(ref)
+        except RecordError:
+            remove_plan(ref.url)
+            raise
         attempt = self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
         self._songs = [
             SongAttempt.of_spec(spec, self._options, attempt.song(index)) for index, spec in enumerate(plan.specs)
@@ -152,19 +157,29 @@ class GenerationBatch:
 
     def _newest_or_searched(self) -> list[Take | None]:
         """Return the newest take of each song; without any record, what earlier tries are known to have done."""
+        names = _names_in(self._folder)
+        # Of tries that did not come to their end: nobody needs their words any more.
+        remove_plans(self._folder, names)
         nothing: list[Take | None] = [None] * len(self._songs)
-        if not self._folder.is_empty():
-            return self._newest()
-        if self._attempt.try_number == 1:
+        takes = self._newest() if names else nothing
+        if self._attempt.try_number == 1 or BatchList.was_written(names) or None not in takes:
             # Claims are exclusive, so a song submitted in this very moment is still submitted once.
-            return nothing
+            return takes
+        if any(takes):
+            # A try that found out what others did died over it.
+            return self._searched_for_the_rest(takes)
         url = self._memory.recall().get("record_url")
-        if isinstance(url, str) and url != self.record_url and not Folder(url).is_empty():
+        if isinstance(url, str) and url != self.record_url and _names_in(Folder(url)):
             log.info("The records of an earlier try lie in %s, and are used on", url)
             self.record_url = url
             self._songs = [song.with_record(f"{url}/song-{index}") for index, song in enumerate(self._songs)]
             return self._newest()
         return searched_takes(self._options.conn_id, self._songs)
+
+    def _searched_for_the_rest(self, takes: Sequence[Take | None]) -> list[Take | None]:
+        rest = [index for index, take in enumerate(takes) if take is None]
+        found = iter(searched_takes(self._options.conn_id, [self._songs[index] for index in rest]))
+        return [take if take is not None else next(found) for take in takes]
 
     def _follow(
         self,
@@ -302,6 +317,13 @@ class GenerationBatch:
     @property
     def _folder(self) -> Folder:
         return Folder(str(self.record_url))
+
+
+def _names_in(folder: Folder) -> set[str]:
+    try:
+        return folder.children()
+    except OSError as exc:
+        raise RecordError(f"The record {folder.url} cannot be listed: {exc}. Nothing is sent until it can be.") from exc
 
 
 def _skipped(decision: Decision) -> Decision:

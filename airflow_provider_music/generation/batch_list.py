@@ -18,9 +18,10 @@ from airflow_provider_music.record.policy import began_anew
 from airflow_provider_music.record.store import SongRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_music.record.identity import TaskAttempt
+    from airflow_provider_music.record.take import Take
     from airflow_provider_music.storage.folder import Folder
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ class BatchList:
         self._now = [one[:_LENGTH] for one in fingerprints]
         self._attempt = attempt
         self._k, self._before = self._newest()
+
+    @staticmethod
+    def was_written(names: Iterable[str]) -> bool:
+        """Whether a list is among the names of what lies in a batch's folder: a try began its songs there."""
+        return "list-1.json" in names
 
     def check(self) -> None:
         """Refuse a list of another length while songs are open.
@@ -64,7 +70,8 @@ class BatchList:
                 log.warning("Songs %s of the former list stay behind, paid: %s", lost, self._folder.url)
             return
         self._create(name, {})
-        raise ChangedRequestError(self._difference(before["fingerprints"], open_songs))
+        self._refuse_changed(before["fingerprints"], open_songs)
+        raise ChangedRequestError(self._difference(before["fingerprints"], list(open_songs)))
 
     def write(self) -> None:
         """Write down the list of this try, before anything is sent.
@@ -74,6 +81,13 @@ class BatchList:
         if self._before is None or self._before["fingerprints"] != self._now:
             # Where another copy of this try was first, it wrote the same, or its songs' records say what differs.
             self._create(f"list-{self._k + 1}.json", {"length": len(self._now), "fingerprints": self._now})
+
+    def _refuse_changed(self, before: Sequence[str], open_songs: Mapping[int, Take]) -> None:
+        """Write down of each song what differs, so that one clear takes the whole list as it is."""
+        for index, take in open_songs.items():
+            if index < len(self._now) and self._now[index] != before[index]:
+                record = SongRecord(self._folder.url_of(f"song-{index}"))
+                record.write(take, "changed", **self._attempt.metadata, fingerprint=self._now[index])
 
     def _difference(self, before: Sequence[str], open_songs: Sequence[int]) -> str:
         differs = next(
@@ -91,9 +105,9 @@ class BatchList:
             f"Record: {self._folder.url}"
         )
 
-    def _open_songs(self, length: int) -> list[int]:
+    def _open_songs(self, length: int) -> dict[int, Take]:
         takes = (SongRecord(self._folder.url_of(f"song-{index}")).latest() for index in range(length))
-        return [index for index, take in enumerate(takes) if take is not None and take.state in _OPEN]
+        return {index: take for index, take in enumerate(takes) if take is not None and take.state in _OPEN}
 
     def _newest(self) -> tuple[int, dict[str, Any] | None]:
         k, newest = 0, None
@@ -110,7 +124,10 @@ class BatchList:
             raise RecordError(f"The record {url} cannot be read: {exc}. Nothing is sent until it can be.") from exc
         except ValueError as exc:
             raise RecordError(f"The record {url} is no JSON: cut short or edited. Nothing is sent.") from exc
-        if found is not None and not (isinstance(found, dict) and isinstance(found.get("fingerprints", []), list)):
+        is_list = not name.endswith("-changed.json")
+        if found is not None and not (
+            isinstance(found, dict) and (not is_list or isinstance(found.get("fingerprints"), list))
+        ):
             raise RecordError(f"The record {url} is no list of a batch. Nothing is sent.")
         return found
 

@@ -9,8 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
+from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import HopelessBatchError, MusicError, OutputError, PartialBatchError, named
 
 if TYPE_CHECKING:

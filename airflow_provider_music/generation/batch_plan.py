@@ -69,7 +69,7 @@ class BatchPlan:
     refusal: str | None = None
 
     def write(self, conn_id: str) -> PlanRef:
-        """Write it and return which it is; plans of earlier tries are removed. Blocks.
+        """Write it and return which it is; blocks.
 
         :raises RecordError: the store does not take it, so nothing was sent.
         """
@@ -82,7 +82,6 @@ class BatchPlan:
             folder.create(name, content)
         except OSError as exc:
             raise RecordError(f"{folder.url_of(name)} cannot be written, so nothing was sent: {exc}") from exc
-        _remove_others(folder, name)
         return PlanRef(folder.url_of(name), sha256, conn_id)
 
     @classmethod
@@ -120,14 +119,11 @@ def remove_plan(url: str) -> None:
         log.warning("The plan %s stays behind: %s", url, exc)
 
 
-def _remove_others(folder: Folder, name: str) -> None:
-    try:
-        others = [other for other in folder.children() if other.startswith("plan-") and other != name]
-    except OSError as exc:
-        log.warning("Whether older plans lie in %s cannot be seen: %s", folder.url, exc)
-        return
-    for other in others:
-        remove_plan(folder.url_of(other))
+def remove_plans(folder: Folder, names: Iterable[str]) -> None:
+    """Remove the plans among the names of what lies in a batch's folder; blocks."""
+    for name in names:
+        if name.startswith("plan-"):
+            remove_plan(folder.url_of(name))
 
 
 async def run_batch(ref: PlanRef, *, max_in_flight: int, fail_fast: bool) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import fact_of_row, find_earlier, request_id_prefix
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.identity import is_of_try
-from airflow_provider_music.record.store import SCHEMA
+from airflow_provider_music.record.store import fact_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,10 @@ def searched_again(conn_id: str, songs: Sequence[SongAttempt], takes: Sequence[T
     for key, earlier in found.items():
         song, take = songs[lost[key]], now[lost[key]]
         said = fact_of_row(earlier.row, song.request.lane)
-        if take is not None and said is not None and earlier.n == take.n:
+        if take is not None and earlier.n > take.n:
+            # The record never had the newest request; its disk was another one.
+            now[lost[key]] = _adopted(song, earlier)
+        elif take is not None and said is not None and earlier.n == take.n:
             log.info("The usage log has it now: take %d is %s", take.n, said[0])
             now[lost[key]] = song.record.write(take, said[0], **song.attempt.metadata, **said[1])
     return now
@@ -160,7 +163,9 @@ def _unknowable(song: SongAttempt, exc: Exception) -> dict[Fact, Mapping[str, An
         "shows an inference_id under such a request id, wait for it with the sensor; or clear the task as it is"
     )
     unknown = _fact(song, 1, "unknown", reason=reason, billed=None)
-    intent = _fact(song, 1, "intent", **_request_of(song, 1), client_request_id=f"{_prefix(song)}*")
+    # From when on a later try has to search for it: the request may be much older than this fact.
+    written = {"written_at": _since(song).isoformat(), "client_request_id": f"{_prefix(song)}*"}
+    intent = _fact(song, 1, "intent", **_request_of(song, 1), **written)
     return {"intent": intent, "unknown": unknown}
 
 
@@ -191,8 +196,7 @@ def _request_of(song: SongAttempt, n: int) -> dict[str, Any]:
 
 
 def _fact(song: SongAttempt, n: int, fact: Fact, **values: Any) -> dict[str, Any]:
-    written_at = datetime.now(UTC).isoformat()
-    return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": written_at, **song.attempt.metadata, **values}
+    return fact_body(fact, n, {**song.attempt.metadata, **values})
 
 
 def _prefix(song: SongAttempt) -> str:

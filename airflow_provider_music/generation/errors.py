@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
+from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import (
     AmbiguousRunError,
     ChangedRequestError,

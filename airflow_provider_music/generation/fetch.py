@@ -55,6 +55,8 @@ _GONE = (401, 403, 404, 410)
 #: Where a paid song lies is polled this often, for at most that long.
 _POLLS = 4
 _POLL_SECONDS = 60.0
+#: An address that is told once is tried for as long, and this often.
+_FETCHES = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 #: When that was last in vain, by base URL.
 _gave_up_at: dict[str, float] = {}
@@ -142,12 +144,54 @@ def _pause(state: tenacity.RetryCallState) -> float:
     return min(max(pause, getattr(error, "retry_after", None) or 0.0), _LONGEST_PAUSE)
 
 
-async def download(
+async def download_named_once(
     settings: MusicSettings, url: str, folder: Folder, requested: RequestedAudio, *, channels: int | None = None
+) -> StoredAudio:
+    """Fetch a paid song whose URL no poll names again, with the patience of any free GET.
+
+    :raises MusicError: as :func:`download` does, after the last try.
+    """
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(ApiUnreachableError),
+        stop=tenacity.stop_after_attempt(_FETCHES) | tenacity.stop_after_delay(_POLL_SECONDS),
+        wait=_pause,
+        sleep=lambda seconds: runtime.sleep(seconds),  # noqa: PLW0108 - looked up at each call, as tests replace it
+        before_sleep=_log_failed_fetch,
+        reraise=True,
+    )
+    failed: MusicError
+    try:
+        return await retrying(download, settings, url, folder, requested, channels=channels, only_copy=True)
+    except MusicError as exc:
+        # The URL is in the frames of its traceback.
+        failed = strip_traceback(exc)
+    url = "hidden"
+    if isinstance(failed, ApiUnreachableError):
+        failed.args = (
+            f"The API named an address in place of the song, and the song could not be fetched from there: {failed}",
+        )
+    raise failed
+
+
+def _log_failed_fetch(state: tenacity.RetryCallState) -> None:
+    # Not tenacity's own line: that names the call.
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("%s Trying again in %.0f s", error, state.upcoming_sleep)
+
+
+async def download(
+    settings: MusicSettings,
+    url: str,
+    folder: Folder,
+    requested: RequestedAudio,
+    *,
+    channels: int | None = None,
+    only_copy: bool = False,
 ) -> StoredAudio:
     """Stream a song into ``folder``.
 
     :param channels: of raw PCM, where known.
+    :param only_copy: no poll names the URL again.
     :raises LinkExpiredError: 401, 403, 404 or 410.
     :raises ApiUnreachableError: the host did not answer, or not to the end.
     :raises AudioHostError: the URL, or a redirect, leads where this connection may not fetch from.
@@ -156,7 +200,7 @@ async def download(
     """
     failed: MusicError
     try:
-        return await _download(settings, url, folder, requested, channels=channels)
+        return await _download(settings, url, folder, requested, channels=channels, only_copy=only_copy)
     except MusicError as exc:
         failed = strip_traceback(exc)
     url = "hidden"
@@ -164,7 +208,13 @@ async def download(
 
 
 async def _download(
-    settings: MusicSettings, url: str, folder: Folder, requested: RequestedAudio, *, channels: int | None
+    settings: MusicSettings,
+    url: str,
+    folder: Folder,
+    requested: RequestedAudio,
+    *,
+    channels: int | None,
+    only_copy: bool,
 ) -> StoredAudio:
     until = asyncio.get_running_loop().time() + settings.max_body_seconds
     for _ in range(_MAX_REDIRECTS + 1):
@@ -177,11 +227,14 @@ async def _download(
                         if response.has_redirect_location:
                             url = str(target.join(response.headers["location"]))
                             continue
-                        return await _land(response, settings, folder, requested, channels=channels, until=until)
+                        landing = AudioWriter(
+                            folder, requested, max_bytes=settings.max_audio_bytes, only_copy=only_copy
+                        )
+                        return await _land(response, landing, folder, channels=channels, until=until)
                     finally:
                         await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
-            raise _did_not_come(target.host, exc, settings) from exc
+            raise _did_not_come(target.host, exc, settings, only_copy=only_copy) from exc
     raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times.")
 
 
@@ -202,8 +255,12 @@ async def _head(http: httpx.AsyncClient, target: httpx.URL, settings: MusicSetti
         raise httpx.ReadTimeout(f"no whole head within {within:g} s") from exc
 
 
-def _did_not_come(host: str, exc: Exception, settings: MusicSettings) -> ApiUnreachableError:
-    paid = "It is paid for; a retry fetches it again."
+def _did_not_come(host: str, exc: Exception, settings: MusicSettings, *, only_copy: bool) -> ApiUnreachableError:
+    paid = (
+        "It is paid for, and its address is not known any more."
+        if only_copy
+        else "It is paid for; a retry fetches it again."
+    )
     if not isinstance(exc, TimeoutError):
         return ApiUnreachableError(f"The song did not come whole from {host} ({type(exc).__name__}). {paid}")
     return ApiUnreachableError(
@@ -213,13 +270,7 @@ def _did_not_come(host: str, exc: Exception, settings: MusicSettings) -> ApiUnre
 
 
 async def _land(
-    response: httpx.Response,
-    settings: MusicSettings,
-    folder: Folder,
-    requested: RequestedAudio,
-    *,
-    channels: int | None,
-    until: float,
+    response: httpx.Response, writer: AudioWriter, folder: Folder, *, channels: int | None, until: float
 ) -> StoredAudio:
     host = response.request.url.host
     if response.status_code in _GONE:
@@ -235,7 +286,6 @@ async def _land(
         raise AudioError("The song came in a content encoding that was not asked for and is not known here.") from exc
     # First of all: what a killed try left may be what the disk is full of.
     await in_thread(remove_abandoned, folder)
-    writer = AudioWriter(folder, requested, max_bytes=settings.max_audio_bytes)
     try:
         async for piece in _raw_pieces(response, until):
             await in_thread(_write, writer, decompressor, piece)

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.configuration import conf
-
+from airflow_provider_music.compat import conf
 from airflow_provider_music.storage.folder import default_output_dir
 from airflow_provider_music.storage.location import location, static_part
 from airflow_provider_music.storage.sharing import check_shared

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
-from airflow_provider_music.generation.submit import DeadlineReached
+from airflow_provider_music.generation.submit import NEVER_LEFT, DeadlineReached
 from airflow_provider_music.generation.usage_log import LoggedRequest, fact_of_row, find_row
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
@@ -35,12 +35,6 @@ _WATCH_SECONDS = 2.0
 #: Searches for the row of a synchronous song whose writer is gone: the audio cannot come back, only the bill is
 #: in question, and nobody should wait long for that.
 _SEARCHES_FOR_BILL = 3
-_NEVER_LEFT = {
-    "sent": False,
-    "abandoned": True,
-    "error": "ApiUnreachableError",
-    "reason": "the process that had claimed it ended before it sent the request",
-}
 
 
 class Reconciliation:
@@ -70,7 +64,7 @@ class Reconciliation:
             if writer_lives:
                 delay = _WATCH_SECONDS
             elif await self._never_left(take):
-                return await self._write(take, "failed", **_NEVER_LEFT)
+                return await self._write(take, "failed", **NEVER_LEFT)
             else:
                 searches += 1
                 row = await self._row(take["intent"])

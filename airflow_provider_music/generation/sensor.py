@@ -35,6 +35,7 @@ from airflow_provider_music.record.generation_ref import facts_of_generation, re
 from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
+from airflow_provider_music.storage.location import location
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
@@ -71,7 +72,7 @@ class SensorOptions:
             generation=sensor.generation,
             model=sensor.model,
             audio_format=sensor.audio_format,
-            output_dir=sensor.output_dir or default_output_dir(),
+            output_dir=default_output_dir() if sensor.output_dir is None else location(sensor.output_dir, "output_dir"),
             conn_id=sensor.conn_id,
             poll_interval=seconds_of(interval) if interval is not None else None,
             timeout=float(sensor.timeout),

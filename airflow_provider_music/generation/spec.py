@@ -31,6 +31,7 @@ class GenerationSpec:
     :param references: ids of references that the request names, each with its file's hash where it is known.
     :param max_tries: of the task instance, kept in each fact to tell a clear from a retry.
     :param facts: what the worker knows of take n, so that a process that does not see its disk can go on from there.
+    :param request_id: of the request for take n, made before it is sent so that a later try can search for it.
     :param marker: a file that the worker left in the record where it knows of no take: who does not see it is on
         another disk, and must not submit.
     """
@@ -58,12 +59,31 @@ class GenerationSpec:
     clear_number: int | None = None
     attempt_id: str | None = None
     facts: Mapping[str, Mapping[str, Any]] | None = None
+    request_id: str | None = None
     marker: str | None = None
 
     @property
     def model(self) -> str:
         """The model's name, as it is sent."""
         return str(self.body.get("model"))
+
+    def intent(self, request_id: str) -> dict[str, Any]:
+        """Return what is written down before the request is sent; the hash of its words, not the words."""
+        return {
+            **self.attempt,
+            "identity": self.key,
+            "says_when_sent": True,
+            "audio_url": f"{self.audio_url or self.record_url}/take-{self.n}",
+            "client_request_id": request_id,
+            "model": self.model,
+            "lane": self.lane,
+            "conn_id": self.conn_id,
+            "fingerprint": self.fingerprint,
+            "resubmission": self.resubmission,
+            "audio_format": self.audio_format,
+            "sample_rate_hz": self.sample_rate_hz,
+            "references": self.references,
+        }
 
     @property
     def attempt(self) -> dict[str, Any]:

@@ -149,6 +149,9 @@ class StateMachine:
         failed = take.facts.get("failed", {})
         if failed.get("sent") is not False:
             return False
+        if isinstance(self._record, CarriedRecord):
+            # A claim in it would be seen by nobody; a retry of the task submits again.
+            return False
         if failed.get("abandoned"):
             # Nobody refused it, so nobody has to be waited for.
             return self._turn_to(take.n + 1)
@@ -161,7 +164,7 @@ class StateMachine:
         return self._turn_to(take.n + 1)
 
     def _turn_to(self, n: int) -> bool:
-        self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None)
+        self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None, request_id=None)
         return True
 
     async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import tenacity
@@ -18,7 +17,7 @@ from airflow_provider_music.exceptions import RecordError
 from airflow_provider_music.generation import rate_limits, runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.synchronous import generate_song
-from airflow_provider_music.generation.usage_log import FINGERPRINT_LENGTH, request_id_prefix
+from airflow_provider_music.generation.usage_log import new_request_id
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import Lease
 from airflow_provider_music.record.store import not_writable
@@ -34,6 +33,13 @@ log = logging.getLogger(__name__)
 
 #: How often a fact about a request that was sent is tried to be written: for about two minutes.
 _STORE_TRIES = 8
+#: The failed fact of a claim whose process ended before it sent the request.
+NEVER_LEFT = {
+    "sent": False,
+    "abandoned": True,
+    "error": "ApiUnreachableError",
+    "reason": "the process that had claimed it ended before it sent the request",
+}
 #: POSTs whose waiter was cancelled: they are paid, so they end, and their song is landed.
 _open_posts: set[asyncio.Task[Take | None]] = set()
 
@@ -97,22 +103,9 @@ class Submission:
         return await self._post(client, take, request_id)
 
     async def _claim(self) -> tuple[Take | None, str]:
-        spec, request_id = self._spec, _new_request_id(self._spec)
-        intent = {
-            **spec.attempt,
-            "identity": spec.key,
-            "says_when_sent": True,
-            "audio_url": f"{spec.audio_url or spec.record_url}/take-{spec.n}",
-            "client_request_id": request_id,
-            "model": spec.model,
-            "lane": spec.lane,
-            "conn_id": spec.conn_id,
-            "fingerprint": spec.fingerprint,
-            "resubmission": spec.resubmission,
-            "audio_format": spec.audio_format,
-            "sample_rate_hz": spec.sample_rate_hz,
-            "references": spec.references,
-        }
+        spec = self._spec
+        request_id = spec.request_id or new_request_id(spec.key, spec.n, spec.fingerprint)
+        intent = spec.intent(request_id)
         try:
             return await in_thread(lambda: self._record.claim(spec.n, **intent)), request_id
         except RecordError as exc:
@@ -129,6 +122,11 @@ class Submission:
                 with contextlib.suppress(OSError):
                     await in_thread(self._record.withdraw, take)
                 raise not_writable(exc) from exc
+            except asyncio.CancelledError:
+                # Said here as well: the fact that it is about to be sent may still come into being in a thread.
+                with contextlib.suppress(RecordError):
+                    self._record.write(take, "failed", **spec.attempt, **NEVER_LEFT)
+                raise
             if sent is None:
                 log.warning("Take %d was given up by another process, which took this one for gone: not sent", spec.n)
                 return await in_thread(self._record.refresh, take)
@@ -198,12 +196,3 @@ class Submission:
 def _release(slots: asyncio.Semaphore | None) -> None:
     if slots is not None:
         slots.release()
-
-
-def _new_request_id(spec: GenerationSpec) -> str:
-    """Make the request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
-
-    Its beginning says whose song it is, so that the usage log can be searched for it where the record is lost; a
-    part of the fingerprint says for which request, and the end is random.
-    """
-    return f"{request_id_prefix(spec.key)}{spec.n}-{spec.fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"

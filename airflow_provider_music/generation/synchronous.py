@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor
-from airflow_provider_music.api.hex_stream import HexStream
+from airflow_provider_music.api.hex_stream import HexStream, HexStreamError
 from airflow_provider_music.api.parsing import number_or_none, text_or_none
 from airflow_provider_music.api.responses import check_base_resp, usage_of_answer
 from airflow_provider_music.api.secrecy import headers_without_key, suppress_logs
-from airflow_provider_music.exceptions import AudioError
+from airflow_provider_music.exceptions import AudioError, UnknownOutcomeError
 from airflow_provider_music.generation import rate_limits
-from airflow_provider_music.generation.fetch import download
+from airflow_provider_music.generation.fetch import download_named_once
 from airflow_provider_music.generation.usage_log import LoggedRequest, usage_from_log
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
 from airflow_provider_music.storage.threads import in_thread
@@ -55,16 +55,11 @@ async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: s
     )
     body, submitted_at = HexStream(client.settings.api_key), datetime.now(UTC)
     requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
-    writer = AudioWriter(folder, requested, max_bytes=client.settings.max_audio_bytes)
+    writer = AudioWriter(folder, requested, max_bytes=client.settings.max_audio_bytes, only_copy=True)
     try:
-        async with (
-            _progress(spec),
-            _answered(client, spec, request_id) as response,
-            _incoming(response, client.settings) as incoming,
-        ):
-            await _stream(incoming, body, writer, yielding=folder.is_local)
-        answer = body.finish()
-        check_base_resp(answer, f"POST for {spec.model}")
+        async with _progress(spec), _answered(client, spec, request_id) as response:
+            await _receive(response, client.settings, body, writer, yielding=folder.is_local)
+        answer = await _read(body, writer, spec)
         landed = await _land(client, answer, body, writer, folder=folder, requested=requested)
     finally:
         await in_thread(writer.abandon)
@@ -118,6 +113,39 @@ async def _progress(spec: GenerationSpec) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+async def _receive(
+    response: httpx.Response, settings: MusicSettings, body: HexStream, writer: AudioWriter, *, yielding: bool
+) -> None:
+    """Take the song into storage. A line that breaks after the song's last byte breaks nothing of it."""
+    try:
+        async with _incoming(response, settings) as incoming:
+            await _stream(incoming, body, writer, yielding=yielding)
+    except httpx.TransportError as exc:
+        if not body.closed:
+            raise
+        log.warning("The answer broke off after the song's last byte (%s)", type(exc).__name__)
+
+
+async def _read(body: HexStream, writer: AudioWriter, spec: GenerationSpec) -> dict[str, Any]:
+    """Return the answer beside its song; without its end, what stands before the song: its content decides then.
+
+    :raises ApiError: it says that the generation failed.
+    :raises AudioError: it cannot be told whether it did; what came is kept.
+    """
+    try:
+        if body.cut_after_audio:
+            log.warning("The end of the answer to take %d is missing; the song in it is whole", spec.n)
+            answer = body.finish_at_audio()
+        else:
+            answer = body.finish()
+        check_base_resp(answer, f"POST for {spec.model}")
+    except (HexStreamError, UnknownOutcomeError) as exc:
+        if not body.closed:
+            raise
+        raise await in_thread(writer.reject, f"{str(exc).rstrip('.')}.") from exc
+    return answer
 
 
 class _Incoming:
@@ -182,7 +210,11 @@ async def _plain(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     async for chunk in response.aiter_raw():
         for piece in inflater.pieces(chunk):
             yield piece
-    inflater.end()
+    try:
+        inflater.end()
+    except httpx.DecodingError as exc:
+        # As a body that is not compressed would say it.
+        raise httpx.RemoteProtocolError(str(exc)) from exc
 
 
 async def _stream(incoming: _Incoming, body: HexStream, writer: AudioWriter, *, yielding: bool) -> None:
@@ -206,16 +238,22 @@ async def _some(
 ) -> bytes | None:
     """Take a turn's worth, from ``piece`` on; return nothing where more is to come, and None at the end."""
     taken, pending = 0, bytearray()
-    while piece is not None:
-        taken += len(piece)
-        pending += body.feed(piece)
-        if len(pending) >= _WRITE_BYTES:
-            whole, pending = pending, bytearray()
-            await in_thread(writer.write, whole)
-        if yielding and (taken >= _TURN_BYTES or not await incoming.arrives(_PATIENCE_SECONDS)):
-            piece = b""
-            break
-        piece = await incoming.take()
+    try:
+        while piece is not None:
+            taken += len(piece)
+            pending += body.feed(piece)
+            if len(pending) >= _WRITE_BYTES:
+                whole, pending = pending, bytearray()
+                await in_thread(writer.write, whole)
+            if yielding and (taken >= _TURN_BYTES or not await incoming.arrives(_PATIENCE_SECONDS)):
+                piece = b""
+                break
+            piece = await incoming.take()
+    except httpx.TransportError:
+        # The line may have broken after the song's last byte.
+        if pending:
+            await in_thread(writer.write, pending)
+        raise
     if pending:
         await in_thread(writer.write, pending)
     return piece
@@ -234,12 +272,13 @@ async def _land(
     info = info if isinstance(info, dict) else {}
     channels = number_or_none(info.get("music_channel"))
     if body.text is not None:
-        return await download(client.settings, body.text, folder, requested, channels=_count(channels))
+        return await download_named_once(client.settings, body.text, folder, requested, channels=_count(channels))
     data = answer.get("data")
     status = number_or_none(data.get("status")) if isinstance(data, dict) else None
     size = number_or_none(info.get("audio_size") or info.get("music_size"))
     if status is not None and status != _COMPLETE and size != writer.size:
-        raise AudioError(f"The API sent a part of the song (data.status {status:g}, {writer.size} bytes).")
+        part = f"The API sent a part of the song (data.status {status:g}, {writer.size} bytes)."
+        raise await in_thread(writer.reject, part)
     if writer.size == 0:
         raise AudioError("The API answered without audio.")
     return await in_thread(writer.finish, channels=_count(channels))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.exceptions import CredentialsError, MusicError, OutputError, named
 from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.earlier_tries import (
@@ -27,7 +27,7 @@ from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.record.carried import carried, not_shared
 from airflow_provider_music.record.identity import deployment_name
-from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.store import SongRecord, fact_body
 from airflow_provider_music.record.task_memory import TaskMemory
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ class GenerationTask:
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
-        before = {"try_number": attempt.try_number - 1}
-        if take is None and attempt.try_number > 1 and not song.record.sent_nothing(before):
+        if take is None and not song.record.sent_nothing_before(attempt.try_number):
             song, take = self._after_earlier_tries(song)
         return self._decided(song, take)
 
@@ -98,6 +97,8 @@ class GenerationTask:
         record, n, status = SongRecord(str(event["record_url"])), int(event["n"]), event["status"]
         self.record_url = str(event["record_url"])
         take = self._known(record, n, event)
+        if (take is not None and status in ("failed", "unknown")) or (take is None and _sent_nothing(event)):
+            self._memory.note(self.record_url, take)
         if event.get("marker"):
             record.remove_marker(str(event["marker"]))
         if status == "timeout":
@@ -148,8 +149,11 @@ class GenerationTask:
         self._check_budget(song, decision)
         spec = song.spec(decision)
         if decision.step == "submit":
-            # Before anything may be paid: where a later try has to look, should this folder be out of its sight.
-            self._memory.note(spec.record_url)
+            # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
+            song.record.begin(self._attempt.try_number)
+            self._memory.note_begun(
+                spec.record_url, spec.n, fact_body("intent", spec.n, spec.intent(str(spec.request_id)))
+            )
             if spec.lane == "queued" and self._options.deferrable:
                 return self._submit(song.record, spec)
             take = None
@@ -159,12 +163,15 @@ class GenerationTask:
 
     def _submit(self, record: SongRecord, spec: GenerationSpec) -> dict[str, Any] | Defer:
         """Send the quick POST of the queued lane from the worker."""
+        take = None
         try:
             take = run_sync(Submission(spec, record).submit())
         except DeadlineReached:
-            take = None
-        if take is not None:
-            self._memory.note(spec.record_url, take)
+            log.warning("The deadline came before the request could be sent")
+        except (OutputError, CredentialsError):
+            self._memory.note(spec.record_url)
+            raise
+        self._memory.note(spec.record_url, take)
         if take is not None and take.state == "accepted" and spec.until_accepted:
             return self._deliver(record, take)
         if take is not None and take.state == "failed" and take["failed"].get("sent") is not False:
@@ -208,6 +215,9 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
+        if self.record_url is not None:
+            # Or a later try on an empty disk would wait for this generation again.
+            self._memory.note(self.record_url, take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
@@ -237,3 +247,9 @@ class GenerationTask:
         from airflow_provider_music.api.request import prepare
 
         return prepare(**self._given)
+
+
+def _sent_nothing(event: Mapping[str, Any]) -> bool:
+    """Whether a wait that knows of no take ended before anything was sent, and says so."""
+    refused = (OutputError, CredentialsError)
+    return event["status"] == "timeout" or isinstance(named(event.get("error"), ""), refused)

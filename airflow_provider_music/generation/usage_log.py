@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,17 @@ def request_id_prefix(key: str) -> str:
     return f"airflow-music-{key}-"
 
 
+def new_request_id(key: str, n: int, fingerprint: str) -> str:
+    """Make a request's own id, 1-128 characters of ``A-Za-z0-9._:-``; it stands in the intent for all to use.
+
+    Its beginning says whose song it is, so that the usage log can be searched for it where the record is lost; a part
+    of the fingerprint says for which request, and the end is random.
+
+    :param n: number of the take.
+    """
+    return f"{request_id_prefix(key)}{n}-{fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierRequest:
     """A request of a song that the usage log has a row of, though no record is left.
@@ -126,8 +138,11 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
         for row in rows:
             named = _REQUEST_ID.fullmatch(row.client_request_id or "")
             key = wanted.get(named[1]) if named else None
+            if named is None or key is None or _older((row,), since - _SKEW):
+                # A row from before may be of a former run of the same id, whose song nobody wants here.
+                continue
             # Newest first: the first row of the highest number counts.
-            if named and key and (key not in found or int(named[2]) > found[key].n):
+            if key not in found or int(named[2]) > found[key].n:
                 found[key] = EarlierRequest(int(named[2]), named[3], row)
     return found
 
@@ -184,7 +199,7 @@ def _open_breaker(exc: Exception) -> None:
 
 
 def _older(rows: tuple[LogRow, ...], than: datetime) -> bool:
-    """Whether the page, newest first, ends before the request was made."""
+    """Whether rows, newest first, end before that moment."""
     try:
         last = datetime.fromisoformat(str(rows[-1].created)) if rows else None
     except ValueError:

@@ -17,12 +17,12 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from asgiref.sync import SyncToAsync, sync_to_async
 
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.api.testing import testing_transport
+from airflow_provider_music.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow_provider_music.compat import BaseHook
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient, SyncMusicClient

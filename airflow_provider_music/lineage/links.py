@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
-
+from airflow_provider_music.compat import BaseOperatorLink
 from airflow_provider_music.lineage.names import page_of
 
 if TYPE_CHECKING:
@@ -67,6 +66,6 @@ def _has_endpoint_of_its_own(folder: Any) -> bool:
 
 
 def _link_of(key: str, ti_key: Any) -> str:
-    from airflow.providers.common.compat.sdk import XCom
+    from airflow_provider_music.compat import XCom
 
     return XCom.get_value(key=key, ti_key=ti_key) or ""

@@ -71,7 +71,7 @@ def report_assets(
     outlets = getattr(task, "outlets", None) or ()
     if not outlets or "outlet_events" not in context:
         return
-    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+    from airflow_provider_music.compat import Asset, AssetAlias
 
     events, made = context["outlet_events"], list(songs())
     for outlet in outlets:
@@ -138,9 +138,9 @@ def _collector() -> Any | None:
     """Return Airflow's collector, or None where nobody reads it: it loads every provider's assets, 0.1 s of CPU."""
     if not _has_readers():
         return None
-    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+    from airflow_provider_music.compat import get_hook_lineage_collector, with_asset_names
 
-    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+    return with_asset_names(get_hook_lineage_collector())
 
 
 def _has_readers() -> bool:
@@ -162,5 +162,5 @@ def _has_readers() -> bool:
 
 
 def _uris(collected: Any) -> set[str]:
-    # Airflow 2.11 keeps the asset as ``dataset`` where the compatibility layer has not renamed it.
+    # Airflow 2.11 keeps the asset as ``dataset``, unless another provider's compatibility layer has renamed it.
     return {(getattr(one, "asset", None) and one.asset.uri) or one.dataset.uri for one in collected}

@@ -7,6 +7,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from airflow_provider_music.compat import push_outputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -53,6 +55,7 @@ class LineageMixin:
         if result is not None:
             self.lineage_result = result
             _try(listener.report_result, self, context, result)
+            push_outputs(context, result)
         return result
 
     def get_openlineage_facets_on_start(self) -> Any:

@@ -13,13 +13,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import attr
-from airflow.providers.common.compat.openlineage.facet import (
-    Dataset,
-    DatasetFacet,
-    OutputDataset,
-    OutputStatisticsOutputDatasetFacet,
-    RunFacet,
-)
+from openlineage.client.generated.base import Dataset, DatasetFacet, OutputDataset, RunFacet
+from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
 
 from airflow_provider_music import __version__
 from airflow_provider_music.lineage import facts

@@ -8,9 +8,8 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
@@ -62,7 +61,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("multiple_outputs", True)
+        kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         super().__init__(**kwargs)
         self.output_dir = output_dir
         #: As the DAG has it. The record lies below its static part, whatever a template makes of the rest.

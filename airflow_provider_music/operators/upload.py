@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     lineage_kind = "upload"
 
     def __init__(self, *, file: str, purpose: str = "song", conn_id: str = "music_default", **kwargs: Any) -> None:
-        kwargs.setdefault("multiple_outputs", True)
+        kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         super().__init__(**kwargs)
         self.file = file
         self.purpose = purpose

@@ -19,6 +19,7 @@ from airflow_provider_music.provenance.manifest import (
 )
 from airflow_provider_music.provenance.patching import Copied, Region, copy, taggable_file
 from airflow_provider_music.provenance.tags import MANIFEST_TAG, folder_at, open_song, tag_in, texts_of
+from airflow_provider_music.storage.audio_writer import is_rejected
 from airflow_provider_music.storage.folder import store_errors
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def verify_all(path: str | os.PathLike[str]) -> Iterator[Verdict]:
 
 def _is_song_or_manifest(name: str) -> bool:
     # What starts with a dot is a part of a song on its way.
-    return not name.rpartition("/")[2].startswith(".") and name.lower().endswith((*_SONGS, SUFFIX))
+    last = name.rpartition("/")[2]
+    return not last.startswith(".") and not is_rejected(last) and name.lower().endswith((*_SONGS, SUFFIX))
 
 
 def _located(path: str | os.PathLike[str]) -> tuple[Folder, str]:

@@ -9,11 +9,10 @@ nothing can be submitted.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.exceptions import StorageNotSharedError
-from airflow_provider_music.record.store import SCHEMA, SongRecord
+from airflow_provider_music.record.store import SongRecord, fact_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,14 +51,18 @@ class CarriedRecord(SongRecord):
         """Keep a fact, to be carried back."""
         if fact in self._take_known:
             return None
-        body = {"schema": SCHEMA, "fact": fact, "n": take.n, "written_at": datetime.now(UTC).isoformat(), **values}
+        body = fact_body(fact, take.n, values)
         self._take_known = replace(self._take_known, facts={**self._take_known.facts, fact: body})
         return self._take_known
 
 
 def carried(facts: Mapping[Fact, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the facts that another process has to know: plain JSON, a kilobyte at most."""
-    return {fact: dict(facts[fact]) for fact in facts if fact != "sent"}
+    told: dict[str, Any] = {fact: dict(facts[fact]) for fact in facts if fact != "sent"}
+    if "intent" in told:
+        # Where sent.json is out of sight, that it is not there says nothing: the request may have left.
+        told["intent"].pop("says_when_sent", None)
+    return told
 
 
 def not_shared(what: str) -> StorageNotSharedError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _KEY_LENGTH = 24
 _REALM_LENGTH = 10
+_REGION_LENGTH = 8
 #: What the processes of one Airflow agree on, and two Airflows rarely share. No secrets: they are rotated.
 _SHARED_OPTIONS = (("api", "base_url"), ("core", "execution_api_server_url"))
 _SHARED_OPTIONS_2 = (("webserver", "base_url"),)
@@ -128,9 +130,10 @@ def _option(section: str, name: str) -> str:
 def _loop_of(ti: Any) -> str | None:
     """Return what alone tells the iterations of a task loop apart."""
     region, index = getattr(ti, "region_id", None), getattr(ti, "region_index", None)
-    if region is None and index is None:
+    # The nil UUID is what Airflow gives a task that is in no region.
+    if region is None or uuid.UUID(str(region)).int == 0:
         return None
-    return f"{region}-{index}"
+    return f"{hashlib.sha256(str(region).encode()).hexdigest()[:_REGION_LENGTH]}-{index}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,10 @@ class AnyAttempt(Protocol):
     def clear_number(self) -> int | None:
         """How often it was cleared."""
 
+    @property
+    def attempt_id(self) -> str | None:
+        """Airflow's own id of the try."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -175,8 +179,11 @@ def _cleared(seen: Mapping[str, Any], attempt: AnyAttempt) -> bool:
 def _is_another_run(seen: Mapping[str, Any], attempt: AnyAttempt) -> bool | None:
     """Whether a fact was written under another run of the same id; None where Airflow does not tell.
 
-    A run that is cleared begins anew as well, and Airflow counts that; a run that is created again counts from 0.
+    A run that is cleared begins anew as well, and Airflow counts that; a run that is created again counts from 0. Two
+    tries of one number with two ids are of two runs whatever else: ``dags test`` gives each run the same beginning.
     """
+    if seen.get("try_number") == attempt.try_number and _differs(seen.get("attempt_id"), attempt.attempt_id):
+        return True
     began_elsewhen = _differs(seen.get("run_started_at"), attempt.run_started_at)
     clears = seen.get("clear_number")
     if not began_elsewhen or clears is None or attempt.clear_number is None:

@@ -40,7 +40,6 @@ _FACT_FILE = re.compile(r"take-([1-9][0-9]*)/(\w+)\.json")
 _RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.json")
 #: After one of these, whether the request left is no question any more; the fact is not opened.
 _AFTER_SENT: tuple[Fact, ...] = ("accepted", "completed", "failed", "unknown", "delivered")
-_PROBE = "created-twice.probe"
 #: Stores that were seen to refuse a second creation of the same object, by scheme and host.
 _exclusive: set[str] = set()
 
@@ -153,21 +152,32 @@ class SongRecord:
             take.folder.create(f"returned-by-try-{try_number}.json", b"{}\n")
 
     def withdraw(self, take: Take) -> None:
-        """Take back a claim whose request never left, and note that its try sent nothing.
+        """Take back a claim whose request never left.
 
         :raises OSError: the store does not take it; the claim stays.
         """
-        with contextlib.suppress(OSError):
-            self.folder.create(_nothing_sent(take["intent"]), b"{}\n")
+        with contextlib.suppress(OutputError):
+            self.begin(int(take["intent"].get("try_number") or 0))
+        # It may be there although the store said that it is not; without an intent it would make no sense.
+        take.folder.remove("sent.json")
         take.folder.remove("intent.json")
 
-    def sent_nothing(self, attempt: Mapping[str, Any]) -> bool:
-        """Whether a try is known to have sent nothing, so that nobody has to search for what it did.
+    def begin(self, try_number: int) -> None:
+        """Note that a try is about to claim here: one that left no claim in this folder has sent nothing.
 
-        :param attempt: metadata of that try.
+        :raises OutputError: the store does not take it.
         """
+        name = _began(try_number)
         try:
-            return self.folder.read(_nothing_sent(attempt)) is not None
+            self.folder.create(name, b"{}\n")
+        except OSError as exc:
+            raise not_writable(f"{self.folder.url_of(name)}: {exc}") from exc
+
+    def sent_nothing_before(self, try_number: int) -> bool:
+        """Whether every earlier try began here; without a take they sent nothing, and nobody has to search for it."""
+        names = (_began(earlier) for earlier in range(1, try_number))
+        try:
+            return all(self.folder.read(name) is not None for name in names)
         except OSError:
             return False
 
@@ -180,13 +190,15 @@ class SongRecord:
         store = "://".join(urlsplit(folder.url)[:2])
         if folder.is_local or store in _exclusive:
             return
+        # A name of its own: another process that proves the same may remove its probe between our two creations.
+        probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
         try:
-            folder.create_once(_PROBE, b"first\n")
-            lost = not folder.create_once(_PROBE, b"second\n")
+            folder.create_once(probe, b"first\n")
+            lost = not folder.create_once(probe, b"second\n")
         except OSError as exc:
-            raise RecordError(f"The record {folder.url_of(_PROBE)} cannot be written: {exc}") from exc
+            raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
         with contextlib.suppress(OSError):
-            folder.remove(_PROBE)
+            folder.remove(probe)
         if not lost:
             raise UnsafeStoreError(
                 f"{store} let the same object be created twice, so two processes could both submit this song; nothing "
@@ -248,6 +260,11 @@ class SongRecord:
         return count
 
 
+def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fact as it is written: what it says, and what every fact says of itself."""
+    return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+
+
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:
     there: dict[int, set[str]] = {}
     for name in names:
@@ -268,8 +285,8 @@ def _audio_home(intent: Mapping[str, Any], folder: Folder) -> Folder | None:
     return Folder(url) if url and url != folder.url else None
 
 
-def _nothing_sent(attempt: Mapping[str, Any]) -> str:
-    return f"try-{attempt.get('try_number')}-sent-nothing.json"
+def _began(try_number: int) -> str:
+    return f"try-{try_number}-began.json"
 
 
 def not_writable(why: object) -> OutputError:
@@ -282,7 +299,7 @@ def not_writable(why: object) -> OutputError:
 
 def _create(folder: Folder, n: int, fact: Fact, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Write a fact; None where somebody wrote it before."""
-    body = {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+    body = fact_body(fact, n, values)
     try:
         first = folder.create(f"{fact}.json", (json.dumps(body, indent=2) + "\n").encode())
     except OSError as exc:

@@ -12,13 +12,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.record.carried import carried
+from airflow_provider_music.record.take import Take
 
 if TYPE_CHECKING:
-    from airflow_provider_music.record.take import Take
+    from collections.abc import Mapping
+
+    from airflow_provider_music.record.take import Fact
 
 log = logging.getLogger(__name__)
 
 _KEY = "airflow_provider_music"
+#: That a song is in place somewhere says nothing of a disk where it is not; by its id it is landed again.
+_NOTED: tuple[Fact, ...] = ("intent", "accepted", "failed", "unknown")
 
 
 class TaskMemory:
@@ -45,11 +50,19 @@ class TaskMemory:
             return
         value: dict[str, Any] = {"record_url": record_url}
         if take is not None:
-            value |= {"n": take.n, "facts": carried(take.facts)}
+            known = {fact: take.facts[fact] for fact in _NOTED if fact in take.facts}
+            value |= {"n": take.n, "facts": carried(known)}
         try:
             self._store.set(_KEY, value)
         except Exception as exc:  # noqa: BLE001 - the record has it all; this is the second anchor
             log.warning("Airflow does not take the task's state: %s: %s", type(exc).__name__, exc)
+
+    def note_begun(self, record_url: str, n: int, intent: Mapping[str, Any]) -> None:
+        """Remember, before it is sent, a request that may be paid: its id is searched for if nothing else is left.
+
+        :param intent: as the take's fact will have it.
+        """
+        self.note(record_url, Take(n, {"intent": intent}))
 
     def recall(self) -> dict[str, Any]:
         """Return what an earlier try noted: ``record_url``, ``n`` and ``facts``; empty where nothing is known."""

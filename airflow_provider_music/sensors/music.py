@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
-
+from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseSensorOperator, PokeReturnValue
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
@@ -62,7 +61,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("multiple_outputs", True)
+        kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         if poll_interval is not None:
             kwargs.setdefault("poke_interval", poll_interval)
         super().__init__(timeout=timeout, **kwargs)

@@ -1,11 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lands a song in storage: a part file first, the final name only when whole and verified."""
+"""Lands a song in storage: a part file first, the final name only when whole and verified.
+
+What came and is not the song that was requested is paid all the same: it is kept as ``song.rejected.*``, for a person.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self, get_args
 
@@ -14,6 +19,7 @@ from airflow_provider_music.audio.probe import (
     AudioFormat,
     NotAudioError,
     describe_head,
+    is_text,
     probe,
     raw_pcm_facts,
     sniff,
@@ -32,6 +38,10 @@ _BLOCK_BYTES = 5 * 2**20
 _READ_BYTES = 2**18
 #: A text of that size in place of samples would be no error message.
 _TEXT_BYTES = 2**18
+#: A host may send other bytes at each try; nobody needs all of them.
+_MOST_REJECTED = 9
+_REJECTED = re.compile(r"song\.rejected(-\d)?\.[a-z0-9]+")
+_HEAD_BYTES = 64
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 
@@ -75,15 +85,19 @@ class AudioWriter:
     :param folder: where the song goes.
     :param requested: what the request specifies; audio of another format is refused.
     :param max_bytes: more than that is refused.
+    :param only_copy: the song cannot be fetched again, so what there is of it is kept where the store breaks, too.
     """
 
-    def __init__(self, folder: Folder, requested: RequestedAudio, *, max_bytes: int) -> None:
+    def __init__(self, folder: Folder, requested: RequestedAudio, *, max_bytes: int, only_copy: bool = False) -> None:
         self._folder = folder
         self._requested = requested
         self._max_bytes = max_bytes
+        self._only_copy = only_copy
+        self._head = b""
         self._part = part_name("song")
         self._file: IO[bytes] | None = None
         self._leaves_part = False
+        self._is_closed = False
         self._sha256 = hashlib.sha256()
         self.size = 0
 
@@ -112,6 +126,7 @@ class AudioWriter:
                 self._file.write(chunk)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
+        self._head += chunk[: _HEAD_BYTES - len(self._head)]
         self._sha256.update(chunk)
         self.size += len(chunk)
 
@@ -124,7 +139,7 @@ class AudioWriter:
         :raises OutputError: the store does not take it.
         """
         if expected_bytes is not None and expected_bytes != self.size:
-            raise AudioError(f"The song is cut short: {self.size} of {expected_bytes} bytes came.")
+            raise self.reject(f"The song is cut short: {self.size} of {expected_bytes} bytes came.")
         if self._file is None:
             raise AudioError("The song is empty: 0 bytes came.")
         try:
@@ -136,8 +151,29 @@ class AudioWriter:
             self._folder.move(self._part, name)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
+        except AudioError as exc:
+            raise self.reject(str(exc)) from exc
         self._leaves_part = False
         return StoredAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts)
+
+    def reject(self, reason: str) -> AudioError:
+        """Keep what came as ``song.rejected.*``, and return the error, which names it.
+
+        The same bytes have the same name, however often they are fetched; a text, such as an error page, is not kept.
+
+        :param reason: why it is not the song, a sentence.
+        """
+        worthless = not self.size or (is_text(self._head) and self.size < _TEXT_BYTES)
+        if worthless or not self._leaves_part or self._file is None:
+            return AudioError(reason)
+        try:
+            self._close(self._file)
+            kept = self._kept()
+        except OSError as exc:
+            return AudioError(f"{reason} It cannot be kept: {exc}.{self._salvaged()}")
+        if kept is None:
+            return AudioError(f"{reason} It is not kept: {_MOST_REJECTED} others of this song are kept there already.")
+        return AudioError(f"{reason} What came is kept as {kept}.")
 
     def abandon(self) -> None:
         """Remove the part file, if there is one; what already has its final name stays."""
@@ -146,15 +182,35 @@ class AudioWriter:
         self._leaves_part = False
         self._folder.discard(self._file, self._part)
 
+    def _kept(self) -> str | None:
+        """Give the part its name as a rejected song, and return its URL; None where there are too many."""
+        extension = sniff(self._head) or "bin"
+        for number in range(1, _MOST_REJECTED + 1):
+            name = f"song.rejected{f'-{number}' if number > 1 else ''}.{extension}"
+            size = self._folder.size(name)
+            if size is None:
+                self._folder.move(self._part, name)
+                self._leaves_part = False
+            if size is None or (size == self.size and self._holds_the_same(name)):
+                return self._folder.url_of(name)
+        return None
+
+    def _holds_the_same(self, name: str) -> bool:
+        with self._folder.open(name) as file, store_errors():
+            return _sha256_of(file) == self._sha256.hexdigest()
+
     def _close(self, file: IO[bytes]) -> None:
+        if self._is_closed:
+            return
         with store_errors():
             file.flush()
             if self._folder.is_local:
                 os.fsync(file.fileno())
             file.close()
+        self._is_closed = True
 
     def _verify(self, file: IO[bytes], channels: int | None) -> AudioFacts:
-        head = file.read(64)
+        head = file.read(_HEAD_BYTES)
         if self._requested.format == "pcm" and self._may_be_raw(head, file):
             if describe_head(head) != "its first bytes are of no audio format" and self.size < _TEXT_BYTES:
                 raise AudioError(f"Raw PCM was requested, but {describe_head(head)}.")
@@ -183,7 +239,32 @@ class AudioWriter:
             raise AudioError(f"What came is no song: {exc}.") from exc
 
     def _cannot_write(self, exc: OSError) -> OutputError:
-        return OutputError(f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}.")
+        message = f"The song cannot be written to {self._folder.url} after {readable(self.size)}: {exc}."
+        return OutputError(message + self._salvaged())
+
+    def _salvaged(self) -> str:
+        """Keep what the store has of a song that cannot be fetched again, and say what that is."""
+        if not self._only_copy or not self._leaves_part:
+            return ""
+        self._folder.close_unfinished(self._file)
+        self._file = None
+        url = self._folder.url_of(self._part)
+        try:
+            there = self._folder.size(self._part)
+        except OSError:
+            self._leaves_part = False
+            return f" What there is of it may be at {url}."
+        if not there:
+            return " Nothing of it is in the store."
+        with contextlib.suppress(OSError):
+            url = self._kept() or url
+        self._leaves_part = False
+        return f" What there is of it, {readable(there)}, is kept as {url}."
+
+
+def is_rejected(name: str) -> bool:
+    """Whether a file of that name holds what came in place of a song."""
+    return _REJECTED.fullmatch(name) is not None
 
 
 def find_stored_audio(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
@@ -207,17 +288,22 @@ def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
         if folder.size(name) is None:
             continue
         with folder.open(name) as file:
-            sha256 = hashlib.sha256()
-            while chunk := file.read(_READ_BYTES):
-                sha256.update(chunk)
+            sha256 = _sha256_of(file)
             try:
                 pcm = audio_format == "pcm"
                 facts = raw_pcm_facts(file.tell(), requested.sample_rate_hz, None) if pcm else probe(file)
             except NotAudioError as exc:
                 _raise_store_error(exc)
                 raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
-        return StoredAudio(folder.url_of(name), sha256.hexdigest(), facts)
+        return StoredAudio(folder.url_of(name), sha256, facts)
     return None
+
+
+def _sha256_of(file: IO[bytes]) -> str:
+    sha256 = hashlib.sha256()
+    while chunk := file.read(_READ_BYTES):
+        sha256.update(chunk)
+    return sha256.hexdigest()
 
 
 def _raise_store_error(exc: BaseException | None) -> None:

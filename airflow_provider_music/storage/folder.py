@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
-
+from airflow_provider_music.compat import ObjectStoragePath, conf
 from airflow_provider_music.exceptions import MusicError, OutputError
 from airflow_provider_music.storage.cleanup import part_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOCAL = ("", "file", "local")
@@ -98,6 +100,13 @@ class Folder:
         with self._storage():
             return self._path.fs if not self.is_local else ObjectStoragePath(self.url).fs
 
+    @property
+    def _fresh_fs(self) -> Any:
+        """The same, without the listings that its library keeps: what others wrote since is in none of them."""
+        fs = self.fs
+        fs.invalidate_cache()
+        return fs
+
     @contextlib.contextmanager
     def _storage(self) -> Iterator[None]:
         try:
@@ -131,13 +140,12 @@ class Folder:
     def _read_remote(self, key: str) -> bytes:
         try:
             # Of a range a bucket's library makes one request; of a whole file a second one before it, for its size.
-            return cast("bytes", self.fs.cat_file(key, start=0))
+            return cast("bytes", self._fresh_fs.cat_file(key, start=0))
         except FileNotFoundError:
             raise
         except Exception:  # noqa: BLE001 - an empty file has no range; any other fault comes again
-            # The size is taken from a listing that the library keeps: older than the file, it says "nothing there".
-            self.fs.invalidate_cache()
-            return cast("bytes", self.fs.cat_file(key))
+            # The size would be taken from a listing that is older than the file, and says "nothing there".
+            return cast("bytes", self._fresh_fs.cat_file(key))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is none."""
@@ -145,8 +153,7 @@ class Folder:
             if self.is_local:
                 return Path(self.key(name)).stat().st_size
             with store_errors():
-                self.fs.invalidate_cache()
-                return int(self.fs.info(self.key(name))["size"])
+                return int(self._fresh_fs.info(self.key(name))["size"])
         except FileNotFoundError:
             return None
 
@@ -163,8 +170,7 @@ class Folder:
             if self.is_local:
                 return set(os.listdir(self._root or "/"))  # noqa: PTH208 - one call, no Path needed
             with store_errors():
-                self.fs.invalidate_cache()
-                return {str(key).rstrip("/").rpartition("/")[2] for key in self.fs.ls(self._root, detail=False)}
+                return {str(key).rstrip("/").rpartition("/")[2] for key in self._fresh_fs.ls(self._root, detail=False)}
         except FileNotFoundError:
             return set()
 
@@ -176,9 +182,8 @@ class Folder:
         if self.is_local:
             return set(self._walk(self._root or "/", ""))
         with store_errors():
-            self.fs.invalidate_cache()
             try:
-                return {key[len(self._root) + 1 :] for key in self.fs.find(self._root)}
+                return {key[len(self._root) + 1 :] for key in self._fresh_fs.find(self._root)}
             except FileNotFoundError:
                 return set()
 
@@ -207,7 +212,7 @@ class Folder:
             return self._create_local(name, content)
         try:
             with store_errors():
-                self.fs.pipe_file(self.key(name), content, mode="create")
+                self._fresh_fs.pipe_file(self.key(name), content, mode="create")
         except FileExistsError:
             return False
         return True
@@ -221,8 +226,9 @@ class Folder:
             temporary = self._write_temporary(name, content, durable=durable)
             try:
                 temporary.replace(self.key(name))
-            finally:
-                temporary.unlink(missing_ok=True)
+            except OSError:
+                self._try_to_remove(temporary.name)
+                raise
             return
         with store_errors():
             self.fs.pipe_file(self.key(name), content)
@@ -232,7 +238,7 @@ class Folder:
         if self.is_local:
             return Path(self.key(name)).open("rb")
         with store_errors():
-            return cast("IO[bytes]", self.fs.open(self.key(name), "rb", block_size=_READ_AHEAD_BYTES))
+            return cast("IO[bytes]", self._fresh_fs.open(self.key(name), "rb", block_size=_READ_AHEAD_BYTES))
 
     def open_new(self, name: str, *, block_size: int) -> IO[bytes]:
         """Open a file for writing; an object store takes it in blocks of about that many bytes."""
@@ -247,6 +253,11 @@ class Folder:
 
         A full disk or a lost store may say so again; that hides nothing of what broke first.
         """
+        self.close_unfinished(file)
+        self._try_to_remove(name)
+
+    def close_unfinished(self, file: IO[bytes] | None) -> None:
+        """Close a file that is not whole: a bucket publishes nothing of it, a disk has what was written."""
         with contextlib.suppress(OSError), store_errors():
             # close() of a bucket's file would upload what there is, or leave an upload in parts open for ever.
             discard = getattr(file, "discard", None)
@@ -258,18 +269,19 @@ class Folder:
                 finally:
                     # Or it closes itself when it is forgotten. Read-only in IO, not in a bucket's file.
                     setattr(file, "closed", True)  # noqa: B010
-        with contextlib.suppress(OSError):
-            self.remove(name)
 
     def move(self, name: str, to: str) -> None:
-        """Rename within the folder; the target appears whole."""
+        """Rename within the folder; the target appears whole.
+
+        A bucket has no rename: where it does not let its objects be deleted, the file stays under the old name too.
+        """
         if self.is_local:
             Path(self.key(name)).replace(self.key(to))
             return
         with store_errors():
             # Not mv(), which takes a folder's name for a pattern where it holds "*" or "[".
-            self.fs.cp_file(self.key(name), self.key(to))
-            self.fs.rm_file(self.key(name))
+            self._fresh_fs.cp_file(self.key(name), self.key(to))
+        self._try_to_remove(name)
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is no error."""
@@ -278,6 +290,13 @@ class Folder:
             return
         with contextlib.suppress(FileNotFoundError), store_errors():
             self.fs.rm_file(self.key(name))
+
+    def _try_to_remove(self, name: str) -> None:
+        """Delete what nobody needs any more; a store that does not allow it breaks nothing, and is named."""
+        try:
+            self.remove(name)
+        except OSError as exc:
+            log.warning("%s may stay behind, it cannot be removed: %s", self.url_of(name), exc)
 
     def make(self) -> None:
         """Make the folder where folders exist; a bucket needs none, and must not be made by accident."""
@@ -296,7 +315,7 @@ class Folder:
             # A mount without hard links (some network and FUSE mounts): exclusive, though not all at once.
             return self._create_exclusive(name, content)
         finally:
-            temporary.unlink(missing_ok=True)
+            self._try_to_remove(temporary.name)
         return True
 
     def _create_exclusive(self, name: str, content: bytes) -> bool:
@@ -310,7 +329,7 @@ class Folder:
                 file.write(content)
         except OSError:
             # Ours, and not whole: nobody may take it for the fact.
-            path.unlink(missing_ok=True)
+            self._try_to_remove(name)
             raise
         return True
 
@@ -324,6 +343,6 @@ class Folder:
                     file.flush()
                     os.fsync(file.fileno())
         except OSError:
-            temporary.unlink(missing_ok=True)
+            self._try_to_remove(temporary.name)
             raise
         return temporary

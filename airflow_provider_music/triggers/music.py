@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_music.compat import AIRFLOW
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncIterator, Mapping
@@ -24,8 +26,23 @@ if TYPE_CHECKING:
     from airflow_provider_music.generation.sensor import Watch
     from airflow_provider_music.generation.spec import GenerationSpec
 
-#: The scheduler may fail a deferred task whose trigger fires before it has seen the worker's exit.
-HOLD_BACK_SECONDS = 5.0
+#: Since which Airflow the scheduler leaves a resumed task alone that is in this state when it sees, late, that the
+#: worker of the deferral exited (apache/airflow#66374, #67287, #72716; read in the source of 2.11 to 3.4.0b2). Before
+#: that it fails the task: "finished with state success, but the task instance's state attribute is queued". 2.11 does
+#: so to queued tasks alone.
+_RACE_MENDED: dict[str, tuple[int, int, int] | None] = {"scheduled": (3, 2, 2), "queued": (3, 4, 0), "running": None}
+
+
+def hold_back_seconds(airflow: tuple[int, int, int]) -> float:
+    """Return how long after its deferral a task must not resume, on this Airflow.
+
+    A trigger that fired 5.0 s after the deferral still lost: a busy scheduler saw the exit 5.5 s after it.
+    """
+    mended = all(since is not None and airflow >= since for since in _RACE_MENDED.values())
+    return 0.0 if mended else 15.0
+
+
+HOLD_BACK_SECONDS = hold_back_seconds(AIRFLOW)
 
 _CLIENTS = "airflow_provider_music.hooks.clients"
 _loaded: dict[str, Any] = {}

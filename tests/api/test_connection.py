@@ -7,9 +7,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_music.api.connection import CONN_TYPE, MusicSettings, is_loopback
+from airflow_provider_music.compat import BaseHook
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
 

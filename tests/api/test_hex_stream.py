@@ -137,6 +137,66 @@ def test_a_body_that_ends_early_is_never_taken_for_a_song(body, data):
     assert isinstance(outcome(body[:end]), str)
 
 
+@given(bodies(), st.data())
+def test_a_body_that_ends_after_its_audio_has_what_stood_before_it(body, data):
+    audio, _, rest = plainly(body)
+    quote = data.draw(st.integers(0, len(body)))
+    song = HexStream()
+    taken = song.feed(body[:quote])
+    if not song.closed:
+        assert not song.cut_after_audio
+        taken += song.feed(body[quote:])
+        assert (song.closed, song.cut_after_audio, song.finish(), taken) == (True, False, rest, audio)
+        return
+    assert taken == audio
+    assert song.cut_after_audio == (quote < len(body.rstrip()))
+    before = song.finish_at_audio()
+    assert before["data"].pop("audio") == ""
+    assert before["data"].items() <= rest["data"].items()
+    assert {key: value for key, value in before.items() if key != "data"}.items() <= rest.items()
+
+
+def test_the_audio_is_closed_at_its_quote_and_not_before():
+    body = answer("0a0b0c")
+    end = body.index(b"0a0b0c") + 6
+    song = HexStream()
+    for at in range(end):
+        song.feed(body[at : at + 1])
+        assert not song.closed
+    song.feed(body[end : end + 1])
+    assert song.closed
+    assert song.cut_after_audio
+    assert song.finish_at_audio() == {"data": {"status": 2, "audio": ""}}
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data": {"audio": null}}', b'{"audio": "ff"}', b'{"data": {"x": "ff"}}'])
+def test_without_audio_nothing_is_closed(body):
+    song = HexStream()
+    song.feed(body)
+    assert not song.closed
+    assert not song.cut_after_audio
+
+
+def test_what_follows_a_whole_body_does_not_make_it_a_cut_one():
+    song = HexStream()
+    song.feed(answer("0a") + b"{")
+    assert not song.cut_after_audio
+    with pytest.raises(HexStreamError):
+        song.finish()
+
+
+def test_audio_that_is_closed_and_broken_is_an_error_where_the_rest_is_missing():
+    song = HexStream()
+    song.feed(b'{"data": {"audio": "0a0"')
+    assert song.cut_after_audio
+    with pytest.raises(HexStreamError, match="odd number"):
+        song.finish_at_audio()
+    song = HexStream()
+    song.feed(b'{"a": nope, "data": {"audio": "0a"')
+    with pytest.raises(HexStreamError, match="no JSON"):
+        song.finish_at_audio()
+
+
 @pytest.mark.parametrize("text", [AUDIO.hex(), AUDIO.hex().upper(), AUDIO.hex(" "), "0a0B"])
 def test_hex_of_either_case_becomes_bytes(text):
     audio, told, rest = decode(answer(text))

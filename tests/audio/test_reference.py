@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.audio.reference import HashingReader, open_reference
+from airflow_provider_music.compat import ObjectStoragePath
 from airflow_provider_music.exceptions import InvalidReferenceError
 
 

@@ -18,7 +18,7 @@ KEY = "sk-marked-4711-must-not-be-seen"
 SIGNED = ("Signature=", "OSSAccessKeyId")
 DAGS = """
 from datetime import datetime, timedelta, UTC
-from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_music.compat import DAG
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 from dying import Died, Mortality, instrument
 
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.exceptions import UnknownOutcomeError
 from airflow_provider_music.operators.music import GenerateMusicOperator
 

@@ -250,11 +250,23 @@ def test_a_body_that_breaks_off_leaves_nothing_and_names_no_url(fetch, mp3, left
 
 
 @pytest.mark.parametrize("wrong", [-1, 1, 1000])
-def test_a_song_of_another_length_than_announced_is_not_kept(fetch, mp3, left, wrong):
+def test_a_song_of_another_length_than_announced_is_refused_and_kept_aside(fetch, mp3, left, folder, wrong):
     headers = {"content-length": str(len(mp3) + wrong)}
-    with pytest.raises(AudioError, match=f"{len(mp3)} of {len(mp3) + wrong} bytes"):
+    with pytest.raises(AudioError, match=f"{len(mp3)} of {len(mp3) + wrong} bytes") as caught:
         fetch(httpx.Response(200, stream=Stream(mp3), headers=headers))
-    assert left() == []
+    assert left() == ["song.rejected.mp3"]
+    assert str(caught.value).endswith(f"What came is kept as {folder.url}/song.rejected.mp3.")
+    assert folder.read("song.rejected.mp3") == mp3
+
+
+def test_what_is_refused_again_and_again_is_kept_once_and_a_song_lands_beside_it(fetch, mp3, left):
+    headers = {"content-length": str(len(mp3) + 1)}
+    for _ in range(3):
+        with pytest.raises(AudioError):
+            fetch(httpx.Response(200, stream=Stream(mp3), headers=headers))
+    assert left() == ["song.rejected.mp3"]
+    fetch(httpx.Response(200, content=mp3))
+    assert left() == ["song.mp3", "song.rejected.mp3"]
 
 
 @pytest.mark.parametrize("length", [None, "many", "", "nan"])
@@ -263,11 +275,17 @@ def test_a_song_without_a_usable_length_is_taken_for_what_it_is(fetch, mp3, leng
     assert fetch(httpx.Response(200, stream=Stream(mp3), headers=headers)).facts.size_bytes == len(mp3)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>expired</html>", b"ID3\x04"])
+@pytest.mark.parametrize("content", [b"", b"<html>expired</html>"])
 def test_what_is_no_song_is_not_kept(fetch, content, left):
     with pytest.raises(AudioError):
         fetch(httpx.Response(200, content=content))
     assert left() == []
+
+
+def test_what_begins_like_a_song_is_kept_aside(fetch, left):
+    with pytest.raises(AudioError):
+        fetch(httpx.Response(200, content=b"ID3\x04"))
+    assert left() == ["song.rejected.mp3"]
 
 
 def test_a_song_that_is_too_large_is_refused_while_it_comes(fetch, mp3, left):

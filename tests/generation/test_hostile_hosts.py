@@ -96,17 +96,18 @@ def fetch(host, folder):
 def refused(fetch, host, left, mp3):
     """Fetch what is no song: the error is of this kind and keeps the URL to itself; then a retry lands the song."""
 
-    def go(kind, match=None, **more):
+    def go(kind, match=None, kept=(), **more):
         with pytest.raises(kind, match=match) as caught:
             fetch(**more)
         told = f"{caught.value} {caught.value.__cause__}"
         assert "hush" not in told
         assert "secret-path" not in told
-        assert left() == []
+        assert left() == [*kept]
+        assert all(f"/{name}." in told for name in kept)
         assert all(b"sk-secret" not in request for request in host.requests)
         host.sends(whole(mp3))
         assert fetch().facts.size_bytes == len(mp3)
-        assert left() == ["song.mp3"]
+        assert left() == ["song.mp3", *kept]
         return str(caught.value)
 
     return go
@@ -218,9 +219,9 @@ def test_a_transfer_encoding_that_nobody_asked_for_is_not_guessed_at(host, refus
     refused((ApiUnreachableError, AudioError))
 
 
-def test_chunks_and_a_length_that_contradict_each_other_are_not_kept(host, refused, mp3):
+def test_chunks_and_a_length_that_contradict_each_other_are_kept_aside(host, refused, mp3):
     host.sends(OK + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n" + chunked(mp3, b""))
-    refused(AudioError, "cut short")
+    refused(AudioError, "cut short", ["song.rejected.mp3"])
 
 
 # Content encodings
@@ -352,10 +353,15 @@ def test_a_head_that_is_none_is_cut_off(host, refused, script):
 # Answers that are no song
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Your link is ready</html>", b'{"error": "gone"}', bytes(5000), b"ID3"])
+@pytest.mark.parametrize("body", [b"", b"<html>Your link is ready</html>", b'{"error": "gone"}', b"ID3"])
 def test_a_good_answer_without_a_song_is_not_kept(host, refused, body):
     host.sends(whole(body, b"Content-Type: audio/mpeg"))
     refused(AudioError)
+
+
+def test_a_good_answer_with_bytes_of_no_known_format_is_kept_aside(host, refused):
+    host.sends(whole(bytes(5000), b"Content-Type: audio/mpeg"))
+    refused(AudioError, "not audio", ["song.rejected.bin"])
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])

@@ -6,11 +6,11 @@ import asyncio
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_music.api.connection import MusicSettings
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.generation import rate_limits
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.generation.runtime import run_sync

@@ -15,13 +15,13 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from asgiref.sync import SyncToAsync, async_to_sync
 
 import airflow_provider_music
 from airflow_provider_music.api import endpoints, poll_transport
 from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.testing import use_transport
+from airflow_provider_music.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.hooks import clients

@@ -85,6 +85,70 @@ WELL = {
     "some interim answers": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 5 + whole(text(HEX)),
 }
 
+#: The line breaks between the song's closing quote and the end of the answer.
+CUT = {
+    "right after the quote": whole(text(HEX)[: text(HEX).index(HEX) + len(HEX) + 1]),
+    "after the hex": whole(text(HEX)[:-2]),
+    "before base_resp says a word": whole(text(HEX).partition('"status_code"')[0]),
+    "in the middle of a key": whole(text(HEX).partition("ce_id")[0]),
+    "and its length was announced": whole(text(HEX)[:-30], length=len(text(HEX))),
+    "and it closed without a length": OK + JSON + b"\r\n" + text(HEX)[:-30].encode(),
+    "and its chunks end there": OK
+    + JSON
+    + b"Transfer-Encoding: chunked\r\n\r\n"
+    + chunked(text(HEX)[:-30].encode())[:-5],
+    "and it is gzip": whole(gzip.compress(text(HEX).encode())[:-20], b"Content-Encoding: gzip"),
+    "with base_resp first": whole(json.dumps(dict(reversed(synchronous(HEX).items())))[:-1]),
+    "no byte but the length's": whole(text(HEX), length=len(text(HEX)) + 1),
+    "the last bracket": whole(text(HEX), length=len(text(HEX)) - 1),
+    "no byte but the last chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(text(HEX).encode())[:-5],
+}
+
+
+@pytest.mark.parametrize("script", CUT.values(), ids=CUT)
+def test_a_song_whose_answer_breaks_off_after_its_last_byte_lands(attempt, api, script):
+    api.sends("generate", script)
+    ended = attempt("synchronous")
+    assert ended.error is None, ended
+    assert ended.files == ["song.wav"]
+
+
+def test_a_song_whose_answer_never_ends_lands_when_its_time_is_over(attempt, api):
+    head = whole(text(HEX)[:-30], length=len(text(HEX)) + 10_000)
+    api.sends("generate", lambda: itertools.chain([head], itertools.cycle([b" ", 0.05])))
+    assert attempt("synchronous", connection={"max_body_seconds": 1}).files == ["song.wav"]
+
+
+def test_an_answer_that_breaks_off_one_digit_before_the_closing_quote_is_lost(attempt, api):
+    api.sends("generate", whole(text(HEX)[: text(HEX).index(HEX) + len(HEX)]))
+    ended = attempt("synchronous")
+    assert isinstance(ended.error, LOST), ended
+    assert ended.files == []
+
+
+def test_what_the_api_said_before_the_song_holds_where_the_rest_is_missing(attempt, api):
+    refused = synchronous(HEX, base_resp={"status_code": 1026, "status_msg": "no"})
+    api.sends("generate", whole(json.dumps(dict(reversed(refused.items())))[:-2]))
+    ended = attempt("synchronous")
+    assert isinstance(ended.error, RequestRejectedError), ended
+    assert ended.files == []
+
+
+def test_a_part_of_a_song_whose_answer_breaks_off_is_refused_and_kept(attempt, api):
+    part = text(None, data={"status": 1, "audio": HEX[: len(HEX) // 4 * 2]})
+    api.sends("generate", whole(part[:-20]))
+    ended = attempt("synchronous")
+    assert isinstance(ended.error, LOST), ended
+    assert "data.status 1" in str(ended.error)
+    assert ended.files == ["song.rejected.wav"]
+
+
+def test_a_song_whose_frames_end_early_is_refused_and_kept_where_the_rest_is_missing(attempt, api):
+    api.sends("generate", whole(text(HEX[: len(HEX) // 4 * 2])[:-20]))
+    ended = attempt("synchronous")
+    assert "cut short" in str(ended.error)
+    assert ended.files == ["song.rejected.wav"]
+
 
 @pytest.mark.parametrize("script", WELL.values(), ids=WELL)
 def test_what_holds_the_song_in_any_spelling_lands_it(attempt, api, script):
@@ -102,6 +166,56 @@ def test_a_url_in_place_of_hex_is_fetched(attempt, api):
     assert "hush" not in json.dumps(ended.result)
 
 
+BRIEFLY = {
+    "429": whole(b"", status=b"429 Too Many Requests"),
+    "503": whole(b"", status=b"503 No"),
+    "not there yet": whole(b"", status=b"404 No"),
+    "hung up": b"",
+    "cut": whole(SONG, length=len(SONG) + 1),
+}
+
+
+@pytest.mark.parametrize("script", BRIEFLY.values(), ids=BRIEFLY)
+def test_a_url_whose_host_fails_for_a_moment_is_fetched_again_and_never_asked_for_anew(attempt, api, script):
+    api.sends("generate", whole(text(f"{api.url}/files/song?Signature=hush")))
+    api.sends("song", script, script, script, whole(SONG))
+    ended = attempt("synchronous")
+    assert ended.error is None, ended
+    assert ended.files == ["song.wav"]
+    assert api.asked()["song"] == 4
+
+
+@pytest.mark.parametrize("script", BRIEFLY.values(), ids=BRIEFLY)
+def test_a_url_whose_host_does_not_serve_it_is_given_up_by_name_and_the_url_stays_secret(
+    attempt, api, script, quick_clock, caplog
+):
+    api.sends("generate", whole(text(f"{api.url}/files/song?Signature=hush")))
+    api.sends("song", script)
+    ended = attempt("synchronous")
+    assert isinstance(ended.error, LOST), ended
+    assert "the song could not be fetched from there" in str(ended.error)
+    assert "127.0.0.1" in str(ended.error)
+    assert "a retry fetches it" not in str(ended.error)
+    assert "hush" not in str(ended.error) + caplog.text
+    assert "/files/" not in str(ended.error) + caplog.text
+    assert api.asked()["song"] == 8
+    assert ended.files == []
+
+
+def test_a_song_at_a_url_that_is_another_format_is_kept_and_not_fetched_again(attempt, api):
+    api.sends("generate", whole(text(f"{api.url}/files/song?Signature=hush")))
+    api.sends("song", whole(b"fLaC" + bytes(5000)))
+    ended = attempt("synchronous")
+    assert isinstance(ended.error, LOST), ended
+    assert ended.files == ["song.rejected.flac"]
+    assert api.asked()["song"] == 1
+
+
+def test_a_url_whose_answer_breaks_off_after_it_is_fetched(attempt, api):
+    api.sends("generate", whole(text(f"{api.url}/files/song?Signature=hush")[:-20]))
+    assert attempt("synchronous").files == ["song.wav"]
+
+
 ILL = {
     "nothing": whole(b""),
     "a page": whole(b"<!doctype html><html>one moment</html>", b"Content-Type: text/html"),
@@ -113,17 +227,12 @@ ILL = {
     "an empty object": whole({}),
     "two objects": whole(text(HEX) * 2),
     "cut in the hex": whole(text(HEX)[:9000]),
-    "cut after the hex": whole(text(HEX)[:-2]),
-    "shorter than its length": whole(text(HEX), length=len(text(HEX)) + 1),
-    "longer than its length": whole(text(HEX), length=len(text(HEX)) - 1),
     "negative length": OK + JSON + b"Content-Length: -1\r\n\r\n" + text(HEX).encode(),
     "two lengths": whole(text(HEX), b"Content-Length: 5"),
     "chunks that are none": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + text(HEX).encode(),
-    "chunks cut": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(text(HEX).encode())[:-5],
     "UTF-16": whole(text(HEX).encode("utf-16")),
     "no UTF-8": whole(text(HEX).encode().replace(b'"t"', b'"\xff\xfe"')),
     "gzip that is none": whole(text(HEX), b"Content-Encoding: gzip"),
-    "gzip cut": whole(gzip.compress(text(HEX).encode())[:-20], b"Content-Encoding: gzip"),
     "gzip with more behind it": whole(gzip.compress(text(HEX).encode()) + b"x", b"Content-Encoding: gzip"),
     "brotli": whole(text(HEX), b"Content-Encoding: br"),
     "gzip in gzip": whole(text(HEX), b"Content-Encoding: gzip, gzip"),
@@ -181,15 +290,34 @@ ILL = {
 }
 
 
-@pytest.mark.parametrize("script", ILL.values(), ids=ILL)
-def test_what_holds_no_song_is_an_unknown_outcome_that_is_not_sent_again(attempt, api, script):
-    api.sends("generate", script)
+#: What is paid and is not the song: a person may still hear it.
+KEPT = {
+    "no UTF-8": "wav",
+    "odd number of digits": "wav",
+    "data twice": "wav",
+    "status 1 with a part": "wav",
+    "status 1 and no size": "wav",
+    "half of the song": "wav",
+    "a header with nothing behind it": "wav",
+    "an MP3 header with nothing behind it": "mp3",
+    "an ID3 tag alone": "mp3",
+    "another format": "flac",
+    "the samples alone": "bin",
+    "base_resp without a number": "wav",
+    "base_resp of infinity": "wav",
+    "a number of ten thousand digits": "wav",
+}
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_what_holds_no_song_is_an_unknown_outcome_that_is_not_sent_again(attempt, api, name):
+    api.sends("generate", ILL[name])
     ended = attempt("synchronous")
     assert isinstance(ended.error, LOST), ended
     assert "airflow-music-" in str(ended.error)
     assert "\r" not in str(ended.error)
     assert len(str(ended.error)) < 3000
-    assert ended.files == []
+    assert ended.files == ([f"song.rejected.{KEPT[name]}"] if name in KEPT else [])
 
 
 NO = {

@@ -202,6 +202,25 @@ def test_a_file_that_grew_after_the_last_listing_is_read_whole(s3, folder_in):
     assert folder.read("intent.json") == b"mine, and more"
 
 
+def test_a_song_that_is_newer_than_the_last_listing_is_opened_at_its_size(s3, folder_in):
+    folder = written_after_a_listing(s3, folder_in)
+    with folder.open("accepted.json") as file:
+        assert file.read() == b"theirs"
+    assert folder.names() == {"intent.json", "accepted.json"}
+    s3.client.put_object(Bucket=s3.bucket, Key=folder.key("accepted.json").partition("/")[2], Body=b"theirs, longer")
+    with folder.open("accepted.json") as file:
+        assert file.read() == b"theirs, longer"
+
+
+def test_a_file_that_is_newer_than_the_last_listing_is_moved_whole(s3, folder_in):
+    folder = written_after_a_listing(s3, folder_in)
+    folder.names()
+    s3.client.put_object(Bucket=s3.bucket, Key=folder.key("intent.json").partition("/")[2], Body=b"mine, and more")
+    folder.move("intent.json", "moved.json")
+    assert folder.read("moved.json") == b"mine, and more"
+    assert folder.names() == {"accepted.json", "moved.json"}
+
+
 @pytest.mark.parametrize("kind", ["slow-down", "cut", "denied"])
 def test_a_store_that_does_not_answer_is_not_taken_for_a_listing_without_the_file(kind, s3, folder_in):
     folder = written_after_a_listing(s3, folder_in)
@@ -232,13 +251,14 @@ def test_a_queued_song_that_cannot_be_stored_is_named_and_a_retry_lands_it(opera
 
 @pytest.mark.parametrize(
     ("operation", "kind"),
-    [("UploadPart", "slow-down"), ("CompleteMultipartUpload", "cut"), ("CopyObject", "denied")],
+    [("UploadPart", "slow-down"), ("CompleteMultipartUpload", "cut")],
 )
 def test_a_synchronous_song_that_cannot_be_stored_is_named_and_not_paid_again(operation, kind, s3, api, song, airflow):
     s3.fault(kind, operation)
     with pytest.raises(UnknownOutcomeError, match="cannot be written to s3://") as caught:
         airflow.run(song("synchronous"))
     assert "It is billed" in str(caught.value)
+    assert "Nothing of it is in the store" in str(caught.value)
     assert no_song(s3)
     assert nothing_left(s3)
 
@@ -246,6 +266,92 @@ def test_a_synchronous_song_that_cannot_be_stored_is_named_and_not_paid_again(op
     airflow.retry()
     with pytest.raises(UnknownOutcomeError, match="clear this task"):
         airflow.run(song("synchronous"))
+    assert api.posts() == 1
+
+
+def test_a_synchronous_song_that_cannot_be_renamed_stays_where_it_is_and_is_named(s3, api, song, airflow):
+    s3.fault("denied", "CopyObject")
+    with pytest.raises(UnknownOutcomeError, match="cannot be written to s3://") as caught:
+        airflow.run(song("synchronous"))
+    assert "It is billed" in str(caught.value)
+    (part,) = [key for key in s3.objects() if ".song.part-" in key]
+    assert f"{s3.bucket}/{part}" in str(caught.value)
+    assert s3.read(part) == api.song
+    assert s3.uploads() == []
+
+    s3.heal()
+    airflow.retry()
+    with pytest.raises(UnknownOutcomeError, match="clear this task"):
+        airflow.run(song("synchronous"))
+    assert s3.read(part) == api.song
+    assert api.posts() == 1
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_song_that_is_another_format_than_requested_is_kept_and_named(lane, s3, api, song, airflow):
+    asked = {"audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"}}
+    for _ in range(2):
+        with pytest.raises(MusicError, match="mp3 was requested, but the API sent wav") as caught:
+            airflow.run(song(lane, **asked))
+        airflow.retry()
+        (key,) = [key for key in s3.objects() if key.rpartition("/")[2].startswith("song.")]
+        assert key.endswith("/song.rejected.wav")
+        assert f"{s3.bucket}/{key}" in str(caught.value)
+        assert s3.read(key) == api.song
+        assert nothing_left(s3)
+    assert api.posts() == 1
+
+
+# A store that lets nobody delete
+
+
+@pytest.mark.parametrize("provenance", ["manifest", "embed"])
+@pytest.mark.parametrize("lane", list(LANES))
+def test_in_a_bucket_that_lets_nobody_delete_a_song_lands_and_is_delivered_again(
+    lane, provenance, s3, api, song, airflow, caplog
+):
+    s3.fault("denied", "DeleteObject")
+    task = song(lane, provenance=provenance)
+    result = airflow.run(task)
+    key = result["audio_uri"].partition(f"{s3.bucket}/")[2]
+    assert hashlib.sha256(s3.read(key)).hexdigest() == result["audio"]["sha256"]
+    parts = [key for key in s3.objects() if ".part-" in key]
+    assert len(parts) == (2 if provenance == "embed" else 1)
+    for part in parts:
+        assert len([line for line in caplog.messages if f"{part} may stay behind" in line]) == 1
+    assert s3.uploads() == []
+    airflow.retry()
+    assert airflow.run(task)["audio_uri"] == result["audio_uri"]
+    assert api.posts() == 1
+
+
+def test_in_a_bucket_that_lets_nobody_delete_a_batch_lands_its_songs(s3, api, airflow, folder_in):
+    s3.fault("denied", "DeleteObject")
+    fields = {key: value for key, value in LANES["queued"].items() if key != "poll_interval"}
+    songs = [{**fields, "prompt": f"a calm song of the sea, {n}"} for n in range(2)]
+    task = GenerateMusicBatchOperator(task_id="songs", requests=songs, output_dir=folder_in(**ONCE), poll_interval=0.02)
+    assert airflow.run(task)["delivered"] == 2
+    airflow.retry()
+    assert airflow.run(task)["delivered"] == 2
+    assert api.posts() == 2
+
+
+def test_in_a_bucket_that_lets_nobody_delete_what_killed_processes_left_stays_and_the_song_lands(
+    s3, api, song, airflow, monkeypatch
+):
+    with pytest.raises(OutputError):
+        s3.fault("denied", "CopyObject")
+        airflow.run(song("queued"))
+    s3.heal()
+    (intent,) = [key for key in s3.objects() if key.endswith("intent.json")]
+    left = intent.removesuffix("intent.json") + part_name("song")
+    s3.client.put_object(Bucket=s3.bucket, Key=left, Body=b"half a song")
+    monkeypatch.setattr(cleanup, "process_started", lambda pid: "7")
+    s3.fault("denied", "DeleteObject")
+    airflow.retry()
+    result = airflow.run(song("queued"))
+    assert s3.read(result["audio_uri"].partition(f"{s3.bucket}/")[2]) == api.song
+    assert left in s3.objects()
     assert api.posts() == 1
 
 

@@ -41,7 +41,7 @@ def test_files_on_disk_have_no_page(pushed, output_dir):
 
 
 def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song):
-    from airflow.providers.common.compat.sdk import TaskDeferred
+    from airflow_provider_music.compat import TaskDeferred
 
     context, left = pushed
     monkeypatch.setattr(links, "page_of", lambda url: f"https://pages/{url}")
@@ -59,7 +59,7 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
 
 
 def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.XCom.get_value", lambda **_: None)
+    monkeypatch.setattr("airflow_provider_music.compat.XCom.get_value", lambda **_: None)
     assert links.RecordLink().get_link(song(), ti_key=None) == ""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from airflow_provider_music.compat import Asset, AssetAlias
 from airflow_provider_music.lineage import listener
 
 SONGS, SONG = AssetAlias("songs"), Asset("x-music://song")
@@ -78,11 +78,10 @@ def test_an_event_that_cannot_be_reported_fails_no_paid_song(music_sandbox, airf
 @pytest.fixture
 def collected(monkeypatch):
     """A collector that collects, as where a reader is installed."""
-    from airflow.providers.common.compat import sdk
-    from airflow.providers.common.compat.sdk import HookLineageCollector
+    from airflow_provider_music import compat
 
-    made = HookLineageCollector()
-    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made, raising=False)
+    made = compat.HookLineageCollector()
+    monkeypatch.setattr(compat, "get_hook_lineage_collector", lambda: made, raising=False)
     monkeypatch.setattr(listener, "_has_readers", lambda: True)
     return made
 

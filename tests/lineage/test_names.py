@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_music.compat import Asset
 from airflow_provider_music.lineage.names import asset_uri, dataset_of, dataset_of_foreign_url, page_of
 
 

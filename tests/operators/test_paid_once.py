@@ -11,8 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     CredentialsError,

@@ -301,6 +301,7 @@ def library(tmp_path, songs, hand):
         folder.replace(f"song.{audio_format}", songs[audio_format])
         folder.create("intent.json", b"{}")
         folder.create(".song.part-0a1b", b"half a song")
+        folder.create("song.rejected-2.mp3", b"what came in place of it")
         take = hand.take_of(songs[audio_format], audio_format, url=folder.url)
         attach_manifest(folder, take, hand.ORIGIN, embed=True)
     return top

@@ -98,3 +98,108 @@ def test_resubmit_asks_once_per_try():
     assert decide(same_try, RESUBMIT).step == "refuse_unknown"
     earlier_try = take("unknown", try_number=1, resubmission=True)
     assert decide(earlier_try, RESUBMIT).step == "submit"
+
+
+# Another run of the same id, a second copy of a try, a task that failed behind its delivery
+
+DELIVERED = {"try_number": 1, "max_tries": 2, "run_started_at": "monday", "clear_number": 0, "attempt_id": "a"}
+
+
+def delivered(n=3, returned_again_by=0, **seen):
+    facts = {"intent": {"fingerprint": "same"}, "completed": {}, "delivered": {**DELIVERED, **seen}}
+    return Take(n, facts, returned_again_by=returned_again_by)
+
+
+def attempt(**more):
+    fields = {"try_number": 1, "max_tries": 2, "fingerprint": "same", "run_started_at": "monday", "clear_number": 0}
+    return Attempt(**{**fields, **more})
+
+
+@pytest.mark.parametrize("fingerprint", ["same", "other"])
+@pytest.mark.parametrize(
+    ("seen", "now"),
+    [
+        ({}, {"run_started_at": "tuesday"}),
+        ({}, {"run_started_at": "tuesday", "try_number": 2}),
+        ({"clear_number": 2, "try_number": 3, "max_tries": 4}, {"run_started_at": "tuesday"}),
+        ({}, {"attempt_id": "b"}),
+        ({}, {"attempt_id": "b", "run_started_at": "tuesday", "clear_number": 1}),
+    ],
+    ids=["created again", "and retried", "after clears", "dags test", "and another task was cleared before"],
+)
+def test_another_run_of_the_same_id_is_a_new_take_whatever_its_request(seen, now, fingerprint):
+    decision = decide(delivered(**seen), attempt(**now, fingerprint=fingerprint))
+
+    assert (decision.step, decision.n) == ("submit", 4)
+
+
+@pytest.mark.parametrize(
+    "now", [{}, {"attempt_id": "a"}, {"clear_number": 1}], ids=["2.11", "3.x", "another task was cleared"]
+)
+def test_a_second_copy_of_the_try_that_delivered_gets_the_same_song(now):
+    assert decide(delivered(), attempt(**now)).step == "deliver"
+
+
+def test_a_copy_of_an_earlier_try_than_the_one_that_delivered_gets_the_same_song():
+    assert decide(delivered(try_number=2, attempt_id="b"), attempt(attempt_id="a")).step == "deliver"
+
+
+@pytest.mark.parametrize(
+    ("seen", "now"),
+    [
+        ({"run_started_at": None}, {}),
+        ({}, {"run_started_at": None}),
+        ({"clear_number": None}, {"run_started_at": "tuesday"}),
+        ({}, {"run_started_at": "tuesday", "clear_number": None}),
+    ],
+)
+def test_where_airflow_does_not_tell_runs_apart_the_try_is_refused_by_name(seen, now):
+    assert decide(delivered(**seen), attempt(**now)).step == "refuse_ambiguous"
+
+
+def test_the_same_attempts_id_tells_that_it_is_the_same_try_where_the_run_is_not_known():
+    assert decide(delivered(run_started_at=None), attempt(attempt_id="a")).step == "deliver"
+
+
+def test_a_clear_of_the_run_is_no_other_run():
+    cleared = attempt(try_number=2, max_tries=3, run_started_at="tuesday", clear_number=1)
+
+    assert decide(delivered(), cleared).step == "submit"
+    assert decide(delivered(), attempt(try_number=2, run_started_at="tuesday", clear_number=1)).step == "deliver"
+
+
+@pytest.mark.parametrize(
+    ("returned", "last", "number", "fingerprint", "step"),
+    [
+        (False, 0, 2, "same", "deliver"),
+        (True, 0, 2, "same", "submit"),
+        (None, 0, 2, "same", "submit"),
+        (False, 0, 3, "same", "submit"),
+        (False, 2, 3, "same", "deliver"),
+        (True, 2, 3, "same", "submit"),
+        (False, 0, 2, "other", "submit"),
+    ],
+    ids=[
+        *("failed behind its delivery", "had the song", "not told", "a try came in between"),
+        *("failed behind it again", "had it then", "the request was edited"),
+    ],
+)
+def test_a_clear_after_a_task_failed_behind_its_delivery_pays_nothing(returned, last, number, fingerprint, step):
+    """Airflow says that the try before returned nothing: the person who clears never had the song."""
+    cleared = attempt(try_number=number, max_tries=5, returned=returned, fingerprint=fingerprint)
+
+    assert decide(delivered(returned_again_by=last), cleared).step == step
+
+
+def test_an_unknown_take_of_another_run_is_no_matter():
+    lost = Take(1, {"intent": {"fingerprint": "same"}, "unknown": DELIVERED})
+
+    assert decide(lost, attempt(run_started_at="tuesday")).step == "submit"
+    assert decide(lost, attempt(attempt_id="a")).step == "refuse_unknown"
+
+
+def test_a_request_that_was_refused_in_another_run_is_submitted():
+    found = Take(1, {"intent": {"fingerprint": "same"}, "accepted": {}, "changed": DELIVERED})
+
+    assert decide(found, attempt(fingerprint="other")).step == "refuse_changed"
+    assert decide(found, attempt(fingerprint="other", run_started_at="tuesday")).step == "submit"

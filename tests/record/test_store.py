@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import pytest
 
-from airflow_provider_music.exceptions import OutputError, RecordError
+from airflow_provider_music.exceptions import OutputError, RecordError, UnsafeStoreError
+from airflow_provider_music.record import store
 from airflow_provider_music.record import take as takes
 from airflow_provider_music.record.identity import SongIdentity
 from airflow_provider_music.record.store import SongRecord
@@ -205,3 +207,131 @@ def test_task_instances_never_share_a_folder(tmp_path):
 
     assert len(set(urls)) == len(urls)
     assert all(url.startswith(f"file://{tmp_path}/dag/") and ".." not in url for url in urls)
+
+
+# Takes that came from elsewhere, markers, and stores whose claims do not hold
+
+
+def test_a_take_is_adopted_with_what_is_known_of_it_and_what_is_there_stays(record):
+    first = record.adopt(3, {"intent": {"model": "a", "audio_url": "file:///audio/take-3"}, "accepted": {"x": 1}})
+    again = record.adopt(3, {"intent": {"model": "b"}, "failed": {"sent": True}})
+
+    assert (first.n, first.state, first["intent"]["model"]) == (3, "accepted", "a")
+    assert (again.state, again["intent"]["model"]) == ("failed", "a")
+    assert first.audio_folder.url == "file:///audio/take-3"
+    assert record.latest().facts == again.facts
+
+
+def test_a_marker_is_seen_where_the_folder_is_and_nowhere_else(record, tmp_path):
+    marker, other = record.leave_marker(), record.leave_marker()
+
+    assert marker != other
+    assert record.sees(marker)
+    assert not SongRecord(str(tmp_path / "other")).sees(marker)
+    record.remove_marker(marker)
+    record.remove_marker(marker)
+    assert (record.sees(marker), record.sees(other)) == (False, True)
+    assert record.latest() is None
+
+
+def test_a_marker_that_cannot_be_left_or_read_is_named(record, monkeypatch):
+    def down(*_):
+        raise OSError(errno.EIO, "the store is away")
+
+    marker = record.leave_marker()
+    monkeypatch.setattr(Folder, "read", down)
+    with pytest.raises(RecordError, match=rf"{marker} cannot be read.*Nothing was sent"):
+        record.sees(marker)
+    monkeypatch.setattr(Folder, "create", down)
+    with pytest.raises(OutputError, match="nothing was sent"):
+        record.leave_marker()
+
+
+def test_tries_that_sent_nothing_are_known_only_if_all_are(record):
+    record.withdraw(record.claim(1, try_number=2))
+    assert record.sent_nothing_before(1)
+    assert not record.sent_nothing_before(2)
+    assert not record.sent_nothing_before(3), "try 1 may have paid, elsewhere"
+    record.withdraw(record.claim(1, try_number=1))
+    assert record.sent_nothing_before(3)
+    assert not record.sent_nothing_before(4)
+
+
+def test_a_store_that_does_not_answer_knows_of_no_try_that_sent_nothing(record, monkeypatch):
+    record.withdraw(record.claim(1, try_number=1))
+
+    def down(*_):
+        raise OSError(errno.EIO, "the store is away")
+
+    monkeypatch.setattr(Folder, "read", down)
+    assert not record.sent_nothing_before(2)
+
+
+def test_a_claim_that_is_withdrawn_takes_along_what_the_store_wrote_though_it_said_no(record):
+    take = record.claim(1, try_number=1)
+    record.write_first(take, "sent", abandoned=False)
+    record.withdraw(take)
+
+    assert record.latest() is None
+
+
+def test_whether_a_request_left_is_read_only_while_that_is_a_question(record):
+    take = record.write(record.claim(1), "sent", abandoned=True)
+    assert (record.read(1).never_sent, record.read(1).state) == (True, "open")
+    record.write(take, "failed")
+    assert "sent" not in record.read(1)
+
+
+@pytest.fixture
+def remote(bucket, monkeypatch):
+    """A folder of a store that this process has not proven yet, and the names that are created in it."""
+    monkeypatch.setattr(store, "_exclusive", set())
+    created, create = [], Folder.create
+
+    def noted(folder, name, content):
+        created.append(name)
+        return create(folder, name, content)
+
+    monkeypatch.setattr(Folder, "create", noted)
+    return bucket, created
+
+
+def test_a_store_whose_second_creation_wins_is_refused_and_nothing_is_claimed(remote, monkeypatch):
+    """As s3fs before 2024.12: it drops the condition without a word."""
+    folder, created = remote
+    write = folder.fs.pipe_file
+    monkeypatch.setattr(folder.fs, "pipe_file", lambda path, value, **_: write(path, value))
+    for _ in range(2):
+        with pytest.raises(UnsafeStoreError, match=r"let the same object be created twice(.|\n)*nothing was sent"):
+            SongRecord(folder).claim(1, model="a")
+    assert "intent.json" not in created
+    assert folder.names() == set()
+
+
+def test_a_store_whose_second_creation_loses_is_proven_once_per_process(remote):
+    folder, created = remote
+    for n in (1, 2):
+        assert SongRecord(folder).claim(n, model="a")
+    assert SongRecord(folder / "other").claim(1, model="a")
+
+    assert len([name for name in created if name.endswith(".probe")]) == 2
+    assert folder.names() == {"take-1/intent.json", "take-2/intent.json", "other/take-1/intent.json"}
+
+
+def test_two_processes_that_prove_the_same_store_at_once_do_not_refuse_it(remote, monkeypatch):
+    """One removes its probe while the other is between its two creations."""
+    folder, _ = remote
+    create, other = Folder.create, []
+
+    def slow(where, name, content):
+        made = create(where, name, content)
+        if name.endswith(".probe") and not other:
+            other.append(None)
+            other[0] = SongRecord(folder).claim(1, model="b")
+            monkeypatch.setattr(store, "_exclusive", set())
+        return made
+
+    monkeypatch.setattr(Folder, "create", slow)
+
+    assert SongRecord(folder).claim(1, model="a") is None
+    assert other[0]["intent"]["model"] == "b"

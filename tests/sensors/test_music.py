@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
+from airflow_provider_music.compat import AirflowSensorTimeout
 from airflow_provider_music.exceptions import (
     GenerationFailedError,
     InvalidRequestError,

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
-
+from airflow_provider_music.compat import AirflowFailException, TaskDeferred
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicOperator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -12,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_music.exceptions import AudioError, OutputError
-from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio, readable
+from airflow_provider_music.storage.audio_writer import (
+    AudioWriter,
+    RequestedAudio,
+    find_stored_audio,
+    is_rejected,
+    readable,
+)
+from airflow_provider_music.storage.cleanup import is_part, remove_abandoned
 from airflow_provider_music.storage.folder import Folder
 
 FREE = RequestedAudio()
@@ -107,21 +115,21 @@ def test_what_is_no_song_is_not_kept(folder, left, requested, data, says):
 
 
 @pytest.mark.parametrize("requested", ["mp3", "pcm"])
-def test_a_wav_in_place_of_another_format_is_not_kept(folder, wav, left, requested):
-    assert (
-        refused(AudioError, folder, wav, RequestedAudio(requested))
-        == f"{requested} was requested, but the API sent wav."
+def test_a_wav_in_place_of_another_format_is_kept_aside(folder, wav, left, requested):
+    assert refused(AudioError, folder, wav, RequestedAudio(requested)) == (
+        f"{requested} was requested, but the API sent wav. What came is kept as {folder.url}/song.rejected.wav."
     )
-    assert left() == []
+    assert left() == ["song.rejected.wav"]
+    assert folder.read("song.rejected.wav") == wav
 
 
 @pytest.mark.parametrize("requested", ["wav", "pcm"])
-def test_an_mp3_in_place_of_another_format_is_not_kept(folder, mp3, left, requested):
-    assert (
-        refused(AudioError, folder, mp3, RequestedAudio(requested))
-        == f"{requested} was requested, but the API sent mp3."
+def test_an_mp3_in_place_of_another_format_is_kept_aside(folder, mp3, left, requested):
+    assert refused(AudioError, folder, mp3, RequestedAudio(requested)) == (
+        f"{requested} was requested, but the API sent mp3. What came is kept as {folder.url}/song.rejected.mp3."
     )
-    assert left() == []
+    assert left() == ["song.rejected.mp3"]
+    assert folder.read("song.rejected.mp3") == mp3
 
 
 def test_a_format_that_was_not_requested_is_named_by_its_content(folder, mp3, left):
@@ -130,17 +138,21 @@ def test_a_format_that_was_not_requested_is_named_by_its_content(folder, mp3, le
 
 
 @pytest.mark.parametrize("expected", [1, -1, 1000])
-def test_a_song_that_is_not_as_long_as_announced_is_not_kept(folder, wav, left, expected):
+def test_a_song_that_is_not_as_long_as_announced_is_kept_aside(folder, wav, left, expected):
     message = refused(AudioError, folder, wav, expected_bytes=len(wav) + expected)
-    assert message == f"The song is cut short: {len(wav)} of {len(wav) + expected} bytes came."
-    assert left() == []
+    assert message == (
+        f"The song is cut short: {len(wav)} of {len(wav) + expected} bytes came. "
+        f"What came is kept as {folder.url}/song.rejected.wav."
+    )
+    assert left() == ["song.rejected.wav"]
 
 
 @pytest.mark.parametrize("kept", [44, 1000, 0.5])
-def test_a_song_that_lacks_what_its_header_promises_is_not_kept(folder, wav, left, kept):
+def test_a_song_that_lacks_what_its_header_promises_is_kept_aside(folder, wav, left, kept):
     data = wav[: kept if isinstance(kept, int) else round(len(wav) * kept)]
     assert "cut short" in refused(AudioError, folder, data)
-    assert left() == []
+    assert left() == ["song.rejected.wav"]
+    assert folder.read("song.rejected.wav") == data
 
 
 def test_a_song_that_is_too_large_is_refused_while_it_comes(folder, wav, left):
@@ -148,6 +160,177 @@ def test_a_song_that_is_too_large_is_refused_while_it_comes(folder, wav, left):
     assert "larger than max_audio_bytes (62.5 KiB)" in message
     assert left() == []
     land(folder, wav, max_bytes=len(wav))
+
+
+# What is kept aside
+
+
+def rejected(folder, data, requested=PCM, **more):
+    with AudioWriter(folder, requested, max_bytes=2**30, **more) as landing:
+        landing.write(data)
+        return str(landing.reject("It is no song."))
+
+
+def test_the_same_bytes_are_kept_once_and_others_beside_them(folder, wav, mp3, left):
+    for _ in range(3):
+        assert rejected(folder, wav).endswith("kept as " + folder.url_of("song.rejected.wav") + ".")
+        assert rejected(folder, wav[:-1]).endswith("kept as " + folder.url_of("song.rejected-2.wav") + ".")
+        # Of the same size, and not the same.
+        assert rejected(folder, wav[:-1] + b"x").endswith("kept as " + folder.url_of("song.rejected-3.wav") + ".")
+        assert rejected(folder, mp3).endswith("kept as " + folder.url_of("song.rejected.mp3") + ".")
+    assert left() == ["song.rejected-2.wav", "song.rejected-3.wav", "song.rejected.mp3", "song.rejected.wav"]
+    assert folder.read("song.rejected.wav") == wav
+    assert folder.read("song.rejected-2.wav") == wav[:-1]
+    assert all(is_rejected(name) for name in left())
+
+
+def test_a_host_that_sends_other_bytes_each_time_does_not_fill_the_folder(folder, left):
+    said = [rejected(folder, bytes(1000 + number)) for number in range(12)]
+    assert len(left()) == 9
+    assert folder.size("song.rejected-9.bin") == 1008
+    assert said[-1] == "It is no song. It is not kept: 9 others of this song are kept there already."
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>expired</html>", b'{"error": "expired"}' * 1000, b"a" * (2**18 - 1)])
+def test_a_text_is_not_kept(folder, left, data):
+    assert rejected(folder, data) == "It is no song."
+    assert left() == []
+
+
+@pytest.mark.parametrize("data", [b"a" * 2**18, b"\0", b"a" * 63 + b"\0"])
+def test_what_may_be_sound_is_kept(folder, left, data):
+    rejected(folder, data)
+    assert left() == ["song.rejected.bin"]
+
+
+def test_a_rejected_song_is_no_song_and_no_part_and_a_good_one_lands_beside_it(folder, wav, left, monkeypatch):
+    rejected(folder, wav)
+    assert find_stored_audio(folder, FREE) is None
+    os.utime(folder.key("song.rejected.wav"), (0, 0))
+    assert remove_abandoned(folder) == []
+    land(folder, wav)
+    assert left() == ["song.rejected.wav", "song.wav"]
+    assert find_stored_audio(folder, FREE).url == folder.url_of("song.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("song.rejected.mp3", True),
+        ("song.rejected-2.bin", True),
+        ("song.rejected", False),
+        ("song.mp3", False),
+        ("song.rejected.mp3.provenance.json", False),
+        ("my-song.rejected.mp3", False),
+    ],
+)
+def test_a_rejected_song_is_known_by_its_name(name, is_one):
+    assert is_rejected(name) == is_one
+
+
+def test_in_a_bucket_what_is_rejected_is_kept_once(bucket, wav):
+    for _ in range(2):
+        assert "cut short" in refused(AudioError, bucket, wav[:1000])
+    assert bucket.names() == {"song.rejected.wav"}
+    assert bucket.read("song.rejected.wav") == wav[:1000]
+    assert refused(AudioError, bucket, b"<html>expired</html>").startswith("What came is no song")
+    assert bucket.names() == {"song.rejected.wav"}
+
+
+def test_what_cannot_be_kept_is_said_and_fetched_again(folder, wav, left, mocker):
+    mocker.patch.object(Folder, "move", side_effect=FULL)
+    assert rejected(folder, wav) == "It is no song. It cannot be kept: [Errno 28] No space left on device."
+    assert left() == []
+
+
+def test_the_only_copy_stays_where_it_is_when_it_cannot_be_renamed(folder, wav, left, mocker):
+    mocker.patch.object(Folder, "move", side_effect=FULL)
+    said = rejected(folder, wav, only_copy=True)
+    (part,) = left()
+    assert said == (
+        "It is no song. It cannot be kept: [Errno 28] No space left on device. "
+        f"What there is of it, 62.5 KiB, is kept as {folder.url_of(part)}."
+    )
+    assert folder.read(part) == wav
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "close"])
+def test_of_the_only_copy_what_fits_on_a_full_disk_is_kept(folder, wav, left, mocker, call):
+    opened = Folder.open_new
+
+    def breaking(*args, **more):
+        file = opened(*args, **more)
+        file.write(wav[:5000])
+        return Breaking(file, call, FULL)
+
+    mocker.patch.object(Folder, "open_new", breaking)
+    with pytest.raises(OutputError) as caught, AudioWriter(folder, FREE, max_bytes=2**30, only_copy=True) as landing:
+        landing.write(wav)
+        landing.finish()
+    (name,) = left()
+    assert name == ("song.rejected.bin" if call == "write" else "song.rejected.wav")
+    assert str(caught.value).endswith(f"is kept as {folder.url_of(name)}.")
+    assert folder.read(name)[:5000] == wav[:5000]
+
+
+def test_of_the_only_copy_nothing_is_kept_where_nothing_is(folder, wav, left, mocker):
+    opened = Folder.open_new
+    mocker.patch.object(Folder, "open_new", lambda *args, **more: Breaking(opened(*args, **more), "write", FULL))
+    with pytest.raises(OutputError) as caught, AudioWriter(folder, FREE, max_bytes=2**30, only_copy=True) as landing:
+        landing.write(wav)
+    assert str(caught.value).endswith("No space left on device. Nothing of it is in the store.")
+    assert left() == []
+
+
+def test_the_only_copy_is_not_removed_while_its_store_does_not_answer(folder, wav, left, mocker):
+    mocker.patch.object(Folder, "move", side_effect=FULL)
+    mocker.patch.object(Folder, "size", side_effect=OSError("away"))
+    with pytest.raises(OutputError) as caught, AudioWriter(folder, FREE, max_bytes=2**30, only_copy=True) as landing:
+        landing.write(wav)
+        landing.finish()
+    (part,) = left()
+    assert str(caught.value).endswith(f"What there is of it may be at {folder.url_of(part)}.")
+    assert Path(folder.key(part)).read_bytes() == wav
+
+
+def test_a_song_that_is_too_large_is_not_kept_as_the_only_copy_either(folder, wav, left):
+    with (
+        pytest.raises(AudioError, match="nothing was kept"),
+        AudioWriter(folder, FREE, max_bytes=len(wav) - 1, only_copy=True) as landing,
+    ):
+        landing.write(wav[:1000])
+        landing.write(wav[1000:])
+    assert left() == []
+
+
+# Stores that let nobody delete
+
+
+@pytest.fixture
+def no_unlink(monkeypatch):
+    def denied(self, *, missing_ok=False):
+        if self.exists():
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        if not missing_ok:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+
+
+def test_in_a_folder_that_lets_nobody_delete_songs_and_facts_are_written_all_the_same(
+    folder, wav, left, no_unlink, caplog
+):
+    assert folder.create("intent.json", b"{}")
+    assert not folder.create("intent.json", b"{1}")
+    folder.replace("post.json", b"{}")
+    land(folder, wav)
+    stays = [name for name in left() if is_part(name)]
+    assert [name for name in left() if not is_part(name)] == ["intent.json", "post.json", "song.wav"]
+    # The facts' own temporary files; a song is renamed.
+    assert [name.partition(".part-")[0] for name in stays] == [".intent.json", ".intent.json"]
+    for name in stays:
+        assert [f"{folder.url_of(name)} may stay behind" in line for line in caplog.messages].count(True) == 1
+    assert remove_abandoned(folder) == []
 
 
 # Raw PCM
@@ -178,12 +361,12 @@ def test_raw_pcm_may_begin_with_silence_or_by_chance_like_an_mp3(folder, head):
 
 def test_raw_pcm_of_an_odd_size_is_cut(folder, left):
     assert "cannot be 16-bit PCM" in refused(AudioError, folder, bytes(1001), PCM)
-    assert left() == []
+    assert left() == ["song.rejected.bin"]
 
 
 def test_raw_pcm_that_was_not_requested_is_no_song(folder, left):
     assert "not audio" in refused(AudioError, folder, bytes(1000), FREE)
-    assert left() == []
+    assert left() == ["song.rejected.bin"]
 
 
 # Stores that break
@@ -271,7 +454,7 @@ def test_a_tag_that_promises_more_than_came_is_no_song(folder, left):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert left() == []
+    assert left() == ["song.rejected.mp3"]
     assert peak < 4 * 2**20
 
 
@@ -284,7 +467,7 @@ def test_what_is_verified_is_what_the_store_kept(folder, wav, left, mocker):
 
     mocker.patch.object(Folder, "open", cut)
     assert "cut short" in refused(AudioError, folder, wav)
-    assert left() == []
+    assert left() == ["song.rejected.wav"]
 
 
 def test_a_song_of_any_size_takes_little_memory(folder):

@@ -9,13 +9,14 @@ import threading
 import uuid
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, TaskDeferred
 from asgiref.sync import SyncToAsync
 
+from airflow_provider_music.compat import BaseHook, TaskDeferred
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicOperator
-from airflow_provider_music.triggers.music import MusicGenerationTrigger
+from airflow_provider_music.triggers import music as triggers
+from airflow_provider_music.triggers.music import MusicGenerationTrigger, hold_back_seconds
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_loop_that_ends_with_an_open_post_leaves_word_so_that_nobody_waits(def
 
 
 def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music_sandbox):
-    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 5.0)
+    monkeypatch.setattr("airflow_provider_music.triggers.music.HOLD_BACK_SECONDS", 15.0)
     waited = []
 
     async def sleep(seconds):
@@ -112,7 +113,18 @@ def test_a_result_of_the_first_seconds_is_held_back(deferred, monkeypatch, music
     monkeypatch.setattr(clock, "sleep", sleep)
     run_sync(fire(deferred()))
 
-    assert 3 < waited[-1] <= 5
+    assert 13 < waited[-1] <= 15
+
+
+@pytest.mark.parametrize("airflow", [(2, 11, 0), (2, 11, 2), (3, 0, 6), (3, 1, 8), (3, 2, 2), (3, 3, 2), (3, 4, 0)])
+def test_every_airflow_that_is_out_has_the_race_with_its_scheduler(airflow):
+    assert hold_back_seconds(airflow) == 15.0
+
+
+def test_an_airflow_whose_scheduler_is_mended_in_every_state_is_not_held_back(monkeypatch):
+    monkeypatch.setitem(triggers._RACE_MENDED, "running", (3, 5, 1))
+    assert hold_back_seconds((3, 5, 0)) == 15.0
+    assert hold_back_seconds((3, 5, 1)) == 0.0
 
 
 def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_sent(

@@ -30,7 +30,7 @@ FIGURES = "figures "
 #: What a task's process has before the task's own work, on Airflow 3; its supervisor, from which it is forked, is one.
 _OF_AIRFLOW = (
     "airflow.sdk",
-    "airflow.providers.common.compat.sdk",
+    "airflow_provider_music.compat",
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
     "airflow.triggers.base",
@@ -55,7 +55,7 @@ def main(order: dict[str, Any]) -> None:
 
 
 def _on_worker(order: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    from airflow.providers.common.compat.sdk import TaskDeferred
+    from airflow_provider_music.compat import TaskDeferred
 
     operators = importlib.import_module(_OPERATORS)
     _check_tree(order, operators)

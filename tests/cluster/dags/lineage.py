@@ -4,8 +4,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias, task
-
+from airflow_provider_music.compat import DAG, Asset, AssetAlias, task
 from airflow_provider_music.operators.music import (
     GenerateMusicBatchOperator,
     GenerateMusicOperator,

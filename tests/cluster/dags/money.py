@@ -5,8 +5,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, task
-
+from airflow_provider_music.compat import DAG, task
 from airflow_provider_music.operators.music import GenerateMusicOperator
 
 COMMON: dict[str, Any] = {
@@ -36,7 +35,7 @@ DAG_OPTIONS: dict[str, Any] = {
 @task
 def words() -> list[str]:
     """As many lines as the run asks for."""
-    from airflow.providers.common.compat.sdk import get_current_context
+    from airflow_provider_music.compat import get_current_context
 
     return [f"##song number {n}##" for n in range(int(get_current_context()["dag_run"].conf["songs"]))]
 

@@ -4,8 +4,7 @@
 
 from datetime import UTC, datetime
 
-from airflow.providers.common.compat.sdk import DAG
-
+from airflow_provider_music.compat import DAG
 from airflow_provider_music.operators.music import GenerateMusicOperator
 
 with DAG("one_song", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None, catchup=False):

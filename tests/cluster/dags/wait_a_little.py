@@ -5,7 +5,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, task
+from airflow_provider_music.compat import DAG, BaseOperator, task
 
 try:
     from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger

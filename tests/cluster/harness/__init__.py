@@ -13,6 +13,10 @@
 ``postgres``        an embedded Postgres on loopback
 ``s3``              moto's S3 server on loopback
 ``cluster``         Airflow 3 on Postgres, two triggerers, each component alone to be killed
+``machines``        a disk, a host name and process numbers of its own for a process
+``redis``           Debian's Redis on loopback
+``apart``           such a cluster on machines of their own, under CeleryExecutor or LocalExecutor
+``rows``            one run on it: what was paid, and whether the right song came
 ``songs``           one song on such a cluster, its sandbox, what it cost and how it ended
 ==================  ==============================================================
 """

@@ -155,8 +155,10 @@ class Cluster(Standalone):
     def _start(
         self, component: str, *options: str, name: str | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "airflow", component, *options]
-        return self.processes.start(name or component, command, env=env)
+        return self.processes.start(name or component, self._command(component, *options), env=env)
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "airflow", *arguments]
 
     def _jobs(self) -> set[int]:
         return {row[0] for row in self.sql("SELECT id FROM job WHERE job_type = 'TriggererJob'")}

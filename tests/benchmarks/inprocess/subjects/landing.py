@@ -92,7 +92,7 @@ def _bare_synchronous(url: str, target: str, size: int) -> None:
 
 
 def _new_file(target: str) -> IO[bytes]:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_music.compat import ObjectStoragePath
 
     path = ObjectStoragePath(target)
     if target.startswith("file://"):

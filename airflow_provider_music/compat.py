@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow's names, wherever this Airflow has them: 2.11 and each 3.x keep them in other modules.
+
+A name is looked up when it is first used, so that a DAG file's import loads no more than it needs. DAG files that have
+to run on 2.11 and on 3.x can import from here too. An Airflow that is too old is refused here, by name, and not by
+whatever breaks first in a triggerer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as _airflow_version
+
+if TYPE_CHECKING:
+    from airflow.sdk import (
+        DAG,
+        Asset,
+        AssetAlias,
+        BaseHook,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        ObjectStoragePath,
+        PokeReturnValue,
+        get_current_context,
+        task,
+    )
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowOptionalProviderFeatureException,
+        AirflowSensorTimeout,
+        TaskDeferred,
+    )
+    from airflow.sdk.execution_time.xcom import XCom
+    from airflow.sdk.lineage import HookLineageCollector, get_hook_lineage_collector
+    from airflow.sdk.observability.stats import Stats
+
+__all__ = [
+    "AIRFLOW",
+    "DAG",
+    "MULTIPLE_OUTPUTS",
+    "OLDEST",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowOptionalProviderFeatureException",
+    "AirflowSensorTimeout",
+    "Asset",
+    "AssetAlias",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "HookLineageCollector",
+    "ObjectStoragePath",
+    "PokeReturnValue",
+    "Stats",
+    "TaskDeferred",
+    "XCom",
+    "conf",
+    "get_current_context",
+    "get_hook_lineage_collector",
+    "push_outputs",
+    "task",
+    "version_of",
+    "with_asset_names",
+]
+
+#: The oldest Airflow that this package runs on.
+OLDEST = (2, 11, 0)
+
+
+def version_of(text: str) -> tuple[int, int, int]:
+    """Return the numbers of an Airflow's version; a beta counts as what it becomes.
+
+    :raises ImportError: it is older than what this package runs on, or no version at all.
+    """
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    version = (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+    if version < OLDEST:
+        raise ImportError(
+            f"airflow-provider-music needs Airflow {'.'.join(map(str, OLDEST))} or later, and this is Airflow {text}. "
+            "Upgrade Airflow, or uninstall airflow-provider-music."
+        )
+    return version
+
+
+#: The Airflow that is installed.
+AIRFLOW = version_of(_airflow_version)
+
+#: Airflow 3.0 fails a task that pushes None: its worker sends an empty body for it, which its API server refuses. There
+#: the keys of a result are pushed by :func:`push_outputs`, those without a value left out.
+MULTIPLE_OUTPUTS = not (3, 0, 0) <= AIRFLOW < (3, 1, 0)
+
+_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+#: Modules that have a name, the newest Airflow's first. "module:name" where it has another name there.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "AirflowException": _EXCEPTIONS,
+    "AirflowFailException": _EXCEPTIONS,
+    "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "AirflowSensorTimeout": _EXCEPTIONS,
+    "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
+    "AssetAlias": ("airflow.sdk", "airflow.datasets:DatasetAlias"),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "DAG": ("airflow.sdk", "airflow.models.dag"),
+    "HookLineageCollector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
+    "TaskDeferred": _EXCEPTIONS,
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "get_current_context": ("airflow.sdk", "airflow.operators.python"),
+    "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+    "task": ("airflow.sdk", "airflow.decorators"),
+}
+
+
+def _load(name: str) -> Any:
+    for home in _HOMES[name]:
+        if home.startswith("airflow.sdk") and AIRFLOW < (3, 0, 0):
+            continue
+        module, _, other_name = home.partition(":")
+        try:
+            return getattr(importlib.import_module(module), other_name or name)
+        except ModuleNotFoundError as exc:
+            # A module that is there and misses another one is broken, and says so.
+            if exc.name is None or not f"{module}.".startswith(f"{exc.name}."):
+                raise
+        except AttributeError:
+            continue
+    raise ImportError(f"Airflow {_airflow_version} has {name} in none of {', '.join(_HOMES[name])}.")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = _load(name)
+        return value
+
+
+class _DatasetCollector:
+    """Airflow 2's collector under the names that Airflow 3's has."""
+
+    def __init__(self, collector: Any) -> None:
+        self._collector = collector
+
+    def add_input_asset(self, *, context: Any, uri: str) -> None:
+        self._collector.add_input_dataset(context=context, uri=uri)
+
+    def add_output_asset(self, *, context: Any, uri: str) -> None:
+        self._collector.add_output_dataset(context=context, uri=uri)
+
+    @property
+    def collected_assets(self) -> Any:
+        return self._collector.collected_datasets
+
+
+def with_asset_names(collector: Any) -> Any:
+    """Return Airflow's collector of what hooks read and write, under Airflow 3's names."""
+    return collector if hasattr(collector, "add_output_asset") else _DatasetCollector(collector)
+
+
+def push_outputs(context: Any, result: Any) -> None:
+    """Push each value of a task's result under its own key, where Airflow's ``multiple_outputs`` cannot."""
+    if MULTIPLE_OUTPUTS or not isinstance(result, dict):
+        return
+    for key, value in result.items():
+        if value is not None:
+            context["ti"].xcom_push(key=key, value=value)
