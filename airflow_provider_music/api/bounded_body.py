@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from airflow_provider_music.api.secrecy import headers_without_key, without_key
+from airflow_provider_music.api.parsing import one_line
+from airflow_provider_music.api.secrecy import masked_json, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,11 +51,15 @@ class AnyResponse(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BufferedResponse:
-    """A response that was read; a second ``httpx.Response`` for it would cost a tenth of a poll's CPU."""
+    """A response that was read; a second ``httpx.Response`` for it would cost a tenth of a poll's CPU.
+
+    It is as the server sent it, and may quote the key: words of it leave through :func:`quoted` only.
+    """
 
     status_code: int
-    headers: httpx.Headers
-    content: bytes
+    headers: httpx.Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    key: str = field(default="", repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -63,7 +68,7 @@ class BufferedResponse:
 
 
 async def buffered(response: httpx.Response, settings: MusicSettings) -> BufferedResponse:
-    """Read a short body whole, and return the response without the key where it quotes it.
+    """Read a short body whole.
 
     :param response: its body unread.
     :raises httpx.ReadError: the body is too large.
@@ -78,13 +83,24 @@ async def buffered(response: httpx.Response, settings: MusicSettings) -> Buffere
             raise httpx.ReadError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         if time.monotonic() > until:
             raise httpx.ReadTimeout("the answer comes too slowly")
-    return _without_key(response, _decompressed(response.headers, body), settings)
+    return BufferedResponse(
+        response.status_code, response.headers, _decompressed(response.headers, body), settings.api_key
+    )
 
 
-def _without_key(response: httpx.Response, content: bytes, settings: MusicSettings) -> BufferedResponse:
-    # In a frame of its own: a traceback with locals shows the key of one that an error goes through.
-    key = settings.api_key.encode()
-    return BufferedResponse(response.status_code, headers_without_key(response.headers, key), without_key(content, key))
+def quoted(response: AnyResponse, text: str) -> str:
+    """Return a server's words as they may be shown: one line of bounded length, without the key and other secrets."""
+    return quoted_without(key_of(response), text)
+
+
+def key_of(response: AnyResponse) -> str:
+    """Return the key that a response was asked for with; empty where that is not known."""
+    return response.key if isinstance(response, BufferedResponse) else ""
+
+
+def quoted_without(key: str, text: str) -> str:
+    """Do the same for a response that was not buffered."""
+    return one_line(text, lambda line: scrubbed(line, key))
 
 
 def _decompressed(headers: httpx.Headers, body: bytearray) -> bytes:
@@ -146,7 +162,13 @@ def json_of(response: AnyResponse) -> Any:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
         return None
-    return None if _is_deep(response.content, body) else body
+    return None if _is_deep(response.content, body) else _without_key(response, body)
+
+
+def _without_key(response: AnyResponse, body: Any) -> Any:
+    key, content = key_of(response), response.content
+    # Polls are many, and hardly any quotes the key; with an escape it may be spelled in another way.
+    return masked_json(body, key) if key and (key.encode() in content or b"\\" in content) else body
 
 
 def _is_deep(content: bytes, body: Any) -> bool:

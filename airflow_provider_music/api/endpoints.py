@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow_provider_music.api.bounded_body import json_of
-from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
+from airflow_provider_music.api.bounded_body import json_of, quoted
+from airflow_provider_music.api.parsing import id_or_none, number_or_none, text_or_none
 from airflow_provider_music.api.responses import Generation, check, check_free, generation_of
 from airflow_provider_music.exceptions import UnknownOutcomeError
 
@@ -182,7 +182,9 @@ def _pricing(body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
 
 def _balance(response: AnyResponse, what: str) -> Balance:
     body = check_free(response, what)
-    return Balance(number_or_none(body.get("current_balance")), one_line(str(body.get("currency") or "USD"))[:10])
+    return Balance(
+        number_or_none(body.get("current_balance")), quoted(response, str(body.get("currency") or "USD"))[:10]
+    )
 
 
 def _upload(response: AnyResponse, what: str) -> Upload:
@@ -190,7 +192,7 @@ def _upload(response: AnyResponse, what: str) -> Upload:
     return Upload(
         id_or_none(body.get("voice_id")),
         id_or_none(body.get("instrumental_id")),
-        text_or_none(body.get("trace_id")),
+        quoted(response, text_or_none(body.get("trace_id")) or "") or None,
     )
 
 
@@ -228,15 +230,15 @@ def _deprecations(response: AnyResponse, what: str) -> tuple[Deprecation, ...]:
     rows = json_of(response)
     body = {"data": rows} if response.is_success and isinstance(rows, list) else check_free(response, what)
     lists = [body[key] for key in ("data", "deprecations", "models") if isinstance(body.get(key), list)]
-    return tuple(_deprecation(row) for row in (lists[0] if lists else ()) if isinstance(row, dict))
+    return tuple(_deprecation(row, response) for row in (lists[0] if lists else ()) if isinstance(row, dict))
 
 
-def _deprecation(row: Mapping[str, Any]) -> Deprecation:
+def _deprecation(row: Mapping[str, Any], response: AnyResponse) -> Deprecation:
     return Deprecation(
         _names(row),
-        one_line(str(row.get("status") or "")),
+        quoted(response, str(row.get("status") or "")),
         text_or_none(row.get("replaced_by")),
-        one_line(str(row.get("reason") or "")) or None,
+        quoted(response, str(row.get("reason") or "")) or None,
     )
 
 

@@ -14,8 +14,6 @@ import json
 import re
 from typing import Any, Literal
 
-from airflow_provider_music.api.secrecy import without_key
-
 _AUDIO_PATH = ("data", "audio")
 #: Everything in the response but the audio.
 _MAX_REST_BYTES = 2**20
@@ -38,12 +36,9 @@ class HexStream:
     """Feed it the response's bytes in order; it returns the audio's bytes in order.
 
     ``text`` holds ``data.audio`` where that is no hex but a text, such as a URL.
-
-    :param key: the API key; where the response quotes it, it is taken out.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self._hidden = key.encode()
+    def __init__(self) -> None:
         self.text: str | None = None
         self._rest = bytearray()
         self._mode: Mode = "structure"
@@ -98,7 +93,7 @@ class HexStream:
         if self._nibble:
             raise HexStreamError("the audio has an odd number of hex digits")
         try:
-            body = json.loads(without_key(bytes(self._rest), self._hidden))
+            body = json.loads(bytes(self._rest))
         except (ValueError, RecursionError) as exc:
             raise HexStreamError(f"the answer is no JSON: {type(exc).__name__}") from exc
         if not isinstance(body, dict):

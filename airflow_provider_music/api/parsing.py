@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_ID = 512
 _MAX_QUOTE = 300
@@ -46,11 +49,16 @@ def describe_error(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-def one_line(text: str) -> str:
-    """Make a server's text safe to log: one line of bounded length."""
+def one_line(text: str, scrub: Callable[[str], str] | None = None) -> str:
+    """Make a server's text safe to log: one line of bounded length.
+
+    :param scrub: takes out what nobody may read, before the line is cut.
+    """
     # Megabytes of text would take the event loop's time for what is cut off anyway.
     text = text[:_MAX_READ]
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if scrub is not None:
+        clean = scrub(clean)
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
 
 

@@ -11,18 +11,23 @@ Sources: aimlapi/api-docs (errors-and-messages, music-models), the live OpenAPI,
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.bounded_body import json_of
+from airflow_provider_music.api.bounded_body import json_of, quoted
+from airflow_provider_music.api.envelope import page_words, reason_in, says_no_credits, words_of
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, one_line, text_or_none
+from airflow_provider_music.api.statuses import audio_url_of, meaning, word_of
+from airflow_provider_music.api.usage import Usage, usage_of_answer
 from airflow_provider_music.exceptions import (
     ApiError,
     AuthenticationError,
     ModelUnavailableError,
+    MusicError,
     OutOfCreditsError,
     RateLimitedError,
     RequestRejectedError,
@@ -31,14 +36,15 @@ from airflow_provider_music.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_music.api.bounded_body import AnyResponse
 
-_DONE = ("completed", "complete", "succeeded", "success")
-#: Not "expired": that may be the link, or a song that was made and billed.
-_FAILED = ("error", "failed", "canceled", "cancelled", "rejected")
+#: The one failure whose words can be clear: a gateway may send 502, 503 and 504 after the request went through.
+_INTERNAL_ERROR = 500
 _REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_KIND = 100
+_MAX_SHOWN_ID = 200
 #: The longest pause that a response can ask of the polls of a triggerer.
 _MAX_RETRY_AFTER = 3600.0
 
@@ -52,8 +58,10 @@ _REFUSALS: Mapping[int, tuple[type[ApiError], str]] = {
     429: (RateLimitedError, "too many requests ({status}): {message}"),
 }
 _OTHER_REFUSAL = (RequestRejectedError, "the API refused the request ({status}): {message}")
-#: A 403 whose message holds one of these is a 402.
-_OUT_OF_CREDITS = ("run out of", "out of credits", "out of funds", "insufficient balance", "spending limit")
+#: A 403 whose message holds this is a 402, as is any refusal in the words of :func:`says_no_credits`.
+_OUT_OF_CREDITS = "run out of"
+#: Refusals of what was sent: their words may quote the user's own.
+_ABOUT_INPUT = (400, 413, 415, 422)
 #: 4xx statuses of a timeout or a closed connection: the request may have gone through, so they refuse nothing.
 _NO_REFUSALS = (408, 499)
 
@@ -70,25 +78,6 @@ _BASE_RESP: Mapping[int, type[ApiError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a request cost: credits (2,000,000 are one dollar) and US dollars; None where the API does not say."""
-
-    credits_used: int | None = None
-    usd_spent: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"credits_used": self.credits_used, "usd_spent": self.usd_spent}
-
-    def or_else(self, other: Usage) -> Usage:
-        """Fill what is None here from another source."""
-        return Usage(
-            self.credits_used if self.credits_used is not None else other.credits_used,
-            self.usd_spent if self.usd_spent is not None else other.usd_spent,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Generation:
     """A queued generation as the API reports it. ``audio_url`` may be signed and is a secret."""
 
@@ -102,12 +91,17 @@ class Generation:
     @property
     def done(self) -> bool:
         """Whether the song is there."""
-        return self.status in _DONE
+        return meaning(self.status) == "done"
 
     @property
     def failed(self) -> bool:
         """Whether the API gave up on it."""
-        return self.status in _FAILED
+        return meaning(self.status) == "failed"
+
+    @property
+    def unknown_status(self) -> bool:
+        """Whether its status is a word that is not known here; it is taken for "under way"."""
+        return meaning(self.status) == "unknown"
 
 
 def check(response: AnyResponse, what: str) -> dict[str, Any]:
@@ -125,16 +119,21 @@ def check(response: AnyResponse, what: str) -> dict[str, Any]:
     status = response.status_code
     if response.is_success and isinstance(body, dict):
         if "base_resp" in body:
-            check_base_resp(body, what, text_or_none(response.headers.get("x-inference-id")))
+            request_id = _shown(response, response.headers.get("x-inference-id"))
+            check_base_resp(body, what, request_id, functools.partial(quoted, response))
         return body
     if 400 <= status < 500 and status not in _NO_REFUSALS:  # noqa: PLR2004 - the HTTP class of refusals
         raise _refusal(status, body, what, response)
-    if status == 500 and _is_failure(body):  # noqa: PLR2004 - Internal Server Error
+    if status == _INTERNAL_ERROR and _means_no_credits(status, body):
+        raise _no_credits(status, body, what, response)
+    if status == _INTERNAL_ERROR and _is_failure(body):
         raise _failure(status, body, what, response)
     if status in _REDIRECTS:
         raise UnknownOutcomeError(_redirected(status, what))
     if status >= 500 and _is_envelope(body):  # noqa: PLR2004 - the HTTP class of failures
-        raise UnknownOutcomeError(f"{what}: HTTP {status}, which does not say what became of it: {_message(body)}")
+        raise UnknownOutcomeError(
+            f"{what}: HTTP {status}, which does not say what became of it: {_message(body, response)}"
+        )
     raise UnknownOutcomeError(f"{what}: {_not_the_apis_own(status, body, response)}")
 
 
@@ -150,7 +149,7 @@ def check_free(response: AnyResponse, what: str) -> dict[str, Any]:
     status = response.status_code
     if status in (307, 308):
         raise RequestRejectedError(_redirected(status, what), status=status)
-    if status >= 500 and _is_failure(body := json_of(response)):  # noqa: PLR2004 - the HTTP class of failures
+    if status > _INTERNAL_ERROR and _is_failure(body := json_of(response)):
         raise _failure(status, body, what, response)
     return check(response, what)
 
@@ -165,7 +164,7 @@ def _redirected(status: int, what: str) -> str:
 def _failure(status: int, body: Any, what: str, response: AnyResponse) -> ServerFailureError:
     """Return the error of a 5xx status in the API's own envelope."""
     return ServerFailureError(
-        f"{what}: the API failed with {status}: {_message(body)}",
+        f"{what}: the API failed with {status}: {_message(body, response)}",
         status=status,
         request_id=_request_id(body, response),
         retry_after=retry_after(response),
@@ -174,15 +173,19 @@ def _failure(status: int, body: Any, what: str, response: AnyResponse) -> Server
 
 def _is_failure(body: Any) -> bool:
     """Whether this is the API's own envelope, and not of a timeout, after which the song may still come."""
-    return _is_envelope(body) and "generation timeout" not in _message(body).lower()
+    return _is_envelope(body) and not _is_timeout(body)
+
+
+def _is_timeout(body: Any) -> bool:
+    return "generation timeout" in (words_of(body) or "").lower()
 
 
 def _refusal(status: int, body: Any, what: str, response: AnyResponse) -> ApiError:
     """Return the error of a 4xx status."""
-    message = _message(body) if _is_envelope(body) else _not_the_apis_own(status, body, response)
+    if _means_no_credits(status, body):
+        return _no_credits(status, body, what, response)
+    message = _message(body, response) if isinstance(body, dict) else _not_the_apis_own(status, body, response)
     error, text = _REFUSALS.get(status, _OTHER_REFUSAL)
-    if status == 403 and any(words in message.lower() for words in _OUT_OF_CREDITS):  # noqa: PLR2004 - Forbidden
-        error, text = _REFUSALS[402]
     return error(
         f"{what}: {text.format(status=status, message=message)}",
         status=status,
@@ -191,23 +194,46 @@ def _refusal(status: int, body: Any, what: str, response: AnyResponse) -> ApiErr
     )
 
 
-def check_base_resp(body: Mapping[str, Any], what: str, request_id: str | None = None) -> None:
-    """Raise what a non-zero ``base_resp.status_code`` means; the HTTP status is usually 200 then."""
+def _means_no_credits(status: int, body: Any) -> bool:
+    """Whether an error says in clear words that the account is empty: nothing was generated then, in any envelope."""
+    if not isinstance(body, dict) or _is_timeout(body):
+        return False
+    if status == 403 and _OUT_OF_CREDITS in (words_of(body) or "").lower():  # noqa: PLR2004 - Forbidden
+        return True
+    return says_no_credits(body, outside_quotes=status in _ABOUT_INPUT)
+
+
+def _no_credits(status: int, body: Any, what: str, response: AnyResponse) -> OutOfCreditsError:
+    message = _message(body, response)
+    return OutOfCreditsError(
+        f"{what}: {_NO_CREDITS.format(status=status, message=message)}",
+        status=status,
+        request_id=_request_id(body, response),
+    )
+
+
+def check_base_resp(
+    body: Mapping[str, Any], what: str, request_id: str | None = None, quote: Callable[[str], str] = one_line
+) -> None:
+    """Raise what a non-zero ``base_resp.status_code`` means; the HTTP status is usually 200 then.
+
+    :param quote: makes its words fit to be shown, see :func:`~airflow_provider_music.api.bounded_body.quoted`.
+    """
     base = body.get("base_resp")
     if not isinstance(base, dict) or "status_code" not in base:
         return
-    message = one_line(str(base.get("status_msg") or "no message"))
+    message = quote(str(base.get("status_msg") or "no message"))
     number = number_or_none(base.get("status_code"))
     if number == 0:
         return
     if number is None:
         raise UnknownOutcomeError(f"{what}: the API answered base_resp without a number: {message}")
     code = int(number)
-    error = _BASE_RESP.get(code, ServerFailureError)
+    error = OutOfCreditsError if says_no_credits(base) else _BASE_RESP.get(code, ServerFailureError)
     raise error(
         f"{what}: the API answered base_resp {code}: {message}",
         code=code,
-        request_id=request_id or text_or_none(body.get("trace_id")),
+        request_id=request_id or quote(text_or_none(body.get("trace_id")) or "") or None,
     )
 
 
@@ -218,45 +244,27 @@ def generation_of(body: Mapping[str, Any], response: AnyResponse, what: str) -> 
     """
     found = id_or_none(body.get("id")) or id_or_none(body.get("generation_id"))
     if found is None:
-        raise UnknownOutcomeError(f"{what}: the answer has no usable generation id")
-    audio = body.get("audio_file")
-    url = audio.get("url") if isinstance(audio, dict) else None
-    error = body.get("error")
-    return Generation(
+        raise _without_id(body, response, what)
+    status = word_of(one_line(str(body.get("status") or "queued")))
+    generation = Generation(
         id=found,
-        status=one_line(str(body.get("status") or "queued"))[:40].lower(),
-        audio_url=url if isinstance(url, str) and url else None,
-        error=one_line(_error_text(error)) if error else None,
+        # A known word is no secret, whatever the key is.
+        status=word_of(quoted(response, status)) if meaning(status) == "unknown" else status,
+        audio_url=audio_url_of(body),
         usage=usage_of_answer(body, response),
-        trace_id=text_or_none(body.get("trace_id")),
+        trace_id=_shown(response, body.get("trace_id")),
     )
+    reason = _error_text(body["error"]) if body.get("error") else reason_in(body) if generation.failed else None
+    return replace(generation, error=quoted(response, reason)) if reason else generation
 
 
-def usage_of_answer(body: Mapping[str, Any], response: AnyResponse) -> Usage:
-    """Read the cost from the body and, where that does not say it, from the headers."""
-    usage = usage_of(body)
-    # Headers are read only where they are needed: polls are many, and each look-up walks through all headers.
-    return usage if None not in (usage.credits_used, usage.usd_spent) else usage.or_else(usage_of_headers(response))
-
-
-def usage_of(body: Mapping[str, Any]) -> Usage:
-    """Read ``meta.usage``."""
-    meta = body.get("meta")
-    usage = meta.get("usage") if isinstance(meta, dict) else None
-    if not isinstance(usage, dict):
-        return Usage()
-    return _usage(usage.get("credits_used"), usage.get("usd_spent"))
-
-
-def usage_of_headers(response: AnyResponse) -> Usage:
-    """Read ``x-aimlapi-credits-used`` and ``x-aimlapi-usd-spent``."""
-    headers = response.headers
-    return _usage(headers.get("x-aimlapi-credits-used"), headers.get("x-aimlapi-usd-spent"))
-
-
-def _usage(credits_used: Any, usd_spent: Any) -> Usage:
-    number = number_or_none(credits_used)
-    return Usage(int(number) if number is not None else None, number_or_none(usd_spent))
+def _without_id(body: Mapping[str, Any], response: AnyResponse, what: str) -> MusicError:
+    """Return the error of a good status without an id: unknown, unless it says in clear words why there is none."""
+    said = words_of({key: body[key] for key in ("error", "errors", "message", "detail", "msg") if key in body})
+    if said and _means_no_credits(response.status_code, body):
+        return _no_credits(response.status_code, body, what, response)
+    words = f": {quoted(response, said)}" if said else ""
+    return UnknownOutcomeError(f"{what}: the answer has no usable generation id{words}")
 
 
 def retry_after(response: AnyResponse) -> float | None:
@@ -283,25 +291,43 @@ def _is_envelope(body: Any) -> bool:
     return problem or "statusCode" in body or "requestId" in body
 
 
-def _message(body: Any) -> str:
-    message = body.get("message") or body.get("title") or _error_text(body.get("error"))
-    details = body.get("details") or body.get("errors")
-    text = f"{message} {json.dumps(details)}" if details else str(message)
-    return one_line(text)
+def _message(body: Mapping[str, Any], response: AnyResponse) -> str:
+    """Return the words of an error, of any envelope."""
+    message, details = body.get("message"), body.get("details") or body.get("errors")
+    if isinstance(message, str) and message.strip() and details:
+        return quoted(response, f"{message} {json.dumps(details)}")
+    return quoted(response, words_of(body) or "no message")
 
 
 def _error_text(error: Any) -> str:
     if isinstance(error, dict):
-        return ": ".join(str(error[key]) for key in ("name", "message") if error.get(key)) or "no message"
+        named = [error[key] for key in ("name", "message") if error.get(key)]
+        if named and all(isinstance(each, str) for each in named):
+            return ": ".join(named)
+        return words_of(error) if _has_words(error) else "no message"  # type: ignore[return-value]
     return str(error or "no message")
+
+
+def _has_words(error: Mapping[str, Any]) -> bool:
+    """Whether an error's object says anything beside numbers."""
+    return any(isinstance(value, str | dict | list) and value for value in error.values())
 
 
 def _not_the_apis_own(status: int, body: Any, response: AnyResponse) -> str:
     kind = "JSON of another shape" if body is not None else response.headers.get("content-type", "no content type")
-    return f"HTTP {status} with {len(response.content)} bytes ({one_line(kind)}) that are not the API's own answer"
+    words = quoted(response, (words_of(body) if body is not None else page_words(response.content)) or "")
+    said = f": {words}" if words else ""
+    shown = quoted(response, kind)[:_MAX_KIND]
+    return f"HTTP {status} with {len(response.content)} bytes ({shown}) that are not the API's own answer{said}"
 
 
 def _request_id(body: Any, response: AnyResponse) -> str | None:
     own = body.get("requestId") if isinstance(body, dict) else None
     headers = response.headers
-    return text_or_none(headers.get("x-inference-id") or own or headers.get("x-request-id"))
+    return _shown(response, headers.get("x-inference-id") or own or headers.get("x-request-id"))
+
+
+def _shown(response: AnyResponse, value: Any) -> str | None:
+    """Return an id that is for people only."""
+    text = text_or_none(value)
+    return quoted(response, text)[:_MAX_SHOWN_ID] if text else None

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import json
 import logging
-from typing import TYPE_CHECKING, TypeVar
-
-import httpx
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,14 +59,47 @@ def strip_traceback(error: E) -> E:
     return error
 
 
-def without_key(content: bytes, key: bytes) -> bytes:
-    """Take the key out of what a server said: it would be quoted in logs, facts and errors."""
-    return content.replace(key, b"***") if key and key in content else content
+#: A shorter key, as of a sandbox, may be a part of any word: it is masked only where it stands alone.
+_LONG_KEY = 8
+#: Fields whose values are used, not quoted.
+_NO_WORDS = re.compile(r"(?:^|_)(?:id|ids|url|status|model|aliases|audio_file|audio)$")
+_USER_INFO = re.compile(r"(?<=://)[^/?#@\s\"'<>]*@")
+#: What signs a URL.
+_QUERY = re.compile(r"(://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_BEARER = re.compile(r"(\bbearer )[^\s\"',;]+", re.IGNORECASE)
 
 
-def headers_without_key(headers: httpx.Headers, key: bytes) -> httpx.Headers:
-    """Do the same for a response's headers."""
-    raw = headers.raw
-    if not key or not any(key in value for _, value in raw):
-        return headers
-    return httpx.Headers([(name, without_key(value, key)) for name, value in raw])
+def masked(text: str, key: str) -> str:
+    """Take the key out of words that are to be quoted, however they spell it.
+
+    For words only, after a response was read: an id, a URL or a field's name may hold the letters of a short key.
+    """
+    for form in {key, quote(key, safe=""), json.dumps(key)[1:-1]} if key else ():
+        if len(form) >= _LONG_KEY:
+            text = text.replace(form, "***")
+        elif form in text:
+            text = re.sub(rf"(?<![\w./-]){re.escape(form)}(?![\w/-]|\.\w)", "***", text)
+    return text
+
+
+def masked_json(body: Any, key: str) -> Any:
+    """Take a long key out of the words in a response's JSON: a traceback with locals shows the frames that hold it.
+
+    Ids, URLs and status words stay as they are, and so does everything where the key is short enough to be a part of
+    them; :func:`scrubbed` takes such a key out of what is quoted.
+    """
+    if len(key) < _LONG_KEY:
+        return body
+    if isinstance(body, str):
+        return masked(body, key)
+    if isinstance(body, list):
+        return [masked_json(item, key) for item in body]
+    if isinstance(body, dict):
+        return {name: item if _NO_WORDS.search(name) else masked_json(item, key) for name, item in body.items()}
+    return body
+
+
+def scrubbed(text: str, key: str) -> str:
+    """Do the same, and take out the secret parts of URLs and any other bearer's token."""
+    text = _QUERY.sub(r"\1", _USER_INFO.sub("", masked(text, key)))
+    return _BEARER.sub(r"\1***", text)

@@ -35,8 +35,12 @@ def failed(take: Take) -> MusicError:
     return error
 
 
-def timed_out(take: Take | None, waited: object) -> GenerationTimeoutError:
-    """Make the error of a song that was not done at the deadline; ``waited`` is the task's timeout."""
+def timed_out(take: Take | None, waited: object, unknown_status: object = None) -> GenerationTimeoutError:
+    """Make the error of a song that was not done at the deadline.
+
+    :param waited: the task's timeout.
+    :param unknown_status: what the API said last, where that is a word that is not known here.
+    """
     waited = f"{waited:g} s" if isinstance(waited, int | float) else waited
     if take is None:
         return GenerationTimeoutError(
@@ -51,9 +55,14 @@ def timed_out(take: Take | None, waited: object) -> GenerationTimeoutError:
         )
     name = f"Generation {take.generation_id}" if take.generation_id else f"Take {take.n}"
     return GenerationTimeoutError(
-        f"{name} was not done within {waited}. The generation keeps running, and the API bills it. A retry or a clear "
-        f"waits on for the same song; it is not submitted again. Record: {take.folder.url}"
+        f"{name} was not done within {waited}{said_last(unknown_status)}. The generation keeps running, and the API "
+        f"bills it. A retry or a clear waits on for the same song; it is not submitted again. Record: {take.folder.url}"
     )
+
+
+def said_last(unknown_status: object) -> str:
+    """Name a status that is not known here, as a part of a sentence."""
+    return f"; the API last said {unknown_status!r}, a status that is not known here" if unknown_status else ""
 
 
 def broken_wait(take: Take | None, error: object, reason: object, status: object) -> MusicError:

@@ -19,10 +19,10 @@ import tenacity
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.bounded_body import DRIP_FACTOR, PIECE_BYTES, Decompressor
 from airflow_provider_music.api.parsing import number_or_none
-from airflow_provider_music.api.responses import Usage
 from airflow_provider_music.api.secrecy import strip_traceback, suppress_logs
 from airflow_provider_music.api.ssrf import check_url
 from airflow_provider_music.api.transports import download_client
+from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.exceptions import (
     ApiError,
     ApiUnreachableError,

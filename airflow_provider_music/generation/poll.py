@@ -35,6 +35,8 @@ _POLLS_WITHOUT_FILE = 5
 _LONGEST_AFTER_FAILURE = 15.0
 #: A line of progress at most this often, but for a change of status.
 _PROGRESS_SECONDS = 30.0
+#: Unknown statuses of one wait that are warned of.
+_MAX_ODD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,16 @@ def backoff(failures: int, *, first: float = 1.0, longest: float = 60.0) -> floa
 async def poll_until_done(
     conn_id: str, generation_id: str, pace: Pace, *, deadline: float, submitted_at: float
 ) -> Generation | None:
-    """Return the generation once it is done or failed, or None at the deadline.
+    """Return the generation once it is done or failed.
+
+    At the deadline return None, or the generation where its status is a word that is not known here.
 
     :param deadline: seconds since 1970.
     :param submitted_at: when the request was submitted, seconds since 1970; the pace counts from it.
     :raises CredentialsError: the connection cannot be used where this runs.
     """
     failures = without_file = 0
+    odd: Generation | None = None
     age = _Age(submitted_at)
     wait, progress = _Wait(conn_id, generation_id, deadline), _Progress(generation_id, age)
     while await runtime.sleep_until(deadline, _delay(pace, age, failures)):
@@ -91,13 +96,14 @@ async def poll_until_done(
             failures += 1
             continue
         failures = 0
+        odd = found if found.unknown_status else None
         if found.failed:
             return found
         if found.done:
             without_file += found.audio_url is None
             if found.audio_url or without_file >= _POLLS_WITHOUT_FILE:
                 return found
-    return None
+    return odd
 
 
 class _Age:
@@ -131,6 +137,7 @@ class _Progress:
         self._status = "queued"
         self._logged_at = age.seconds()
         self._polls = 0
+        self._odd: set[str] = set()
 
     def polled(self, found: Generation | None) -> None:
         self._polls += 1
@@ -138,6 +145,13 @@ class _Progress:
         if found is not None and (found.done or found.failed):
             # The task resumes, and says the rest.
             return
+        if found is not None and found.unknown_status and status not in self._odd and len(self._odd) < _MAX_ODD:
+            self._odd.add(status)
+            log.warning(
+                "generation %s: the API says %r, a status that is not known here; waiting on, as for one under way",
+                self._generation_id,
+                status,
+            )
         if status != self._status or now - self._logged_at >= _PROGRESS_SECONDS:
             self._status, self._logged_at = status, now
             log.info("generation %s: %s, %.0f s, %d polls", self._generation_id, status, now, self._polls)

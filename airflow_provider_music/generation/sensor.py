@@ -25,6 +25,7 @@ from airflow_provider_music.exceptions import (
     named,
 )
 from airflow_provider_music.generation import runtime
+from airflow_provider_music.generation.errors import said_last
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
@@ -148,7 +149,8 @@ class SensedGeneration:
             raise GenerationFailedError(f"Generation {self._id}: {event.get('message')}")
         if status == "timeout":
             raise GenerationSensorTimeout(
-                f"Generation {self._id} was not done within {self._options.timeout:g} s. The generation keeps running; "
+                f"Generation {self._id} was not done within {self._options.timeout:g} s"
+                f"{said_last(event.get('unknown_status'))}. The generation keeps running; "
                 "clear this sensor to wait on, which costs nothing."
             )
         raise named(event.get("error"), str(event.get("message") or f"The wait ended with {status!r}."))

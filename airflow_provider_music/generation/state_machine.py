@@ -70,8 +70,10 @@ async def watch_generation(
         found = await poll_until_done(
             conn_id, generation_id, Pace(usual_seconds, poll_interval), deadline=deadline, submitted_at=submitted_at
         )
-        status = "timeout" if found is None else "failed" if found.failed else "ready"
-        if found is not None and found.failed:
+        status = "failed" if found is not None and found.failed else "ready"
+        if found is None or found.unknown_status:
+            status, more = "timeout", {"unknown_status": found.status if found is not None else None}
+        elif found.failed:
             more = {"message": f"the API says {found.status}: {found.error or 'no reason given'}"}
     except MusicError as exc:
         log.exception("The wait for generation %s broke", generation_id)
@@ -179,8 +181,9 @@ class StateMachine:
             deadline=spec.deadline,
             submitted_at=written_at(take["intent"]),
         )
-        if found is None:
-            return "timeout", {"generation_id": generation_id}
+        if found is None or found.unknown_status:
+            odd = found.status if found is not None else None
+            return "timeout", {"generation_id": generation_id, "unknown_status": odd}
         if found.failed:
             reason = f"the API says {found.status}: {found.error or 'no reason given'}"
             await self._write(take, "failed", sent=True, error="GenerationFailedError", reason=reason)

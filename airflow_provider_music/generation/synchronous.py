@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor
+from airflow_provider_music.api.bounded_body import DRIP_FACTOR, Decompressor, quoted_without
 from airflow_provider_music.api.hex_stream import HexStream, HexStreamError
 from airflow_provider_music.api.parsing import number_or_none, text_or_none
-from airflow_provider_music.api.responses import check_base_resp, usage_of_answer
-from airflow_provider_music.api.secrecy import headers_without_key, suppress_logs
+from airflow_provider_music.api.responses import check_base_resp
+from airflow_provider_music.api.secrecy import masked, masked_json, suppress_logs
+from airflow_provider_music.api.usage import usage_of_answer
 from airflow_provider_music.exceptions import AudioError, UnknownOutcomeError
 from airflow_provider_music.generation import rate_limits
 from airflow_provider_music.generation.fetch import download_named_once
@@ -53,18 +54,17 @@ async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: s
     log.info(
         "The POST of take %d (%s) stays open; usually ready in about %.0f s", spec.n, spec.model, spec.usual_seconds
     )
-    body, submitted_at = HexStream(client.settings.api_key), datetime.now(UTC)
+    body, submitted_at = HexStream(), datetime.now(UTC)
     requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
     writer = AudioWriter(folder, requested, max_bytes=client.settings.max_audio_bytes, only_copy=True)
     try:
         async with _progress(spec), _answered(client, spec, request_id) as response:
             await _receive(response, client.settings, body, writer, yielding=folder.is_local)
-        answer = await _read(body, writer, spec)
+        answer = await _read(body, writer, spec, client.settings.api_key)
         landed = await _land(client, answer, body, writer, folder=folder, requested=requested)
     finally:
         await in_thread(writer.abandon)
-    headers = headers_without_key(response.headers, client.settings.api_key.encode())
-    generation_id = text_or_none(headers.get("x-inference-id"))
+    generation_id = text_or_none(response.headers.get("x-inference-id"))
     wanted = LoggedRequest(request_id, submitted_at, generation_id)
     usage = await usage_from_log(client, wanted, usage_of_answer(answer, response))
     return {
@@ -73,7 +73,7 @@ async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: s
         "audio_uri": landed.url,
         "audio": landed.as_dict(),
         "usage": usage.as_dict(),
-        "trace_id": text_or_none(answer.get("trace_id")),
+        "trace_id": masked(text_or_none(answer.get("trace_id")) or "", client.settings.api_key) or None,
     }
 
 
@@ -128,7 +128,7 @@ async def _receive(
         log.warning("The answer broke off after the song's last byte (%s)", type(exc).__name__)
 
 
-async def _read(body: HexStream, writer: AudioWriter, spec: GenerationSpec) -> dict[str, Any]:
+async def _read(body: HexStream, writer: AudioWriter, spec: GenerationSpec, api_key: str) -> dict[str, Any]:
     """Return the answer beside its song; without its end, what stands before the song: its content decides then.
 
     :raises ApiError: it says that the generation failed.
@@ -140,7 +140,8 @@ async def _read(body: HexStream, writer: AudioWriter, spec: GenerationSpec) -> d
             answer = body.finish_at_audio()
         else:
             answer = body.finish()
-        check_base_resp(answer, f"POST for {spec.model}")
+        answer = dict(masked_json(answer, api_key))
+        check_base_resp(answer, f"POST for {spec.model}", quote=lambda text: quoted_without(api_key, text))
     except (HexStreamError, UnknownOutcomeError) as exc:
         if not body.closed:
             raise

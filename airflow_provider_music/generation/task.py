@@ -103,7 +103,7 @@ class GenerationTask:
             record.remove_marker(str(event["marker"]))
         if status == "timeout":
             metrics.timed_out(self._request.body.get("model"))
-            raise errors.timed_out(take, self._options.timeout)
+            raise errors.timed_out(take, self._options.timeout, event.get("unknown_status"))
         if take is None and status != "error":
             raise not_shared(f"take {n} of {self.record_url}")
         if take is None or status == "error":
@@ -150,7 +150,8 @@ class GenerationTask:
         spec = song.spec(decision)
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
-            song.record.begin(self._attempt.try_number)
+            if spec.n == 1:
+                song.record.begin(self._attempt.try_number)
             self._memory.note_begun(
                 spec.record_url, spec.n, fact_body("intent", spec.n, spec.intent(str(spec.request_id)))
             )

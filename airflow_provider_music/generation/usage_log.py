@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import text_or_none
-from airflow_provider_music.api.responses import Usage
+from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.exceptions import ApiUnreachableError
 
 if TYPE_CHECKING:

@@ -131,7 +131,7 @@ def _loop_of(ti: Any) -> str | None:
     """Return what alone tells the iterations of a task loop apart."""
     region, index = getattr(ti, "region_id", None), getattr(ti, "region_index", None)
     # The nil UUID is what Airflow gives a task that is in no region.
-    if region is None or uuid.UUID(str(region)).int == 0:
+    if region is None or str(region) == str(uuid.UUID(int=0)):
         return None
     return f"{hashlib.sha256(str(region).encode()).hexdigest()[:_REGION_LENGTH]}-{index}"
 

@@ -163,21 +163,21 @@ class SongRecord:
         take.folder.remove("intent.json")
 
     def begin(self, try_number: int) -> None:
-        """Note that a try is about to claim here: one that left no claim in this folder has sent nothing.
+        """Note that a try is about to claim take 1 here: without that claim it has sent nothing.
 
         :raises OutputError: the store does not take it.
         """
-        name = _began(try_number)
+        folder, name = self.take_folder(1), _began(try_number)
         try:
-            self.folder.create(name, b"{}\n")
+            folder.create(name, b"{}\n")
         except OSError as exc:
-            raise not_writable(f"{self.folder.url_of(name)}: {exc}") from exc
+            raise not_writable(f"{folder.url_of(name)}: {exc}") from exc
 
     def sent_nothing_before(self, try_number: int) -> bool:
         """Whether every earlier try began here; without a take they sent nothing, and nobody has to search for it."""
         names = (_began(earlier) for earlier in range(1, try_number))
         try:
-            return all(self.folder.read(name) is not None for name in names)
+            return all(self.take_folder(1).read(name) is not None for name in names)
         except OSError:
             return False
 

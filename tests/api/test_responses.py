@@ -16,16 +16,13 @@ from airflow_provider_music.api import responses
 from airflow_provider_music.api.outcome import outcome_of
 from airflow_provider_music.api.responses import (
     Generation,
-    Usage,
     check,
     check_base_resp,
     check_free,
     generation_of,
     retry_after,
-    usage_of,
-    usage_of_answer,
-    usage_of_headers,
 )
+from airflow_provider_music.api.usage import Usage, usage_of, usage_of_answer, usage_of_headers
 
 WHAT = "POST /v2/generate/audio"
 DOCUMENTED = {
@@ -440,7 +437,7 @@ def test_a_status_is_done_failed_or_still_under_way(status, done, failed):
     assert 0 < len(found.status) <= 40
 
 
-@pytest.mark.parametrize("audio", [None, {}, [], "https://a", {"url": None}, {"url": ""}, {"url": 5}, {"url": []}])
+@pytest.mark.parametrize("audio", [None, {}, [], "", "fffb", {"url": None}, {"url": ""}, {"url": 5}, {"url": []}])
 def test_a_completed_generation_may_come_without_its_file(audio):
     assert generation({"id": "a", "status": "completed", "audio_file": audio}).audio_url is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import traceback
 
@@ -10,8 +11,10 @@ import httpx
 import pytest
 
 from airflow_provider_music.api import transports
-from airflow_provider_music.api.bounded_body import buffered
-from airflow_provider_music.api.secrecy import headers_without_key, strip_traceback, suppress_logs, without_key
+from airflow_provider_music.api.bounded_body import BufferedResponse, buffered
+from airflow_provider_music.api.responses import check, generation_of
+from airflow_provider_music.api.secrecy import masked, scrubbed, strip_traceback, suppress_logs
+from airflow_provider_music.exceptions import AuthenticationError
 
 URL = "https://cdn.example.org/song?Signature=hush"
 
@@ -115,37 +118,68 @@ def test_errors_that_lead_to_each_other_end():
     assert strip_traceback(one).__cause__.__traceback__ is None
 
 
-KEY = b"sk-secret"
+KEY = "sk-secret+/key"
 
 
 @pytest.mark.parametrize(
-    ("content", "left"),
+    ("text", "left"),
     [
-        (b"", b""),
-        (b'{"message": "no"}', b'{"message": "no"}'),
-        (b'{"message": "sk-secret is wrong, sk-secret!"}', b'{"message": "*** is wrong, ***!"}'),
+        ("", ""),
+        ("no", "no"),
+        ("sk-secret+/key is wrong, sk-secret+/key!", "*** is wrong, ***!"),
+        ("Bearer sk-secret+/key", "Bearer ***"),
+        ("xsk-secret+/keyx", "x***x"),
+        ("?key=sk-secret%2B%2Fkey", "?key=***"),
     ],
 )
-def test_the_key_is_taken_out_of_what_a_server_said(content, left):
-    assert without_key(content, KEY) == left
-    assert without_key(content, b"") == content
+def test_the_key_is_taken_out_of_what_a_server_said(text, left):
+    assert masked(text, KEY) == left
+    assert masked(text, "") == text
 
 
-def test_the_key_is_taken_out_of_headers_by_their_values_only():
-    headers = httpx.Headers([("X-Echo", "Bearer sk-secret"), ("Retry-After", "3"), ("X-Echo", "two")])
-    told = headers_without_key(headers, KEY)
-    assert told.multi_items() == [("x-echo", "Bearer ***"), ("retry-after", "3"), ("x-echo", "two")]
-    assert headers_without_key(headers, b"") is headers
-    plain = httpx.Headers({"Retry-After": "3"})
-    assert headers_without_key(plain, KEY) is plain
+@pytest.mark.parametrize(
+    ("key", "text", "left"),
+    [
+        ("music", "the key music. is for minimax/music-2.6, music-01 and musicians", None),
+        ("id", "id: an invalid id of id_x", "***: an invalid *** of id_x"),
+        ("0", "HTTP 500 after 10.0 s, key 0", "HTTP 500 after 10.0 s, key ***"),
+    ],
+)
+def test_a_short_key_is_masked_only_where_it_stands_alone(key, text, left):
+    assert masked(text, key) == (left or "the key ***. is for minimax/music-2.6, music-01 and musicians")
 
 
-@pytest.mark.parametrize("where", ["body", "header"])
-async def test_an_answer_that_quotes_the_key_is_read_without_it(where, serve, settings_for, answer):
-    body, header = (b'"sk-secret"', "X: y") if where == "body" else (b"{}", "X-Request-Id: sk-secret")
-    server = serve(answer(body, "401 Unauthorized", [header]))
+def test_other_secrets_are_taken_out_too():
+    said = "https://u:pw@cdn.example/a.mp3?Signature=hush#x of https://b.example, Bearer other-key, see a?b"
+    assert scrubbed(said, KEY) == "https://cdn.example/a.mp3 of https://b.example, Bearer ***, see a?b"
+
+
+@pytest.mark.parametrize("where", ["body", "escaped", "header"])
+async def test_an_answer_that_quotes_the_key_is_quoted_without_it(where, serve, settings_for, answer):
+    said = {
+        "body": b'{"message": "no sk-secret for you", "statusCode": 401}',
+        "escaped": b'{"error": {"message": "no \\u0073k-secret for you"}}',
+        "header": b"{}",
+    }[where]
+    server = serve(answer(said, "401 Unauthorized", ["X-Request-Id: sk-secret"]))
     settings = settings_for(server.url)
     async with transports.free_client(settings) as http, http.stream("GET", "/") as response:
         read = await buffered(response, settings)
-    assert b"***" in read.content + repr(read.headers).encode()
-    assert b"sk-secret" not in read.content + repr(read.headers).encode()
+    with pytest.raises(AuthenticationError) as caught:
+        check(read, "GET /")
+    told = f"{caught.value} {caught.value.request_id}"
+    assert "***" in told
+    assert "sk-secret" not in told + repr(read)
+
+
+@pytest.mark.parametrize("key", ["music", "id", "0", "status", "url", "completed", "https", "minimax/music-2.6"])
+def test_whatever_the_key_is_ids_urls_and_fields_are_read_as_they_are(key):
+    url = "https://cdn.example/music/id/0/song.mp3?status=completed&url=0"
+    body = {"id": "0:minimax/music-2.6", "status": "completed", "audio_file": {"url": url}}
+    headers = httpx.Headers({"x-aimlapi-credits-used": "100"})
+    found = generation_of(
+        check(read := BufferedResponse(200, headers, json.dumps(body).encode(), key), "GET"), read, ""
+    )
+    assert (found.id, found.audio_url, found.done) == (body["id"], url, True)
+    assert found.usage.credits_used == 100
+    assert url not in repr(read)

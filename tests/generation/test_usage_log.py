@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_music.api.endpoints import LogPage, LogRow
-from airflow_provider_music.api.responses import Usage
+from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.exceptions import ApiUnreachableError
 from airflow_provider_music.generation import usage_log
 from airflow_provider_music.generation.usage_log import LoggedRequest, find_row

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,15 @@ class Disks:
     def root(self, path: str) -> str:
         on_it = path == self.mount or path.startswith(f"{self.mount}/")
         return f"{self.behind / self.now}{path.removeprefix(self.mount)}" if on_it else path
+
+
+def until_logged(sandbox):
+    """Wait until the usage log has a row: the song is done."""
+    for _ in range(1500):
+        if sandbox.generations()[0]["status"] == "completed":
+            return
+        time.sleep(0.02)
+    raise AssertionError("the song is never done")
 
 
 class StateStore:
@@ -504,6 +514,8 @@ def test_a_setting_edited_between_tries_is_no_other_song(
     airflow.store = store
     monkeypatch.setenv("AIRFLOW__MUSIC__OUTPUT_DIR", f"{output_dir}/before")
     airflow.defer(song(output_dir=None))
+    # Before that the usage log has no row of it.
+    until_logged(music_sandbox)
     airflow.retry()
     monkeypatch.setenv("AIRFLOW__MUSIC__OUTPUT_DIR", f"{output_dir}/after")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -69,8 +70,11 @@ def test_a_name_says_which_song_it_is():
     [
         ({}, None),
         ({"region_id": None, "region_index": None}, None),
-        ({"region_id": "body", "region_index": 0}, "body-0"),
-        ({"region_id": "body", "region_index": 1}, "body-1"),
+        # What Airflow gives a task that is in no region, mapped or not.
+        ({"region_id": uuid.UUID(int=0), "region_index": 3}, None),
+        ({"region_id": uuid.UUID(int=7), "region_index": 0}, "0d25a51a-0"),
+        ({"region_id": uuid.UUID(int=7), "region_index": 1}, "0d25a51a-1"),
+        ({"region_id": uuid.UUID(int=8), "region_index": 0}, "a7d7e8b7-0"),
     ],
 )
 def test_the_iterations_of_a_task_loop_are_told_by_their_region(region, loop):

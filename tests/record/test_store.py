@@ -286,13 +286,13 @@ def test_whether_a_request_left_is_read_only_while_that_is_a_question(record):
 def remote(bucket, monkeypatch):
     """A folder of a store that this process has not proven yet, and the names that are created in it."""
     monkeypatch.setattr(store, "_exclusive", set())
-    created, create = [], Folder.create
+    created, create = [], Folder.create_once
 
     def noted(folder, name, content):
         created.append(name)
         return create(folder, name, content)
 
-    monkeypatch.setattr(Folder, "create", noted)
+    monkeypatch.setattr(Folder, "create_once", noted)
     return bucket, created
 
 
@@ -321,7 +321,7 @@ def test_a_store_whose_second_creation_loses_is_proven_once_per_process(remote):
 def test_two_processes_that_prove_the_same_store_at_once_do_not_refuse_it(remote, monkeypatch):
     """One removes its probe while the other is between its two creations."""
     folder, _ = remote
-    create, other = Folder.create, []
+    create, other = Folder.create_once, []
 
     def slow(where, name, content):
         made = create(where, name, content)
@@ -331,7 +331,7 @@ def test_two_processes_that_prove_the_same_store_at_once_do_not_refuse_it(remote
             monkeypatch.setattr(store, "_exclusive", set())
         return made
 
-    monkeypatch.setattr(Folder, "create", slow)
+    monkeypatch.setattr(Folder, "create_once", slow)
 
     assert SongRecord(folder).claim(1, model="a") is None
     assert other[0]["intent"]["model"] == "b"
