@@ -72,7 +72,8 @@ def _judge_all(tree: Tree, results: Results, chosen: list[Mutation]) -> dict[Mut
         results.add(keys[mutation], mutation.name, tests[module], verdict)
         verdicts[mutation] = verdict.by
         what = f"caught by {verdict.by}" if verdict.by else "SURVIVED"
-        _say(f"{number}/{len(open_ones)} {verdict.seconds:5.1f} s {module}:{mutation.line} {mutation.after[:90]}  {what}")
+        where = f"{module}:{mutation.line} {mutation.after[:90]}"
+        _say(f"{number}/{len(open_ones)} {verdict.seconds:5.1f} s {where}  {what}")
     return verdicts
 
 

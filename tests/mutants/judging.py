@@ -65,12 +65,13 @@ class Tree:
 
     def __init__(self, root: Path, at: Path, modules: Sequence[str]) -> None:
         self._root, self._at = root, at
-        self._modules = modules
+        # Read once: an edit during the run is for the next one.
+        self._sources = {module: (root / PACKAGE / module).read_text() for module in modules}
         self.path = at / "tree"
         self.log = at / "last.log"
 
     def prepare(self) -> None:
-        """Copy the tree anew."""
+        """Copy the tree anew: what a run that was killed left there is gone."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         without = shutil.ignore_patterns("__pycache__", ".*")
@@ -80,10 +81,12 @@ class Tree:
                 shutil.copytree(source, self.path / name, ignore=without)
             else:
                 shutil.copy(source, self.path / name)
+        for module, text in self._sources.items():
+            (self.path / PACKAGE / module).write_text(text)
 
     def source(self, module: str) -> str:
         """Return the text of a module as it is in the tree that was copied."""
-        return (self._root / PACKAGE / module).read_text()
+        return self._sources[module]
 
     def digest(self, tests: Sequence[str]) -> str:
         """Return a hash of test files and what they share."""
@@ -107,7 +110,7 @@ class Tree:
             path.write_text(self.source(module))
 
     def _forget_bytecode(self) -> None:
-        for module in self._modules:
+        for module in self._sources:
             path = self.path / PACKAGE / module
             for cached in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 cached.unlink()

@@ -131,7 +131,8 @@ def mutations_of(module: str, text: str) -> list[Mutation]:
     """Return all mutations of a module, in the order of its text, each once."""
     source, seen = _Source(text), {_shape(text)}
     found = []
-    edits = {*_of_cosmic_ray(source), *_of_statements(source), *_of_returns(source), *_of_words(source), *_of_tuples(source)}
+    makers = (_of_cosmic_ray, _of_statements, _of_returns, _of_words, _of_tuples)
+    edits = {edit for make in makers for edit in make(source)}
     for start, end, new in sorted(edits):
         mutated = text[:start] + new + text[end:]
         if not source.touchable(start, end):
@@ -156,15 +157,11 @@ def _untouched(node: ast.AST) -> Iterator[ast.AST]:
             yield node
         case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.ClassDef(bases=[ast.Name(id="Protocol")]):
             yield node
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
-            yield node
-        case ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")) | ast.Name(id="assert_never"))):
             yield node
         case ast.Call(func=ast.Name(id="cast")):
             yield node.args[0]
-        case ast.Constant(value=str(text)) if not _WORD.fullmatch(text):
-            yield node
-        case ast.JoinedStr() if any(isinstance(part, ast.Constant) and " " in part.value for part in node.values):
+        case ast.Constant() | ast.JoinedStr() if _is_message(node):
             yield node
         case ast.Assign(value=ast.Subscript(value=ast.Name(id="Literal"))):
             yield node
@@ -173,6 +170,13 @@ def _untouched(node: ast.AST) -> Iterator[ast.AST]:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             yield from node.decorator_list
             yield from [node.returns] if getattr(node, "returns", None) else []
+
+
+def _is_message(node: ast.AST) -> bool:
+    """Whether this is text for a reader: anything with a space in it."""
+    if isinstance(node, ast.JoinedStr):
+        return any(isinstance(part, ast.Constant) and " " in part.value for part in node.values)
+    return isinstance(node.value, str) and not _WORD.fullmatch(node.value)
 
 
 def _of_cosmic_ray(source: _Source) -> Iterator[tuple[int, int, str]]:
@@ -188,8 +192,16 @@ class _Plain(ast.NodeTransformer):
     """Writes `not a is b` as `a is not b`, and `not not a` as `a`, so that equal mutations are equal."""
 
     _INVERSE: ClassVar[dict[type[ast.cmpop], type[ast.cmpop]]] = {
-        **{ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Eq: ast.NotEq},
-        **{ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt},
+        ast.Is: ast.IsNot,
+        ast.IsNot: ast.Is,
+        ast.In: ast.NotIn,
+        ast.NotIn: ast.In,
+        ast.Eq: ast.NotEq,
+        ast.NotEq: ast.Eq,
+        ast.Lt: ast.GtE,
+        ast.GtE: ast.Lt,
+        ast.Gt: ast.LtE,
+        ast.LtE: ast.Gt,
     }
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
@@ -248,9 +260,7 @@ def _of_returns(source: _Source) -> Iterator[tuple[int, int, str]]:
 
 def _of_words(source: _Source) -> Iterator[tuple[int, int, str]]:
     """Misspell each word that code compares or stores."""
-    inside = {
-        id(part) for node in ast.walk(source.tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)
-    }
+    inside = {id(part) for node in ast.walk(source.tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
             yield (*source.span(node), repr(f"XX{node.value}"))
@@ -259,7 +269,7 @@ def _of_words(source: _Source) -> Iterator[tuple[int, int, str]]:
 def _of_tuples(source: _Source) -> Iterator[tuple[int, int, str]]:
     """Leave out each element of a tuple that is longer than two: a table, a set of cases."""
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 2:  # noqa: PLR2004
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 2:
             for element in node.elts:
                 start, end = source.span(element)
                 comma = source.text.find(",", end)
