@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz soak
+    fuzz mutants soak
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -108,6 +108,16 @@ fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sen
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .fuzz/tools -r requirements/fuzz.txt
 	@touch $@
 
+# Not in `make test`: hours for all of it. For a look: make mutants ARGS="--sample 60 --only policy"; a run that was stopped
+# goes on where it was. Only a copy of the tree is changed, in .mutants/.
+mutants: $(NEWEST)/.made .mutants/tools/.made ## change one thing at a time where money is decided on, and see whether a test fails
+	@PYTHONPATH=.mutants/tools:tests/mutants exec $(NEWEST)/bin/python -W ignore tests/mutants $(ARGS)
+
+.mutants/tools/.made: requirements/mutants.txt
+	@rm -rf .mutants/tools && mkdir -p .mutants/tools
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .mutants/tools -r requirements/mutants.txt
+	@touch $@
+
 # Not in `make test`. As mapped tasks of a real Airflow on Postgres: make soak ARGS="--airflow --songs 100"
 # One arena: glibc gives each storage thread its own, which keeps the most it ever held (20 MiB in all), and a leak hides in it.
 soak: $(NEWEST)/.made ## a thousand songs against faults of every kind, and what each was billed
@@ -130,5 +140,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .celery .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .mutants .celery .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
