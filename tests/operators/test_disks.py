@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     GenerationFailedError,

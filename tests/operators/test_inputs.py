@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, ObjectStoragePath
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.request import prepare
+from airflow_provider_music.compat import DAG, BaseOperator, ObjectStoragePath
 from airflow_provider_music.exceptions import CredentialsError, InvalidFolderError, InvalidRequestError, MusicError
 from airflow_provider_music.operators.music import (
     GenerateMusicBatchOperator,

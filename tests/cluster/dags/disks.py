@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowException
+from airflow_provider_music.compat import DAG, AirflowException
 
 try:
     from airflow.sdk import get_parsing_context
