@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_music.api.connection import conn_id_of
+from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.exceptions import InvalidRequestError
@@ -18,6 +21,8 @@ from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
@@ -34,8 +39,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
         ``output_dir`` before its first template, or ``[music] record_dir`` where there is none or it is mapped.
     :param conn_id: Airflow connection id.
     :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
-    :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or ISO 8601 text
-        (``"PT1H"``); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is
+    :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or text (``"1h30m"``, or
+        ``"PT1H30M"`` by ISO 8601); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is
         paid, and a retry waits on for it.
     :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
         task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
@@ -66,6 +71,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
+        check_names(type(self), kwargs)
         super().__init__(**kwargs)
         self.output_dir = output_dir
         #: As the DAG has it. The record lies below its static part, whatever a template makes of the rest.
@@ -117,6 +123,25 @@ class GenerationOperator(LineageMixin, BaseOperator):
         )
 
 
+def check_names(operator: type, arguments: Mapping[str, Any]) -> None:
+    """Refuse an argument that Airflow does not know either, where it is near to one that there is.
+
+    :raises TypeError: names the nearest right one.
+    """
+    known = _arguments_of(operator)
+    for name in arguments:
+        near = nearest(name, known) if name not in known and not name.startswith("_") else None
+        if near is not None:
+            raise TypeError(f"{operator.__name__} has no argument {name!r}; did you mean {near}?")
+
+
+@functools.cache
+def _arguments_of(operator: type) -> tuple[str, ...]:
+    """Return the names of an operator's arguments, its own first."""
+    found = [name for each in operator.__mro__ for name in inspect.signature(each.__init__).parameters]
+    return tuple(name for name in dict.fromkeys(found) if name not in ("self", "args", "kwargs", "context"))
+
+
 def _mapped_input(task: Any, context: Any) -> Any:
     """Return what ``expand`` or ``expand_kwargs`` was given, as the DAG has it; None for a task that is not mapped."""
     tasks = getattr(context.get("dag"), "task_dict", {})
@@ -128,9 +153,9 @@ def _check_waiting(
 ) -> None:
     if on_unknown not in ("fail", "resubmit"):
         raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
-    if seconds_of(timeout) <= 0:
+    if seconds_of(timeout, "timeout") <= 0:
         raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
-    if poll_interval is not None and seconds_of(poll_interval) <= 0:
+    if poll_interval is not None and seconds_of(poll_interval, "poll_interval") <= 0:
         raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
@@ -56,8 +57,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         audio_format: str | None = None,
         output_dir: str | None = None,
         conn_id: str = "music_default",
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = DEFAULT_TIMEOUT,
+        poll_interval: timedelta | float | str | None = None,
+        timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         provenance: ProvenancePolicy = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
@@ -65,7 +66,10 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         kwargs.setdefault("multiple_outputs", True)
         if poll_interval is not None:
             kwargs.setdefault("poke_interval", poll_interval)
-        super().__init__(timeout=timeout, **kwargs)
+        if isinstance(interval := kwargs.get("poke_interval"), str):
+            kwargs["poke_interval"] = seconds_of(interval, "poll_interval")
+        # Airflow's own sensor takes no text.
+        super().__init__(timeout=seconds_of(timeout, "timeout"), **kwargs)
         self.generation = generation
         self.model = model
         self.audio_format = audio_format
