@@ -40,8 +40,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param conn_id: Airflow connection id.
     :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
     :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or text (``"1h30m"``, or
-        ``"PT1H30M"`` by ISO 8601); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is
-        paid, and a retry waits on for it.
+        ``"PT1H30M"`` by ISO 8601); an absolute deadline that no restart extends. The API cannot cancel: a song that
+        misses it is paid, and a retry waits on for it.
     :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
         task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
     :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
@@ -138,7 +138,8 @@ def check_names(operator: type, arguments: Mapping[str, Any]) -> None:
 @functools.cache
 def _arguments_of(operator: type) -> tuple[str, ...]:
     """Return the names of an operator's arguments, its own first."""
-    found = [name for each in operator.__mro__ for name in inspect.signature(each.__init__).parameters]
+    constructors = [each.__init__ for each in operator.__mro__]  # type: ignore[misc]
+    found = [name for each in constructors for name in inspect.signature(each).parameters]
     return tuple(name for name in dict.fromkeys(found) if name not in ("self", "args", "kwargs", "context"))
 
 
