@@ -21,6 +21,7 @@ from asgiref.sync import SyncToAsync, sync_to_async
 
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
 from airflow_provider_music.api.connection import MusicSettings, conn_id_of
+from airflow_provider_music.api.connection_slips import unreadable_variable
 from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
@@ -80,6 +81,11 @@ def _connection(conn_id: str) -> Any:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as exc:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        unreadable = unreadable_variable(variable, os.environ.get(variable))
+        if unreadable is not None:
+            raise CredentialsError(
+                f"Connection {conn_id!r} cannot be used; nothing was sent:\n  - {unreadable}"
+            ) from exc
         raise CredentialsError(
             f"There is no connection {conn_id!r}; nothing was sent. Create it in the UI (type: music, password: "
             f"the API key), or set {variable} where workers and triggerer see it, for example to "

@@ -15,14 +15,16 @@ import httpx
 import pytest
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.request import prepare
-from airflow_provider_music.compat import DAG, BaseOperator, ObjectStoragePath
+from airflow_provider_music.compat import DAG, AirflowException, BaseOperator, ObjectStoragePath
 from airflow_provider_music.exceptions import CredentialsError, InvalidFolderError, InvalidRequestError, MusicError
 from airflow_provider_music.operators.music import (
     GenerateMusicBatchOperator,
     GenerateMusicOperator,
     UploadReferenceOperator,
 )
+from airflow_provider_music.sensors.music import MusicGenerationSensor
 
 PROMPT = "a calm song of the sea"
 LYRICS = "we row until the end of the night"
@@ -299,3 +301,87 @@ def test_an_odd_object_is_taken_or_an_error_of_ours_in_any_argument(name, value,
     with contextlib.suppress(MusicError, ValueError):
         airflow.run(song(**{name: value}))
     assert music_sandbox.posts() <= 1
+
+
+# Slips that are found when the DAG's file is parsed
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("lyric", "lyrics"),
+        ("promt", "prompt"),
+        ("timout", "timeout"),
+        ("outputdir", "output_dir"),
+        ("retry", "retries"),
+    ],
+)
+def test_an_unknown_argument_is_named_with_the_nearest_right_one(song, slip, meant):
+    with pytest.raises(TypeError, match=f"GenerateMusicOperator has no argument '{slip}'; did you mean {meant}\\?"):
+        song(**{slip: "x"})
+
+
+def test_an_argument_that_nothing_is_near_to_is_airflows_own_error(song):
+    with pytest.raises((TypeError, AirflowException), match="Invalid arguments"):
+        song(zzzzzz="x")
+
+
+DURATIONS = {
+    "1h": 3600.0,
+    "1.5h": 5400.0,
+    "1h30m": 5400.0,
+    "1 hour 30 minutes": 5400.0,
+    "1 hour, 30 minutes and 5 seconds": 5405.0,
+    "90s": 90.0,
+    "90": 90.0,
+    " 5 ": 5.0,
+    "2 Minutes": 120.0,
+    "500ms": 0.5,
+    "1 week 2 days": 777600.0,
+    "1:30:00": 5400.0,
+    "PT1H30M": 5400.0,
+    "P1D": 86400.0,
+}
+
+
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
+def test_a_time_may_be_text(song, text, seconds):
+    task = song(timeout=text, poll_interval=text)
+    assert (seconds_of(task.timeout), seconds_of(task.poll_interval)) == (seconds, seconds)
+    sensor = MusicGenerationSensor(task_id="sensor", generation="g", timeout=text, poll_interval=text)
+    assert (float(sensor.timeout), float(sensor.poke_interval)) == (seconds, seconds)
+
+
+@pytest.mark.parametrize("text", ["soon", "1x", "", "1h-", "h", "2026-01-01", "{{ params.wait }}", "1 month", [], {}])
+@pytest.mark.parametrize("name", ["timeout", "poll_interval"])
+def test_what_is_no_time_is_named_when_the_dag_is_parsed(song, name, text):
+    with pytest.raises(ValueError, match=f"{name}: .* is no duration"):
+        song(**{name: text})
+    if isinstance(text, str):
+        with pytest.raises(ValueError, match=f"{name}: .* is no duration"):
+            MusicGenerationSensor(task_id="sensor", generation="g", **{name: text})
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: GenerateMusicOperator(task_id="a", model="minimax/music-2.6", lyrics="x" * 10_000), "lyrics: 10000"),
+        (
+            lambda: GenerateMusicOperator(task_id="a", model="music-01", audio_setting={"format": "flac"}),
+            "audio_setting.format: 'flac'",
+        ),
+        (lambda: GenerateMusicBatchOperator(task_id="a", requests=[]), "requests: the list is empty"),
+        (
+            lambda: GenerateMusicBatchOperator(task_id="a", requests=[{"model": "music-01", "lyrics": "x" * 601}]),
+            "requests\\[0\\] lyrics: 601",
+        ),
+        (lambda: UploadReferenceOperator(task_id="a", file="a.wav", purpose="vocals"), "purpose: 'vocals'"),
+    ],
+)
+def test_what_is_written_plainly_and_cannot_be_is_found_when_the_dag_is_parsed(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()
+
+
+def test_the_same_in_a_mapped_task_is_found_when_it_runs():
+    mapped(lambda song, result: song.expand(lyrics=result), {"lyrics": "x" * 10_000})()
