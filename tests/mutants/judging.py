@@ -37,6 +37,8 @@ _AHEAD = (
     *("starlette.routing", "uvicorn", "lameenc", "multipart", "upath", "fsspec.implementations.local", "pytest"),
     *("_pytest.assertion.rewrite", "hypothesis", "pytest_asyncio", "pytest_mock", "xdist", "pytest_timeout"),
 )
+#: What tests may take without a mutation.
+_BASELINE_SECONDS = 1200.0
 #: Exit codes of pytest: all passed; some failed, or could not be collected or imported.
 _PASSED, _CAUGHT = 0, (1, 2)
 
@@ -61,17 +63,33 @@ class Tree:
 
     :param root: the tree that is copied.
     :param at: folder for the copy, and for what the tests leave behind.
+    :param modules: what is mutated.
+    :param skipped: tests that are not run.
     """
 
-    def __init__(self, root: Path, at: Path, modules: Sequence[str]) -> None:
-        self._root, self._at = root, at
+    def __init__(self, root: Path, at: Path, modules: Sequence[str], skipped: Sequence[str] = ()) -> None:
+        self._root, self._at, self._skipped = root, at, skipped
         # Read once: an edit during the run is for the next one.
         self._sources = {module: (root / PACKAGE / module).read_text() for module in modules}
         self.path = at / "tree"
         self.log = at / "last.log"
+        self._baseline = at / "baseline.json"
+        self._known: dict = {"seconds": {}}
 
     def prepare(self) -> None:
-        """Copy the tree anew: what a run that was killed left there is gone."""
+        """Copy the tree anew; where it is as it was, only undo what a run that was killed left in the modules."""
+        files = [path for name in _COPIED for path in sorted((self._root / name).rglob("*.py"))]
+        now = digest([*map(str, files), *(path.read_text() for path in files), *self._skipped])
+        known = json.loads(self._baseline.read_text()) if self._baseline.exists() else {}
+        if known.get("tree") != now:
+            self._copy()
+            known = {"tree": now, "seconds": {}}
+        self._known = known
+        for module, text in self._sources.items():
+            (self.path / PACKAGE / module).write_text(text)
+        self._forget_bytecode()
+
+    def _copy(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         without = shutil.ignore_patterns("__pycache__", ".*")
@@ -81,8 +99,6 @@ class Tree:
                 shutil.copytree(source, self.path / name, ignore=without)
             else:
                 shutil.copy(source, self.path / name)
-        for module, text in self._sources.items():
-            (self.path / PACKAGE / module).write_text(text)
 
     def source(self, module: str) -> str:
         """Return the text of a module as it is in the tree that was copied."""
@@ -94,11 +110,21 @@ class Tree:
         paths = [path for file in files for path in (sorted(file.glob("*.py")) if file.is_dir() else [file])]
         return digest(path.read_text() for path in [*paths, self._root / "tests/conftest.py"])
 
-    def passes(self, tests: Sequence[str], timeout: float) -> Verdict:
-        """Run tests on the copy as it is, and write bytecode of all that is never mutated."""
-        verdict = self._run(tests, timeout, writes_bytecode=True)
-        self._forget_bytecode()
-        return verdict
+    def baseline(self, tests: Sequence[str]) -> float:
+        """Return how long tests take on the copy as it is, and write bytecode of all that is never mutated.
+
+        :raises BrokenRunError: one of them fails.
+        """
+        seconds = self._known["seconds"]
+        for test in tests:
+            if test not in seconds:
+                verdict = self._run([test], _BASELINE_SECONDS, writes_bytecode=True)
+                self._forget_bytecode()
+                if verdict.by is not None:
+                    raise BrokenRunError(f"without any mutation: {verdict.by}, see {self.log}")
+                seconds[test] = verdict.seconds
+                self._baseline.write_text(json.dumps(self._known))
+        return sum(seconds[test] for test in tests)
 
     def judge(self, module: str, text: str, tests: Sequence[str], timeout: float) -> Verdict:
         """Run tests with another text of a module."""
@@ -149,7 +175,8 @@ class Tree:
             if not writes_bytecode:
                 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
             tempfile.tempdir = None
-            code = _pytest(tests, temporary, report, self.path)
+            options = [f"--deselect={test}" for test in self._skipped]
+            code = _pytest([*options, *tests], temporary, report, self.path)
         except BaseException:  # noqa: BLE001 - nothing may return into the loop of the parent
             traceback.print_exc()
         finally:
