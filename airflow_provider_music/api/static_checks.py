@@ -49,7 +49,9 @@ def static_problems(model: Any, fields: Mapping[str, Any]) -> Iterator[str]:
     setting = fields.get("audio_setting") if model in _WITH_SETTING else None
     if isinstance(setting, str) and sources_of(setting) is None:
         setting = parse_templated(setting, dict)
-    for name, choices in AUDIO_SETTING.items() if isinstance(setting, dict) else ():
+    if not isinstance(setting, dict):
+        return
+    for name, choices in AUDIO_SETTING.items():
         value = setting.get(name)
         # Another type is for the check at run time, which knows what text can stand for a number.
         if isinstance(value, str | int) and sources_of(value) is None and str(value) not in map(str, choices):
