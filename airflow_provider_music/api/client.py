@@ -223,8 +223,13 @@ def _replaced(exc: ModelUnavailableError, model: str, gone: Iterable[Deprecation
                 status=exc.status,
                 request_id=exc.request_id,
             )
+    # Only here: the catalogue's import is most of what a client would cost.
+    from airflow_provider_music.api.models import find, nearest_model
+
+    near = nearest_model(model) if find(model) is None else None
+    meant = f" Was {near!r} meant?" if near else ""
     return ModelUnavailableError(
-        f"{exc} The model {model!r} is not among the API's withdrawn ones: check its name and the base URL.",
+        f"{exc} The model {model!r} is not among the API's withdrawn ones: check its name and the base URL.{meant}",
         status=exc.status,
         request_id=exc.request_id,
     )

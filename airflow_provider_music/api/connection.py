@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_music.api.connection_slips import call_in_host, key_elsewhere, path_in_schema, unknown_extras
 from airflow_provider_music.exceptions import CredentialsError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _BOUNDS = {
 }
 #: A host name or address; or a dot (or ``*.``) and a domain, for all hosts below it.
 _HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
+#: Every extra that is read.
+EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts")
 _WHOLE_NUMBERS = ("max_audio_bytes", "max_open_generations")
 
 
@@ -84,7 +87,7 @@ class MusicSettings:
         extra = _extra(conn, problems)
         key = (conn.password or "").strip()
         if not key:
-            problems.append("it has no API key: put it into the password field")
+            problems.append(f"it has no API key: put it into the password field{key_elsewhere(_login(conn))}")
         elif not key.isascii() or not key.isprintable() or " " in key:
             # Also because the HTTP library quotes a header it refuses, and the key would be in a log.
             problems.append("its API key (password) has white space or characters no key has: copy it again")
@@ -94,6 +97,7 @@ class MusicSettings:
         numbers |= {name: int(numbers[name]) for name in _WHOLE_NUMBERS}
         verify = _verify(extra.get("verify"), problems)
         audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
+        problems += unknown_extras(extra, EXTRAS)
         if problems:
             # A traceback that shows local variables would show the key.
             del conn, key, extra
@@ -113,6 +117,21 @@ class MusicSettings:
     def is_loopback(self) -> bool:
         """Whether the API is on this machine (the sandbox)."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
+
+
+def conn_id_of(value: Any) -> str:
+    """Return a connection's id as text; one of digits is a number where templates are rendered to Python's own types.
+
+    :raises CredentialsError: it is no id.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value.strip() not in ("", "None"):
+        return value
+    raise CredentialsError(
+        f"conn_id: {value!r:.60} names no connection; nothing was sent. Give the id of a connection of type "
+        f"{CONN_TYPE!r}; where it is a template, look at what it came out as."
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -151,8 +170,16 @@ def _extra(conn: Any, problems: list[str]) -> Mapping[str, Any]:
     return {}
 
 
+def _login(conn: Any) -> Any:
+    return getattr(conn, "login", None)
+
+
 def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa: FBT001 - as it is named in the extra
     host = (conn.host or "").strip()
+    lost = path_in_schema(_redacted(host), conn.schema)
+    if lost is not None:
+        problems.append(lost)
+        return ""
     if not host:
         return DEFAULT_BASE_URL
     if "://" not in host:
@@ -184,7 +211,11 @@ def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa:
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     # The paths of this API carry their own version: a base URL copied from another SDK ends in /v1.
     path = parts.path.rstrip("/").removesuffix("/v1").removesuffix("/v2")
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
+    base_url = f"{parts.scheme}://{name}{f':{port}' if port else ''}{path}"
+    is_call = call_in_host(base_url)
+    if is_call is not None:
+        problems.append(is_call)
+    return base_url
 
 
 def _splits(url: str) -> bool:

@@ -17,6 +17,7 @@ docs/api-references/music-models; "live OpenAPI" is what https://api.aimlapi.com
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field, ValidationInfo
@@ -308,6 +309,11 @@ def usual_seconds(model: Any) -> float:
     """Return how long a song of the model usually takes, in seconds."""
     known = find(model)
     return known.usual_seconds if known else USUAL_SECONDS
+
+
+def nearest_model(model: str) -> str | None:
+    """Return the name in the catalogue that is nearest to another, by its spelling; None where none is near."""
+    return next(iter(difflib.get_close_matches(model, known_names(), n=1)), None)
 
 
 def known_names() -> tuple[str, ...]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 _MAX_ID = 512
 _MAX_QUOTE = 300
 _MAX_READ = 4000
+_LONGEST_DURATION = 60
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)(?![a-z])"
+)
+_DURATION = re.compile(rf"(?:{_PART.pattern}\s*(?:,|and)?\s*)+")
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 
 
 def usable_id(value: str) -> bool:
@@ -62,10 +70,12 @@ def one_line(text: str, scrub: Callable[[str], str] | None = None) -> str:
     return clean if len(clean) <= _MAX_QUOTE else clean[:_MAX_QUOTE] + "…"
 
 
-def seconds_of(value: timedelta | float | str) -> float:
+def seconds_of(value: timedelta | float | str, name: str = "") -> float:
     """Return a duration in seconds.
 
-    :param value: seconds, a ``timedelta``, or text: seconds, or an ISO 8601 duration such as ``PT1H30M``.
+    :param value: seconds, a ``timedelta``, or text: seconds ("90"), a duration in words ("1h30m", "2 minutes"), as a
+        clock shows it ("1:30:00"), or by ISO 8601 ("PT1H30M").
+    :param name: the argument that it was given for.
     :raises ValueError: it is none of these.
     """
     if isinstance(value, timedelta):
@@ -73,14 +83,34 @@ def seconds_of(value: timedelta | float | str) -> float:
     number = number_or_none(value)
     if number is not None:
         return number
+    seconds = (_in_words(value) or _by_iso(value)) if isinstance(value, str) else None
+    if seconds is None:
+        raise ValueError(
+            f"{f'{name}: ' if name else ''}{value!r:.60} is no duration; give seconds, a timedelta, or text such as "
+            "'1h30m', or 'PT1H30M' by ISO 8601"
+        )
+    return seconds
+
+
+def _in_words(text: str) -> float | None:
+    text = text.strip().lower()
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        hours, minutes, seconds = (float(part) for part in clock.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    if len(text) > _LONGEST_DURATION or not _DURATION.fullmatch(text):
+        return None
+    return sum(
+        float(count) * _UNITS["ms" if unit.startswith(("ms", "milli")) else unit[0]]
+        for count, unit in _PART.findall(text)
+    )
+
+
+def _by_iso(text: str) -> float | None:
     import pendulum
 
     try:
-        parsed = pendulum.parse(value) if isinstance(value, str) else None
+        parsed = pendulum.parse(text)
     except ValueError:
-        parsed = None
-    if not isinstance(parsed, pendulum.Duration):
-        raise ValueError(  # noqa: TRY004 - text of another form is a value
-            f"{value!r:.60} is no duration; give seconds, a timedelta, or ISO 8601 text such as 'PT1H'"
-        )
-    return parsed.total_seconds()
+        return None
+    return parsed.total_seconds() if isinstance(parsed, pendulum.Duration) else None

@@ -4,23 +4,26 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.models import (
     OBJECT_FIELDS,
     REFERENCES,
     MusicRequest,
     find,
     known_names,
+    nearest_model,
     usual_seconds,
 )
+from airflow_provider_music.api.naming import nearest, slip_of
 from airflow_provider_music.api.schema import FORMATS
 from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.api.validation import describe_problem, shown
@@ -32,6 +35,8 @@ _RESERVED = {
     "model": "it is an argument of its own; leave it out of {place}.",
     "stream": "a streamed response is not supported, and its song would be lost; leave it out of {place}.",
 }
+#: What a request of a batch may hold.
+_REQUEST_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 #: Problems of a batch that its message lists; a thousand requests with the same mistake have to be readable.
 _MOST_LISTED = 20
 
@@ -100,8 +105,17 @@ def _is_lazy(requests: Any) -> bool:
 def _prepare_one(request: Any) -> PreparedRequest:
     if not isinstance(request, dict):
         raise InvalidRequestError(f"is {request!r:.60}; give a dict of the fields of one song.")
+    unknown = [name for name in request if name not in _REQUEST_KEYS]
+    model = None if request.get("model") is not None else nearest_key(unknown, "model")
+    if model is not None:
+        raise InvalidRequestError(f"{shown(model, quote=False)}: no such field; did you mean model?")
     fields = {name: value for name, value in request.items() if name not in ("model", "extra_body")}
     return prepare(request.get("model"), fields, request.get("extra_body"))
+
+
+def nearest_key(unknown: list[Any], meant: str) -> Any:
+    """Return the one of some wrong names that a known one was meant by; None where there is none."""
+    return next((name for name in unknown if nearest(name, _REQUEST_KEYS) == meant), None)
 
 
 def prepare(
@@ -120,9 +134,13 @@ def prepare(
     if not isinstance(model, str) or model.strip() in {"", "None"}:
         what = "not given" if model is None else f"{shown(model)} names no model"
         raise InvalidRequestError(f"model: {what}; give one of {', '.join(known_names())}.")
+    found = find(model)
+    slip = slip_of(model, known_names()) if found is None else None
+    if slip is not None:
+        # Alone: what other fields miss would be told of a model that nobody meant.
+        raise InvalidRequestError(f"model: {shown(model)} is no known model; did you mean {slip}?")
     extra = _extra(extra_body, problems)
     given = _given(fields, problems)
-    found = find(model)
     if found is None:
         body = {"model": model, **given}
         notes.append(_unknown_note(model))
@@ -154,8 +172,9 @@ def prepare(
 
 def fingerprint(prepared: PreparedRequest, conn_id: str, deployment: str = "", base_url: str = "") -> str:
     """Return a sha256 (hex) that is the same for the same model, body, connection, Airflow and API, in any process."""
-    sent = {"model": prepared.model, "body": prepared.body}
-    facts = {**sent, "conn_id": conn_id, "deployment": deployment, "base_url": base_url}
+    facts = {"model": prepared.model, "body": prepared.body, "conn_id": conn_id}
+    if deployment or base_url:
+        facts |= {"deployment": deployment, "base_url": base_url}
     return hashlib.sha256(_canonical(facts).encode()).hexdigest()
 
 
@@ -182,7 +201,9 @@ def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the fields that were given, without those that an empty XCom spoiled."""
     given = {name: value for name, value in fields.items() if value is not None}
     given = _without_reserved(given, "the fields", problems)
-    for name in REFERENCES:
+    for name, reference in REFERENCES.items():
+        if reference.kind == "url" and _names_a_place(given.get(name)):
+            given[name] = str(given[name])
         if given.get(name) == "None":
             del given[name]
             problems.append(
@@ -193,6 +214,11 @@ def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if name in given:
             given[name] = parse_templated(given[name], dict)
     return given
+
+
+def _names_a_place(value: Any) -> bool:
+    """Whether this is an object for a URL or a path: its text is meant."""
+    return isinstance(value, PurePath) or type(value).__name__.lower().endswith(("url", "path"))
 
 
 def _spoiled(fields: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
@@ -252,8 +278,8 @@ def _is_json(name: Any, value: Any) -> bool:
 
 
 def _unknown_note(model: str) -> str:
-    close = difflib.get_close_matches(model, known_names(), n=1)
-    meant = f" Was {close[0]} meant?" if close else ""
+    close = nearest_model(model)
+    meant = f" Was {close} meant?" if close else ""
     name = shown(model, quote=False)
     return f"{name} is not in this version's catalogue: its request is sent unchecked, as it stands.{meant}"
 

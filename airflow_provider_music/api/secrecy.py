@@ -27,7 +27,7 @@ class _Suppressed(logging.Filter):
         return not _suppressed.get()
 
 
-for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"):
     logging.getLogger(_name).addFilter(_Suppressed())
 
 

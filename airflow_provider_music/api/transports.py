@@ -94,14 +94,35 @@ def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
     found = named.get(url.scheme) or named.get("all")
     if not found:
         return None
+    proxy = _proxy_of(found)
+    if isinstance(proxy, httpx.Proxy):
+        return proxy
+    # A traceback that shows local variables would show its password, and so would the cause.
+    del found, named
+    raise CredentialsError(
+        f"The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used: {proxy}; nothing was sent."
+    )
+
+
+_NO_PROXY_URL = (
+    "it is no http://, https:// or socks5:// URL of a host and a port; a user or a password in it has to be "
+    "percent-encoded"
+)
+
+
+def _proxy_of(url: str) -> httpx.Proxy | str:
+    """Return the proxy of a URL, or what is wrong with it, in words that hold no part of it."""
     try:
-        proxy = httpx.Proxy(found if "://" in found else f"http://{found}")
+        proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+        if "@" in f"{proxy.url.raw_path!r}{proxy.url.fragment}":
+            # The rest of a password with a slash, a question mark or a hash in it.
+            return _NO_PROXY_URL
         if proxy.url.scheme.startswith("socks5"):
             import socksio  # type: ignore[import-not-found]  # noqa: F401 - httpx says it at the first request
-    except (ImportError, ValueError, httpx.InvalidURL) as exc:
-        raise CredentialsError(
-            f"The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used ({exc}); nothing was sent."
-        ) from exc
+    except ImportError:
+        return "SOCKS needs the package socksio (httpx[socks])"
+    except (ValueError, httpx.InvalidURL):
+        return _NO_PROXY_URL
     return proxy
 
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import reprlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.models import CATALOGUE, MusicRequest
+from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.schema import object_of
 
 if TYPE_CHECKING:
@@ -124,14 +124,16 @@ def _too_many_of(_: type[MusicRequest], model: str, __: ErrorDetails) -> str:
 def _unknown_field(found: type[MusicRequest], model: str, error: ErrorDetails) -> str:
     *parents, name = (str(part) for part in error["loc"])
     if parents:
-        names = ", ".join(_inner_fields(found, parents[0]) or ())
-        return f"{parents[-1]} has no such field; leave it out (it takes {names})."
+        names = tuple(_inner_fields(found, parents[0]) or ())
+        near = nearest(name, names)
+        hint = f"did you mean {near}?" if near else f"it takes {', '.join(names)}"
+        return f"{parents[-1]} has no such field; leave it out ({hint})."
     takers = [known.id for known in CATALOGUE if name in known.fields()]
     if takers:
         hint = f"models that take it: {', '.join(takers)}"
     else:
-        close = difflib.get_close_matches(name, found.fields(), n=1)
-        hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(found.fields())}"
+        near = nearest(name, (*found.fields(), "model", "extra_body"))
+        hint = f"did you mean {near}?" if near else f"it takes {', '.join(found.fields())}"
     also = "or pass it in extra_body if the API has learned it"
     return f"{model} has no such field; leave it out ({hint}), {also}."
 

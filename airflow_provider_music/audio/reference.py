@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ PURPOSES = ("song", "voice", "instrumental")
 MIN_SECONDS = 10
 MAX_SECONDS = 600
 CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+#: What is left of "s3://b" in a Path; one letter would be a drive of Windows.
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 #: Names that promise a format; another content under them is a mix-up worth stopping for.
 _SUFFIXES = {
     ".mp3": "mp3",
@@ -96,7 +99,7 @@ class HashingReader(io.RawIOBase):
 def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
     """Open a track and check it; every problem is in one error.
 
-    :param file: any ``ObjectStoragePath`` URL, or a local path.
+    :param file: any ``ObjectStoragePath`` or its URL, or a local path.
     :param purpose: ``song``, ``voice`` or ``instrumental``.
     :raises InvalidReferenceError: the file or the purpose is not what the API takes; nothing was sent.
     """
@@ -114,24 +117,42 @@ def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
 
 
 def _open(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[bytes] | None:
-    url = str(file or "").strip()
-    if not url or url == "None":
-        problems.append(f"file: {file!r} names no file; give a path or a URL of a WAV or MP3 file.")
+    path = _path(file, problems)
+    if path is None:
         return None
-    if urlsplit(url).scheme == "":
-        url = str(Path(url).expanduser())
     try:
-        path: Any = ObjectStoragePath(url)
-        opened: IO[bytes] = stack.enter_context(path.open("rb"))
+        opened: IO[bytes] = stack.enter_context((ObjectStoragePath(path) if isinstance(path, str) else path).open("rb"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        problems.append(f"file: {url} does not exist or is no file; give the path of a WAV or MP3 file.")
+        problems.append(f"file: {path} does not exist or is no file; give the path of a WAV or MP3 file.")
     except PermissionError as exc:
-        problems.append(f"file: {url} may not be read by this worker: {exc}; grant it, or copy the file.")
+        problems.append(f"file: {path} may not be read by this worker: {exc}; grant it, or copy the file.")
     except (ValueError, ImportError) as exc:
-        problems.append(f"file: {url} is in no storage known here: {exc}; install the provider of its scheme.")
+        problems.append(f"file: {path} is in no storage known here: {exc}; install the provider of its scheme.")
     else:
         return opened
     return None
+
+
+def _path(file: Any, problems: list[str]) -> Any:
+    """Return what can be opened: a URL, a path, or the path of an object store as it is, with its connection."""
+    is_stored = any(base.__module__.partition(".")[0] == "upath" for base in type(file).__mro__)
+    if not (file is None or is_stored or isinstance(file, str | PurePath)):
+        problems.append(f"file: {file!r:.60} is no path; give the path or the URL of a WAV or MP3 file as text.")
+        return None
+    url = str("" if file is None else file).strip()
+    if not url or url == "None":
+        problems.append(f"file: {file!r} names no file; give a path or a URL of a WAV or MP3 file.")
+        return None
+    cut = _ONE_SLASH.match(url)
+    if cut is not None and cut[1] not in ("file", "local"):
+        problems.append(
+            f"file: {url} has one slash after {cut[1]}: where a URL has two, as a Path makes of a URL; "
+            "give the URL as a text."
+        )
+        return None
+    if is_stored:
+        return file
+    return str(Path(url).expanduser()) if urlsplit(url).scheme == "" else url
 
 
 def _facts(file: Any, opened: IO[bytes], problems: list[str]) -> AudioFacts | None:

@@ -122,7 +122,8 @@ def fact_of_row(row: LogRow, lane: str) -> tuple[Fact, dict[str, Any]] | None:
         reason = "the API's usage log says that the request failed; it is not billed"
         return "failed", {"reason": reason, "sent": True, "source": "usage log"}
     if lane == "queued" and row.inference_id:
-        return "accepted", {"generation_id": row.inference_id, "source": "usage log"}
+        usage = Usage(row.credits, row.usd) if row.status == "succeeded" else Usage()
+        return "accepted", {"generation_id": row.inference_id, "usage": usage.as_dict(), "source": "usage log"}
     return None
 
 

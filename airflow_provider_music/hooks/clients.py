@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import SyncToAsync, sync_to_async
 
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
-from airflow_provider_music.api.connection import MusicSettings
+from airflow_provider_music.api.connection import MusicSettings, conn_id_of
+from airflow_provider_music.api.connection_slips import unreadable_variable
 from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_music.exceptions import ApiUnreachableError, CredentialsError
@@ -71,6 +72,7 @@ def settings_of(conn_id: str) -> MusicSettings:
     :raises CredentialsError: it is missing or cannot be used.
     """
     # Never a name in a frame that an error goes through: a connection shows its password.
+    conn_id = conn_id_of(conn_id)
     return MusicSettings.from_connection(_connection(conn_id), conn_id)
 
 
@@ -79,6 +81,11 @@ def _connection(conn_id: str) -> Any:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as exc:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        unreadable = unreadable_variable(variable, os.environ.get(variable))
+        if unreadable is not None:
+            raise CredentialsError(
+                f"Connection {conn_id!r} cannot be used; nothing was sent:\n  - {unreadable}"
+            ) from exc
         raise CredentialsError(
             f"There is no connection {conn_id!r}; nothing was sent. Create it in the UI (type: music, password: "
             f"the API key), or set {variable} where workers and triggerer see it, for example to "

@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_music.api.connection import conn_id_of
+from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
+from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
@@ -30,9 +38,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
         ``output_dir`` before its first template, or ``[music] record_dir`` where there is none or it is mapped.
     :param conn_id: Airflow connection id.
     :param poll_interval: time between polls of one song, as ``timeout``; default is the model's own pace.
-    :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or ISO 8601 text
-        (``"PT1H"``); an absolute deadline that no restart extends. The API cannot cancel: a song that misses it is
-        paid, and a retry waits on for it.
+    :param timeout: how long a try waits for all of its songs, as seconds, ``timedelta`` or text (``"1h30m"``, or
+        ``"PT1H30M"`` by ISO 8601); an absolute deadline that no restart extends. The API cannot cancel: a song that
+        misses it is paid, and a retry waits on for it.
     :param on_unknown: what to do when the answer to a paid request is lost and cannot be found: ``fail`` ends the
         task without using its retries, and says what may have been billed; ``resubmit`` submits again, once a try.
     :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
@@ -62,6 +70,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
+        check_names(type(self), kwargs)
         super().__init__(**kwargs)
         self.output_dir = output_dir
         #: As the DAG has it. The record lies below its static part, whatever a template makes of the rest.
@@ -79,6 +88,42 @@ class GenerationOperator(LineageMixin, BaseOperator):
         _check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
         _check_spending(max_usd, on_unknown_price)
 
+    def _note_templates(self) -> None:
+        """Note which fields hold templates, before Airflow renders them; called at the end of a constructor."""
+        self.template_sources = sources_by_name({name: getattr(self, name, None) for name in self.template_fields})
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        """Refuse what is written plainly in the DAG and cannot be; a mapped task's values are checked when it runs.
+
+        :raises ValueError: there are problems.
+        """
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            found = list(problems)
+            if found:
+                raise ValueError("\n".join(found))
+
+    def _check_rendered(self, context: Any) -> None:
+        """Refuse a field whose template came out as nothing; what the DAG's author wrote is taken as it is.
+
+        :raises InvalidRequestError: there is one; nothing was sent.
+        """
+        mapped = _mapped_input(self, context)
+        problems = []
+        for name in self.template_fields:
+            value = getattr(self, name, None)
+            if name == "output_dir" and is_nothing(value):
+                # A folder that is none has an error of its own.
+                continue
+            problems += nothing_rendered(name, self.template_sources.get(name), value)
+            if name not in self.template_sources and mapped is not None:
+                problems += nothing_mapped(name, mapped, value)
+        if problems:
+            raise InvalidRequestError(problems, f"The task {self.task_id}")
+
+    def _use_conn_id(self) -> None:
+        """Take the connection's id as text: native rendering makes a number of an id of digits."""
+        self.conn_id = conn_id_of(self.conn_id)
+
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""
         self.log.warning(
@@ -87,14 +132,40 @@ class GenerationOperator(LineageMixin, BaseOperator):
         )
 
 
+def check_names(operator: type, arguments: Mapping[str, Any]) -> None:
+    """Refuse an argument that Airflow does not know either, where it is near to one that there is.
+
+    :raises TypeError: names the nearest right one.
+    """
+    known = _arguments_of(operator)
+    for name in arguments:
+        near = nearest(name, known) if name not in known and not name.startswith("_") else None
+        if near is not None:
+            raise TypeError(f"{operator.__name__} has no argument {name!r}; did you mean {near}?")
+
+
+@functools.cache
+def _arguments_of(operator: type) -> tuple[str, ...]:
+    """Return the names of an operator's arguments, its own first."""
+    constructors = [each.__init__ for each in operator.__mro__]  # type: ignore[misc]
+    found = [name for each in constructors for name in inspect.signature(each).parameters]
+    return tuple(name for name in dict.fromkeys(found) if name not in ("self", "args", "kwargs", "context"))
+
+
+def _mapped_input(task: Any, context: Any) -> Any:
+    """Return what ``expand`` or ``expand_kwargs`` was given, as the DAG has it; None for a task that is not mapped."""
+    tasks = getattr(context.get("dag"), "task_dict", {})
+    return getattr(getattr(tasks.get(task.task_id), "expand_input", None), "value", None)
+
+
 def _check_waiting(
     *, on_unknown: str, timeout: timedelta | float | str, poll_interval: timedelta | float | str | None
 ) -> None:
     if on_unknown not in ("fail", "resubmit"):
         raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
-    if seconds_of(timeout) <= 0:
+    if seconds_of(timeout, "timeout") <= 0:
         raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
-    if poll_interval is not None and seconds_of(poll_interval) <= 0:
+    if poll_interval is not None and seconds_of(poll_interval, "poll_interval") <= 0:
         raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
 
 

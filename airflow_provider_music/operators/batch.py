@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_music.api.static_checks import static_batch_problems
 from airflow_provider_music.lineage.links import RecordLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -64,17 +65,26 @@ class GenerateMusicBatchOperator(GenerationOperator):
             raise ValueError(f"on_partial: {on_partial!r}; give 'fail' or 'keep'.")
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
             raise ValueError(f"max_in_flight: {max_in_flight!r}; give a whole number of 1 or more.")
+        self._note_templates()
+        self._refuse(static_batch_problems(requests))
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the requests, continue from what their records say, and wait."""
-        return self._run(context, lambda batch: batch.start())
+        return self._run(context, lambda batch: batch.start(), first=True)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land what is done and say what is missing."""
         return self._run(context, lambda batch: batch.resume(event))
 
-    def _run(self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]) -> dict[str, Any]:
-        return self._run_with_lineage(context, lambda: self._returned_or_deferred(context, half))
+    def _run(
+        self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch], *, first: bool = False
+    ) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            if first:
+                self._check_rendered(context)
+            return self._returned_or_deferred(context, half)
+
+        return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]
@@ -84,6 +94,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
         from airflow_provider_music.record.identity import TaskAttempt
         from airflow_provider_music.record.task_memory import TaskMemory
 
+        self._use_conn_id()
         options = BatchOptions(self.max_in_flight, self.on_partial, self.fail_fast)
         attempt, memory = TaskAttempt.of(context), TaskMemory.of(context)
         batch = GenerationBatch(GenerationOptions.of(self, context), options, self.requests, attempt, memory)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.static_checks import static_problems
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -90,17 +91,26 @@ class GenerateMusicOperator(GenerationOperator):
         self.model = model
         self.extra_body = extra_body
         self.wait_for_completion = wait_for_completion
+        self._note_templates()
+        self._refuse(static_problems(model, arguments))
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""
-        return self._run(context, lambda task: task.start())
+        return self._run(context, lambda task: task.start(), first=True)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Resume when the wait is over."""
         return self._run(context, lambda task: task.resume(event))
 
-    def _run(self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]) -> dict[str, Any]:
-        return self._run_with_lineage(context, lambda: self._returned_or_deferred(context, half))
+    def _run(
+        self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer], *, first: bool = False
+    ) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            if first:
+                self._check_rendered(context)
+            return self._returned_or_deferred(context, half)
+
+        return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]
@@ -110,6 +120,7 @@ class GenerateMusicOperator(GenerationOperator):
         from airflow_provider_music.record.identity import TaskAttempt
         from airflow_provider_music.record.task_memory import TaskMemory
 
+        self._use_conn_id()
         fields = {name: getattr(self, name) for name in REQUEST_FIELDS}
         request = {"model": self.model, "fields": fields, "extra_body": self.extra_body}
         options, attempt = GenerationOptions.of(self, context), TaskAttempt.of(context)

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
+
+#: As in audio/reference.py, whose import is too much for a DAG file.
+PURPOSES = ("song", "voice", "instrumental")
 
 
 class UploadReferenceOperator(LineageMixin, BaseOperator):
@@ -19,7 +24,7 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     The file is streamed from wherever it lies, and checked before a byte leaves: it exists, is WAV or MP3 by
     its content, is longer than 10 s and at most 10 min. Source: docs.aimlapi.com, music-01, upload.
 
-    :param file: any ``ObjectStoragePath`` URL (``s3://conn@bucket/ref.mp3``) or local path; templated.
+    :param file: any ``ObjectStoragePath`` or its URL (``s3://conn@bucket/ref.mp3``), or a local path; templated.
     :param purpose: ``song`` (vocals and accompaniment: both ids), ``voice`` (a cappella singing: voice_id) or
         ``instrumental`` (accompaniment: instrumental_id); templated.
     :param conn_id: Airflow connection id; templated.
@@ -33,9 +38,16 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     ui_color = "#dcebf5"
     lineage_kind = "upload"
 
-    def __init__(self, *, file: str, purpose: str = "song", conn_id: str = "music_default", **kwargs: Any) -> None:
+    def __init__(
+        self, *, file: str | os.PathLike[str], purpose: str = "song", conn_id: str = "music_default", **kwargs: Any
+    ) -> None:
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         super().__init__(**kwargs)
+        from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        if not from_mapped and isinstance(purpose, str) and sources_of(purpose) is None and purpose not in PURPOSES:
+            raise ValueError(
+                f"purpose: {purpose!r:.60}, but one of {', '.join(PURPOSES)} is taken; choose one of them."
+            )
         self.file = file
         self.purpose = purpose
         self.conn_id = conn_id

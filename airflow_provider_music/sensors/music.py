@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseSensorOperator, PokeReturnValue
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
@@ -55,8 +56,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         audio_format: str | None = None,
         output_dir: str | None = None,
         conn_id: str = "music_default",
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = DEFAULT_TIMEOUT,
+        poll_interval: timedelta | float | str | None = None,
+        timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         provenance: ProvenancePolicy = "manifest",
         deferrable: bool = True,
         **kwargs: Any,
@@ -64,7 +65,10 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         if poll_interval is not None:
             kwargs.setdefault("poke_interval", poll_interval)
-        super().__init__(timeout=timeout, **kwargs)
+        if isinstance(interval := kwargs.get("poke_interval"), str):
+            kwargs["poke_interval"] = seconds_of(interval, "poll_interval")
+        # Airflow's own sensor takes no text.
+        super().__init__(timeout=seconds_of(timeout, "timeout"), **kwargs)
         self.generation = generation
         self.model = model
         self.audio_format = audio_format

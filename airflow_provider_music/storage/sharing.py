@@ -8,8 +8,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from airflow.providers.common.compat.sdk import conf
-
+from airflow_provider_music.compat import conf
 from airflow_provider_music.exceptions import StorageNotSharedError
 from airflow_provider_music.storage.folder import is_local
 

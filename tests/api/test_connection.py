@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_music.api.connection import CONN_TYPE, MusicSettings, is_loopback
+from airflow_provider_music.api.connection import CONN_TYPE, EXTRAS, MusicSettings, is_loopback
 from airflow_provider_music.compat import BaseHook
 from airflow_provider_music.exceptions import CredentialsError
 from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
@@ -365,3 +365,86 @@ def test_this_machine_is_known_by_its_spelling(host):
 @pytest.mark.parametrize("host", ["", "localhost.example.org", "10.0.0.1", "0.0.0.0", "notlocalhost", "::2", "127.0.0"])
 def test_other_machines_are_not_this_one(host):
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("readtimeout", "did you mean read_timeout?"),
+        ("read-timeout", "did you mean read_timeout?"),
+        ("Read_Timeout", "did you mean read_timeout?"),
+        ("extra__music__read_timeout", "did you mean read_timeout?"),
+        ("timeout", "did you mean read_timeout?"),
+        ("audio_host", "did you mean audio_hosts?"),
+        ("audiohosts", "did you mean audio_hosts?"),
+        ("allowed_hosts", "did you mean audio_hosts?"),
+        ("ssl_verify", "did you mean verify?"),
+        ("allow-http", "did you mean allow_http?"),
+        ("max_bytes", "did you mean max_audio_bytes?"),
+        ("api_key", "it belongs into the password field"),
+        ("base_url", "it belongs into the host field"),
+        ("team", "leave it out; there are connect_timeout, read_timeout"),
+        ("", "leave it out"),
+    ],
+)
+def test_an_extra_that_would_be_ignored_is_named_with_the_nearest_right_name(name, told):
+    (problem,) = problems(extra={name: "sk-secret"})
+    assert problem.startswith(f"its extra {name!r} is none: {told}")
+    assert "sk-secret" not in problem
+
+
+def test_every_extra_of_the_form_is_known_and_a_note_is_let_be():
+    assert set(EXTRAS) == set(CONNECTION_FIELDS)
+    assert read(extra={"_note": "of the music team"}) == read()
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("music://:sk-1@api.example.org/aiml", "music://:KEY@https%3A%2F%2Fapi.example.org%2Faiml"),
+        ("music://:sk-1@api.example.org/v2/generate/audio", "its schema is 'v2/generate/audio'"),
+        ("music://:sk-1@/aiml", "music://:KEY@https%3A%2F%2Fapi.aimlapi.com%2Faiml"),
+    ],
+)
+def test_a_path_in_a_uri_is_named_with_the_place_where_it_would_count(uri, told, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", uri)
+    with pytest.raises(CredentialsError) as caught:
+        MusicSettings.from_connection(BaseHook.get_connection("music_default"), "music_default")
+    assert told in str(caught.value)
+    assert "sk-1" not in str(caught.value)
+
+
+def test_a_version_behind_the_host_is_dropped_in_a_uri_too(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", "music://:sk-1@api.example.org/v1")
+    settings = MusicSettings.from_connection(BaseHook.get_connection("music_default"), "music_default")
+    assert settings.base_url == "https://api.example.org"
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("https://api.aimlapi.com/v2/generate/audio", "https://api.aimlapi.com"),
+        ("https://api.aimlapi.com/v2/generate/audio/", "https://api.aimlapi.com"),
+        ("https://api.aimlapi.com/v2/generate/audio/minimax/generate", "https://api.aimlapi.com"),
+        ("api.aimlapi.com/v1/chat/completions", "https://api.aimlapi.com"),
+        ("https://api.aimlapi.com/v1/models", "https://api.aimlapi.com"),
+        ("https://proxy.example.org/aiml/v2/generate/audio", "https://proxy.example.org/aiml"),
+        ("https://docs.aimlapi.com", "https://api.aimlapi.com"),
+        ("https://aimlapi.com/app", "https://api.aimlapi.com"),
+    ],
+)
+def test_a_full_endpoint_as_the_host_is_named_with_the_base_url(host, right):
+    (problem,) = problems(host=host)
+    assert problem.startswith("its base URL (host) ")
+    assert problem.endswith(f": give {right}")
+
+
+@pytest.mark.parametrize("host", ["https://gw.example.org/v1/account/aiml", "https://proxy.example.org/audio"])
+def test_a_gateways_path_is_a_base_url(host):
+    assert read(host=host).base_url == host
+
+
+def test_a_key_in_the_login_is_said():
+    (problem,) = problems(password=None, login="sk-secret")
+    assert problem.endswith("what stands in the login field is not used (in a URI: music://:KEY@)")
+    assert "sk-secret" not in problem

@@ -454,7 +454,7 @@ def test_an_unknown_model_is_sent_as_it_stands_with_a_note():
 
 
 def test_a_slip_in_a_models_name_is_pointed_out():
-    assert "Was music-01 meant?" in prepare("music-O1", {}).notes[0]
+    assert "Was minimax/music-2.6 meant?" in prepare("minimax/music-2.7", {}).notes[0]
     assert "meant" not in prepare("zzzz", {}).notes[0]
 
 
@@ -551,3 +551,50 @@ def test_the_problems_of_a_batch_are_listed_up_to_twenty():
     assert found[19].startswith("requests[19] lyrics: empty")
     assert found[20] == "and 5 more"
     assert len(batch_problems([{**ONE, "lyrics": ""}] * 20)) == 20
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [
+        ("minimax/musik-2.6", "minimax/music-2.6"),
+        ("minmax/music-2.6", "minimax/music-2.6"),
+        ("Minimax/Music-2.6", "minimax/music-2.6"),
+        (" minimax/music-2.6 ", "minimax/music-2.6"),
+        ("minimax/music_2.6", "minimax/music-2.6"),
+        ("minimax/music2.6", "minimax/music-2.6"),
+        ("minimax-music-2.6", "minimax/music-2.6"),
+        ("music-O1", "music-01"),
+        ("music-1", "music-01"),
+        ("elevenlabs/eleven-music", "elevenlabs/eleven_music"),
+        ("google/lyria-2", "google/lyria2"),
+        ("stable_audio", "stable-audio"),
+        ("minimax/music-covr", "minimax/music-cover"),
+    ],
+)
+def test_a_misspelled_model_is_one_problem_with_the_nearest_known_name(model, meant):
+    with pytest.raises(InvalidRequestError) as caught:
+        prepare(model, {"nonsense": 1, "audio_setting": 5}, "[")
+    assert caught.value.problems == [f"model: {model!r} is no known model; did you mean {meant}?"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("minimax/music-2.7", "minimax/music-3.0", "minimax/music-2.5", "music-02", "google/lyria3", "stable-audio-2"),
+        *("minimax/music-cover-pro", "suno/v5", "music-2.6", "eleven_music", "x", "elevenlabs/eleven_music_v2"),
+    ],
+)
+def test_a_model_that_may_be_newer_than_the_catalogue_is_sent(model):
+    assert prepare(model, {"prompt": "la"}).body == {"model": model, "prompt": "la"}
+
+
+def test_a_misspelled_field_of_a_batchs_request_is_one_problem():
+    with pytest.raises(InvalidRequestError) as caught:
+        prepare_all([{"modle": "minimax/music-2.6", "prompt": "la", "seed": 7, "x": 1}])
+    assert caught.value.problems == ["requests[0] modle: no such field; did you mean model?"]
+    with pytest.raises(InvalidRequestError) as caught:
+        prepare_all([{"model": "minimax/music-2.6", "promt": "la", "audio_setting": {"bitrat": 64000}}])
+    told = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 2
+    assert "promt: minimax/music-2.6 has no such field; leave it out (did you mean prompt?)" in told
+    assert "audio_setting.bitrat: audio_setting has no such field; leave it out (did you mean bitrate?)." in told

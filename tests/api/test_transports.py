@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import traceback
 
 import aiohttp  # noqa: F401 - its import builds a TLS context of its own, which is not counted here
 import httpx
@@ -265,6 +266,21 @@ async def test_a_socks_proxy_whose_package_is_missing_is_said_in_our_words(
     with pytest.raises(CredentialsError, match=r"HTTPS_PROXY.*socksio") as caught:
         await get(kind, settings_for(), "https://api.example.org/")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["hu#sh", "hu/sh", "hu?sh", "12#sh", "12/sh", "12?sh", "hu[sh/", "h:u/sh", "hu\\#sh"]
+)
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_no_part_of_a_proxys_password_stands_in_an_error(scheme, password, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://me:{password}@proxy.example.org:3128")
+    with pytest.raises(CredentialsError, match="percent-encoded") as caught:
+        transports.environment_proxy(httpx.URL("https://api.example.org"))
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    told = shown[shown.index("in environment_proxy") :]
+    assert password not in told
+    for part in ("hu", "12", "sh@"):
+        assert part not in told.replace("authority", "")
 
 
 class Tunnel:

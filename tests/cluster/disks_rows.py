@@ -65,10 +65,10 @@ def killed_in_mid_landing(stage: Stage) -> list[Row]:
 def killed_in_mid_post(stage: Stage, lane: str, log: str = "lost") -> list[Row]:
     """The task dies before it heard what the API made of its request, and the disk with its record is lost.
 
-    The usage log has the song at the next try; it is "mute"; or it has it "later", when the song is made.
+    The usage log has the song at the next try; it is "mute"; or it has it "later" than any try waits.
     """
     dag = f"{log}_{lane}"
-    run = Run(stage, dag, "killed", delay=60.0 if log == "later" else 4.0)
+    run = Run(stage, dag, "killed", log_lag=3600.0 if log == "later" else 0.0)
     run.sandbox.fault("submit:late=600", "generate:late=600")
     run.begin()
     run.until_asked()

@@ -259,7 +259,7 @@ def test_a_synchronous_song_that_is_lost_with_its_record_is_said_aloud_and_not_p
 @pytest.mark.parametrize("lane", LANES if IS_3 else [])
 def test_a_song_that_the_usage_log_does_not_have_yet_is_not_paid_again(celery, lane):
     (row,) = celery[f"later {lane}"].result()
-    _assert_song_or_word(row, "UnknownOutcomeError")
+    _assert_refused(row, "UnknownOutcomeError", posts=1)
 
 
 def test_a_request_that_cannot_be_searched_for_is_not_sent_again(celery):

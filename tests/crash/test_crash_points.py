@@ -178,3 +178,32 @@ def say(capsys, lane, place, how, table):
         sums = dict(Counter(told for _, told in table))
         sys.stdout.write(f"\n{lane}, {place}, {how}: {len(table)} points, {sums}\n")
         sys.stdout.writelines(f"  {where:60} {told}\n" for where, told in table)
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
+@pytest.mark.parametrize("lane", list(LANES))
+@pytest.mark.parametrize(
+    "on",
+    [
+        "after folder.create(intent.json)",
+        "before folder.replace(post.json)",
+        "after folder.replace(post.json)",
+        "before folder.create(sent.json)",
+    ],
+)
+def test_a_process_that_ends_between_claim_and_post_costs_a_retry_and_no_person(
+    on, lane, deferrable, mortal, music_sandbox, airflow, output_dir
+):
+    """Before sent.json is there nothing left; whoever finds the claim says so, and submits the next take."""
+    music_sandbox.settings(any_reference=True, song_seconds=1)
+    state, task = Airflow(airflow), song(lane, output_dir, deferrable=deferrable)
+    mortal[0] = Mortality(on=on)
+    with pytest.raises(Died):
+        while state.step(task) is None:
+            pass
+    state.bury()
+
+    result = live_on(state, task, mortal)
+
+    assert (result["status"], result["submissions"], music_sandbox.posts()) == ("completed", 1, 1)
+    assert len(list(output_dir.rglob("sent.json"))) == 2

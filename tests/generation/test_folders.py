@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
+from airflow_provider_music.compat import DAG, ObjectStoragePath
 from airflow_provider_music.exceptions import InvalidFolderError, StorageNotSharedError
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders, folders_of, is_mapped, record_root
 from airflow_provider_music.operators.music import GenerateMusicOperator

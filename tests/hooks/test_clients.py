@@ -404,3 +404,24 @@ def test_a_connection_that_cannot_be_used_is_no_look_up_that_broke(look_ups):
     look_ups["music_default"] = {"password": ""}
     with pytest.raises(CredentialsError, match="no API key"):
         settings_of("music_default")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("music://:sk/abc@", "percent-encoded there (music://:sk%2Fabc@ for sk/abc)"),
+        ("music://:sk#abc@", "percent-encoded"),
+        ("music://:sk?abc@", "percent-encoded"),
+        ("music://:mykey", "cannot be read as a URI"),
+        ('{"conn_type": "music", ', "no JSON object"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_no_missing_connection(value, told, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", value)
+    with pytest.raises(CredentialsError) as caught:
+        settings_of("odd")
+    said = str(caught.value)
+    assert "AIRFLOW_CONN_ODD is set" in said
+    assert told in said
+    assert "mykey" not in said
+    assert "There is no connection" not in said

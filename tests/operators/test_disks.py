@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     GenerationFailedError,
     MusicError,
+    OutputError,
     PartialBatchError,
     RateLimitedError,
     RecordError,
     StorageNotSharedError,
     UnknownOutcomeError,
+    UnsafeStoreError,
 )
 from airflow_provider_music.generation import submit
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
@@ -791,3 +793,68 @@ def test_a_writer_that_comes_back_after_it_was_given_up_sends_nothing(lane, song
 
     assert result["audio"] == finder[0]["audio"]
     assert music_sandbox.posts(ROUTES[lane]) == 1
+
+
+# Stores whose claims do not hold, and what it all costs
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_store_that_creates_one_object_twice_is_refused_and_nothing_is_sent(
+    lane, song, music_sandbox, airflow, bucket, monkeypatch
+):
+    """As s3fs before 2024.12: it drops the condition without a word."""
+    monkeypatch.setattr("airflow_provider_music.record.store._exclusive", set())
+    write = bucket.fs.pipe_file
+    monkeypatch.setattr(bucket.fs, "pipe_file", lambda path, value, **_: write(path, value))
+    for _ in range(2):
+        with pytest.raises(UnsafeStoreError, match="created twice"):
+            airflow.run(song(lane, output_dir=bucket.url))
+        airflow.retry()
+    assert music_sandbox.posts() == 0
+
+
+@pytest.mark.parametrize("lane", list(LANES))
+def test_a_song_that_goes_well_costs_no_free_call_more_and_a_lost_success_none_at_all(
+    lane, song, music_sandbox, airflow
+):
+    airflow.run(song(lane))
+    first = music_sandbox.state()["requests"]
+    assert {name: count for name, count in first.items() if name != "poll" and count} == (
+        {"submit": 1, "download": 1} if lane == "queued" else {"generate": 1}
+    )
+    airflow.retry()
+    airflow.run(song(lane))
+    assert music_sandbox.state()["requests"] == first
+
+
+@pytest.mark.parametrize(("pod", "store", "logs"), [(False, False, 0), (True, False, 1), (True, True, 0)])
+def test_a_retry_reads_the_log_once_and_only_where_nothing_else_says_what_was_done(
+    pod, store, logs, song, music_sandbox, airflow
+):
+    music_sandbox.settings(delay=0.0)
+    airflow.store = StateStore() if store else None
+    airflow.new_pod()
+    airflow.defer(song())
+    airflow.retry()
+    if pod:
+        airflow.new_pod()
+    airflow.run(song())
+    assert music_sandbox.requests("logs") == logs
+
+
+def test_a_retry_after_a_try_that_is_known_to_have_sent_nothing_reads_no_log(song, music_sandbox, airflow, monkeypatch):
+    write_first = SongRecord.write_first
+
+    def full(record, take, fact, **values):
+        if fact == "sent":
+            raise RecordError("the disk is full")
+        return write_first(record, take, fact, **values)
+
+    monkeypatch.setattr(SongRecord, "write_first", full)
+    with pytest.raises(OutputError, match="nothing was sent: the disk is full"):
+        airflow.run(song())
+    monkeypatch.setattr(SongRecord, "write_first", write_first)
+    airflow.retry()
+
+    assert airflow.run(song())["submissions"] == 1
+    assert (music_sandbox.requests("logs"), music_sandbox.posts("submit")) == (0, 1)

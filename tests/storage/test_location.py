@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
+from airflow_provider_music.compat import AirflowFailException, ObjectStoragePath
 from airflow_provider_music.exceptions import InvalidFolderError, OutputError
 from airflow_provider_music.storage.location import location, static_part
 

@@ -7,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import OutputError, StorageNotSharedError
 from airflow_provider_music.storage import sharing
 from airflow_provider_music.storage.sharing import check_shared, executor_of

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowException
+from airflow_provider_music.compat import DAG, AirflowException
 
 try:
     from airflow.sdk import get_parsing_context
@@ -104,7 +104,9 @@ if PLACES:
     # [music] output_dir as the task's process finds it, edited between two tries.
     os.environ["AIRFLOW__MUSIC__OUTPUT_DIR"] = _edit(f"{get_parsing_context().dag_id}.output_dir", f"{shared}/before")
     # Long enough for the test to act between two tries.
-    pause = {"retry_delay": timedelta(seconds=5)}
+    pause: dict[str, Any] = {"retry_delay": timedelta(seconds=5)}
+    # As long as a response is searched for, where the usage log does not have it.
+    search = pause | {"timeout": timedelta(seconds=40)}
     for lane in ("queued", "synchronous"):
         song("undeclared", lane, queue="undeclared", output_dir=own)
         song("own", lane, output_dir=own)
@@ -116,10 +118,9 @@ if PLACES:
         song("relative", lane, output_dir="songs")
         song("retries", lane, output_dir=shared, retries=_edit(f"disks_retries_{lane}.retries", 2))
         song("pods", lane, output_dir=f"{own}/pods_{lane}", **pause, deferrable=lane == "queued")
-        for log in ("lost", "later"):
-            song(log, lane, output_dir=f"{own}/{log}_{lane}", **pause, deferrable=lane == "queued")
-    # As long as a response may be searched for.
-    song("mute", "queued", output_dir=f"{own}/mute_queued", **pause, timeout=timedelta(seconds=40))
+        song("lost", lane, output_dir=f"{own}/lost_{lane}", **pause, deferrable=lane == "queued")
+        song("later", lane, output_dir=f"{own}/later_{lane}", **search, deferrable=lane == "queued")
+    song("mute", "queued", output_dir=f"{own}/mute_queued", **search)
     song("killed", "queued", output_dir=f"{own}/killed", **pause)
     song("gone", "queued", output_dir=f"{own}/gone")
     song("cleared", "queued", output_dir=f"{own}/cleared_queued")
