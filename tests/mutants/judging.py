@@ -79,7 +79,9 @@ class Tree:
 
     def prepare(self) -> None:
         """Copy the tree anew; where it is as it was, only undo what a run that was killed left in the modules."""
-        files = [path for name in _COPIED for path in sorted((self._root / name).rglob("*.py"))]
+        here = Path(__file__).parent
+        found = [path for name in _COPIED for path in sorted((self._root / name).rglob("*.py"))]
+        files = [path for path in found if path.parent != here]
         now = digest([*map(str, files), *(path.read_text() for path in files), *self._skipped])
         known = json.loads(self._baseline.read_text()) if self._baseline.exists() else {}
         if known.get("tree") != now:
