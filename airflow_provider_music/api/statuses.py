@@ -36,6 +36,7 @@ _LONGEST = 40
 _AUDIO = ("audio_file", "audio_files", "audio_url", "audio")
 _URL_KEYS = ("url", "audio_url", "file_url", "download_url", "href")
 _DEPTH = 4
+_FILE_URL = re.compile(r"https?://[^/?#]+/[^/?#]", re.IGNORECASE)
 
 
 def word_of(status: str) -> str:
@@ -67,7 +68,9 @@ def _urls(value: Any, depth: int, *, is_url: bool) -> Iterator[str]:
             yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _urls(item, depth - 1, is_url=is_url)
+            # A list is nowhere documented: a bare text in it has to look like the address of a file.
+            if not isinstance(item, str) or _FILE_URL.match(item):
+                yield from _urls(item, depth - 1, is_url=is_url)
     elif isinstance(value, dict):
         for key in _URL_KEYS:
             yield from _urls(value.get(key), depth - 1, is_url=True)

@@ -150,7 +150,8 @@ class GenerationTask:
         spec = song.spec(decision)
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
-            if spec.n == 1:
+            if spec.n == 1 and self._memory.is_kept:
+                # What Airflow remembers without a claim here is then known to have sent nothing.
                 song.record.begin(self._attempt.try_number)
             self._memory.note_begun(
                 spec.record_url, spec.n, fact_body("intent", spec.n, spec.intent(str(spec.request_id)))

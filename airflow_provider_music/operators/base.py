@@ -20,7 +20,7 @@ from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -91,16 +91,6 @@ class GenerationOperator(LineageMixin, BaseOperator):
     def _note_templates(self) -> None:
         """Note which fields hold templates, before Airflow renders them; called at the end of a constructor."""
         self.template_sources = sources_by_name({name: getattr(self, name, None) for name in self.template_fields})
-
-    def _refuse(self, problems: Iterable[str]) -> None:
-        """Refuse what is written plainly in the DAG and cannot be; a mapped task's values are checked when it runs.
-
-        :raises ValueError: there are problems.
-        """
-        if not getattr(self, "_BaseOperator__from_mapped", False):
-            found = list(problems)
-            if found:
-                raise ValueError("\n".join(found))
 
     def _check_rendered(self, context: Any) -> None:
         """Refuse a field whose template came out as nothing; what the DAG's author wrote is taken as it is.

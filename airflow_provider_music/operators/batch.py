@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_music.api.static_checks import static_batch_problems
 from airflow_provider_music.lineage.links import RecordLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -66,7 +65,6 @@ class GenerateMusicBatchOperator(GenerationOperator):
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
             raise ValueError(f"max_in_flight: {max_in_flight!r}; give a whole number of 1 or more.")
         self._note_templates()
-        self._refuse(static_batch_problems(requests))
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the requests, continue from what their records say, and wait."""

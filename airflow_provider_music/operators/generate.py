@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.api.static_checks import static_problems
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -92,7 +91,6 @@ class GenerateMusicOperator(GenerationOperator):
         self.extra_body = extra_body
         self.wait_for_completion = wait_for_completion
         self._note_templates()
-        self._refuse(static_problems(model, arguments))
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-
-#: As in audio/reference.py, whose import is too much for a DAG file.
-PURPOSES = ("song", "voice", "instrumental")
 
 
 class UploadReferenceOperator(LineageMixin, BaseOperator):
@@ -43,11 +39,6 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
     ) -> None:
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
         super().__init__(**kwargs)
-        from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
-        if not from_mapped and isinstance(purpose, str) and sources_of(purpose) is None and purpose not in PURPOSES:
-            raise ValueError(
-                f"purpose: {purpose!r:.60}, but one of {', '.join(PURPOSES)} is taken; choose one of them."
-            )
         self.file = file
         self.purpose = purpose
         self.conn_id = conn_id

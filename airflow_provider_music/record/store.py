@@ -286,7 +286,7 @@ def _audio_home(intent: Mapping[str, Any], folder: Folder) -> Folder | None:
 
 
 def _began(try_number: int) -> str:
-    return f"try-{try_number}.began"
+    return f"try-{try_number}-began.json"
 
 
 def not_writable(why: object) -> OutputError:

@@ -44,6 +44,11 @@ class TaskMemory:
             log.debug("No task state store: %s", exc)
             return cls()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether this Airflow keeps anything."""
+        return self._store is not None
+
     def note(self, record_url: str, take: Take | None = None) -> None:
         """Remember where the task's record lies, and what is known of the newest take."""
         if self._store is None:

@@ -360,28 +360,3 @@ def test_what_is_no_time_is_named_when_the_dag_is_parsed(song, name, text):
     if isinstance(text, str):
         with pytest.raises(ValueError, match=f"{name}: .* is no duration"):
             MusicGenerationSensor(task_id="sensor", generation="g", **{name: text})
-
-
-@pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        (lambda: GenerateMusicOperator(task_id="a", model="minimax/music-2.6", lyrics="x" * 10_000), "lyrics: 10000"),
-        (
-            lambda: GenerateMusicOperator(task_id="a", model="music-01", audio_setting={"format": "flac"}),
-            "audio_setting.format: 'flac'",
-        ),
-        (lambda: GenerateMusicBatchOperator(task_id="a", requests=[]), "requests: the list is empty"),
-        (
-            lambda: GenerateMusicBatchOperator(task_id="a", requests=[{"model": "music-01", "lyrics": "x" * 601}]),
-            "requests\\[0\\] lyrics: 601",
-        ),
-        (lambda: UploadReferenceOperator(task_id="a", file="a.wav", purpose="vocals"), "purpose: 'vocals'"),
-    ],
-)
-def test_what_is_written_plainly_and_cannot_be_is_found_when_the_dag_is_parsed(make, told):
-    with pytest.raises(ValueError, match=told):
-        make()
-
-
-def test_the_same_in_a_mapped_task_is_found_when_it_runs():
-    mapped(lambda song, result: song.expand(lyrics=result), {"lyrics": "x" * 10_000})()
