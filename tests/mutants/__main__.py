@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -66,7 +67,8 @@ def _judge_all(tree: Tree, results: Results, chosen: list[Mutation]) -> dict[Mut
             seconds = tree.baseline(TARGETS[module])
             _say(f"{module}: its tests pass in {seconds:.0f} s")
             limits[module] = 3 * seconds + _MORE_SECONDS
-        verdict = tree.judge(module, mutation.of(tree.source(module)), TARGETS[module], limits[module])
+        text, likely = mutation.of(tree.source(module)), results.likely(module)
+        verdict = tree.judge(module, text, TARGETS[module], likely, limits[module])
         results.add(keys[mutation], mutation.name, tests[module], verdict)
         verdicts[mutation] = verdict.by
         what = f"caught by {verdict.by}" if verdict.by else "SURVIVED"
@@ -117,6 +119,8 @@ def main() -> int:
     if asked.again:
         path.unlink(missing_ok=True)
     began = time.monotonic()
+    # Stopped in whatever way, it ends its tests and puts the module back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         verdicts = _judge_all(tree, Results(path), chosen)
     except BrokenRunError as exc:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,8 @@ _AHEAD = (
 )
 #: What tests may take without a mutation.
 _BASELINE_SECONDS = 1200.0
-#: Exit codes of pytest: all passed; some failed, or could not be collected or imported.
-_PASSED, _CAUGHT = 0, (1, 2)
+#: Exit codes of pytest: all passed; some failed, or could not be collected or imported; one that is named is no more.
+_PASSED, _CAUGHT, _NOT_THERE = 0, (1, 2), 4
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Tree:
 
     def prepare(self) -> None:
         """Copy the tree anew; where it is as it was, only undo what a run that was killed left in the modules."""
-        files = [path for name in _COPIED for path in sorted((self._root / name).rglob("*.py"))]
+        here = Path(__file__).parent
+        found = [path for name in _COPIED for path in sorted((self._root / name).rglob("*.py"))]
+        files = [path for path in found if path.parent != here]
         now = digest([*map(str, files), *(path.read_text() for path in files), *self._skipped])
         known = json.loads(self._baseline.read_text()) if self._baseline.exists() else {}
         if known.get("tree") != now:
@@ -126,14 +129,17 @@ class Tree:
                 self._baseline.write_text(json.dumps(self._known))
         return sum(seconds[test] for test in tests)
 
-    def judge(self, module: str, text: str, tests: Sequence[str], timeout: float) -> Verdict:
-        """Run tests with another text of a module."""
-        path = self.path / PACKAGE / module
+    def judge(self, module: str, text: str, tests: Sequence[str], likely: Sequence[str], timeout: float) -> Verdict:
+        """Run tests with another text of a module: first some of them, which caught others of its mutations."""
+        path, began = self.path / PACKAGE / module, time.monotonic()
         path.write_text(text)
         try:
-            return self._run(tests, timeout, writes_bytecode=False)
+            verdict = self._run(likely, timeout, may_be_gone=True) if likely else None
+            if verdict is None or verdict.by is None:
+                verdict = self._run(tests, timeout)
         finally:
             path.write_text(self.source(module))
+        return Verdict(verdict.by, time.monotonic() - began)
 
     def _forget_bytecode(self) -> None:
         for module in self._sources:
@@ -141,7 +147,9 @@ class Tree:
             for cached in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
                 cached.unlink()
 
-    def _run(self, tests: Sequence[str], timeout: float, *, writes_bytecode: bool) -> Verdict:
+    def _run(
+        self, tests: Sequence[str], timeout: float, *, writes_bytecode: bool = False, may_be_gone: bool = False
+    ) -> Verdict:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="tests-", dir=self._at, ignore_cleanup_errors=True) as temporary:
             report = Path(temporary, "report.json")
@@ -153,7 +161,7 @@ class Tree:
             first = json.loads(report.read_text())["first"] if report.exists() else None
         if code is None:
             return Verdict("timeout", seconds)
-        if code == _PASSED:
+        if code == _PASSED or (code == _NOT_THERE and may_be_gone):
             return Verdict(None, seconds)
         if code in _CAUGHT or code < 0:
             return Verdict(first or ("import" if code > 0 else f"signal {-code}"), seconds)
@@ -163,6 +171,7 @@ class Tree:
         code = 70
         try:
             os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             for stream in (1, 2):
                 os.dup2(output, stream)
@@ -224,21 +233,19 @@ def _pytest(tests: Sequence[str], temporary: Path, report: Path, tree: Path) -> 
 
 
 def _wait(child: int, timeout: float) -> int | None:
-    """Return a child's exit code, None where it ran into the timeout; end what it started."""
-    deadline, status = time.monotonic() + timeout, None
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        time.sleep(0.05)
-    else:
-        status = None
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, signal.SIGKILL)
-    if status is None:
-        os.waitpid(child, 0)
-        return None
-    return os.waitstatus_to_exitcode(status)
+    """Return a child's exit code, None after the timeout; end what it started, also when this is stopped."""
+    deadline, status, done = time.monotonic() + timeout, 0, 0
+    try:
+        while not done and time.monotonic() < deadline:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if not done:
+                time.sleep(0.05)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)
+        if not done:
+            os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) if done else None
 
 
 def import_ahead(at: Path) -> None:
@@ -276,6 +283,11 @@ class Results:
         if row is None or (row["by"] is None and row["tests"] != tests):
             return None
         return Verdict(row["by"], row["seconds"])
+
+    def likely(self, module: str, most: int = 12) -> list[str]:
+        """Return the tests that caught most of a module's mutations."""
+        caught = [row["by"] for row in self._known.values() if row["name"].startswith(f"{module} ")]
+        return [test for test, _ in Counter(test for test in caught if test and "::" in test).most_common(most)]
 
     def add(self, key: str, name: str, tests: str, verdict: Verdict) -> None:
         """Keep a verdict."""
