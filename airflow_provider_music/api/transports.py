@@ -104,7 +104,10 @@ def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
     )
 
 
-_NO_PROXY_URL = "it is no http://, https:// or socks5:// URL of a host and a port; a user or password in it has to be percent-encoded"
+_NO_PROXY_URL = (
+    "it is no http://, https:// or socks5:// URL of a host and a port; "
+    "a user or password in it has to be percent-encoded"
+)
 
 
 def _proxy_of(url: str) -> httpx.Proxy | str:

@@ -19,13 +19,13 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from dying import Died, Mortality, instrument
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from airflow_provider_music.api.testing import use_transport
-from airflow_provider_music.compat import AirflowException, TaskDeferred
 from airflow_provider_music.generation import reconcile
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
@@ -285,6 +285,15 @@ class Promises(RuleBasedStateMachine):
         self.move_to(f"{self.root}-")
         self.record_was_lost = self.api.log_shows_all = True
         reached["the folder moves", self.phase, bool(self.api.songs)] += 1
+
+    @rule(data=st.data())
+    def a_former_folder_comes_back(self, data):
+        """With what was in it then."""
+        former = [f"songs{'-' * n}" for n in range(len(self.root.name) - len("songs"))]
+        if former:
+            self.root = Path(self.folder.name, data.draw(st.sampled_from(former)))
+            self.patch.setenv("AIRFLOW__MUSIC__OUTPUT_DIR", str(self.root))
+            reached["a former folder comes back", self.phase, bool(self.intents())] += 1
 
     @rule(seconds=st.sampled_from([-900.0, 900.0]))
     def the_clock_moves(self, seconds):
