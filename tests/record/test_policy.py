@@ -203,3 +203,9 @@ def test_a_request_that_was_refused_in_another_run_is_submitted():
 
     assert decide(found, attempt(fingerprint="other")).step == "refuse_changed"
     assert decide(found, attempt(fingerprint="other", run_started_at="tuesday")).step == "submit"
+
+
+def test_the_changed_request_of_a_clear_is_the_very_next_take():
+    found = take("accepted", "changed")
+
+    assert (decide(found, CHANGED_AND_CLEARED).step, decide(found, CHANGED_AND_CLEARED).n) == ("submit", found.n + 1)
