@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -35,6 +36,7 @@ _RESERVED = {
     "model": "it is an argument of its own; leave it out of {place}.",
     "stream": "a streamed response is not supported, and its song would be lost; leave it out of {place}.",
 }
+_SCHEME_BEFORE_SCHEME = re.compile(r"^https?://(?=https?://)")
 #: What a request of a batch may hold.
 _REQUEST_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 #: Problems of a batch that its message lists; a thousand requests with the same mistake have to be readable.
@@ -203,7 +205,8 @@ def _given(fields: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     given = _without_reserved(given, "the fields", problems)
     for name, reference in REFERENCES.items():
         if reference.kind == "url" and _names_a_place(given.get(name)):
-            given[name] = str(given[name])
+            # Airflow 2's path of a web URL has its scheme twice.
+            given[name] = _SCHEME_BEFORE_SCHEME.sub("", str(given[name]))
         if given.get(name) == "None":
             del given[name]
             problems.append(
