@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
+from airflow_provider_music.compat import AirflowException, TaskDeferred
 from dying import Died, Mortality, instrument
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
