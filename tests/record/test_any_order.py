@@ -19,13 +19,13 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow_provider_music.compat import AirflowException, TaskDeferred
 from dying import Died, Mortality, instrument
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from airflow_provider_music.api.testing import use_transport
+from airflow_provider_music.compat import AirflowException, TaskDeferred
 from airflow_provider_music.generation import reconcile
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
