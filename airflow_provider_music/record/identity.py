@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 
+from airflow_provider_music.compat import AIRFLOW
 from airflow_provider_music.storage.folder import Folder, safe_name
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 24
 _REALM_LENGTH = 10
 _REGION_LENGTH = 8
+#: Since then a cleared task that had succeeded is told of no XComs, like one that never returned any.
+_NO_KEYS_SINCE = (3, 4, 0)
 #: What the processes of one Airflow agree on, and two Airflows rarely share. No secrets: they are rotated.
 _SHARED_OPTIONS = (("api", "base_url"), ("core", "execution_api_server_url"))
 _SHARED_OPTIONS_2 = (("webserver", "base_url"),)
@@ -206,6 +209,8 @@ def _returned_before(ti: Any) -> bool | None:
     A task is told at its start which XComs of its former try are to be cleared; a private name, so that its absence
     means nothing.
     """
+    if AIRFLOW >= _NO_KEYS_SINCE:
+        return None
     told = getattr(ti, "_ti_context_from_server", None)
     keys = getattr(told, "xcom_keys_to_clear", None)
     # A resumed task is told of none.
