@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 24
 _REALM_LENGTH = 10
 _REGION_LENGTH = 8
-#: Since then a cleared task that had succeeded is told of no XComs, like one that never returned any.
+#: Since then XComs belong to an attempt, and a cleared task is told of none that its former attempt returned.
 _NO_KEYS_SINCE = (3, 4, 0)
 #: What the processes of one Airflow agree on, and two Airflows rarely share. No secrets: they are rotated.
 _SHARED_OPTIONS = (("api", "base_url"), ("core", "execution_api_server_url"))
