@@ -17,7 +17,7 @@ from airflow_provider_music.compat import DAG, AirflowException
 try:
     from airflow.sdk import get_parsing_context
 except ImportError:  # 2.11
-    from airflow.utils.dag_parsing_context import get_airflow_parsing_context as get_parsing_context
+    from airflow.utils.dag_parsing_context import get_parsing_context
 
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 
