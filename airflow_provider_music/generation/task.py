@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.exceptions import CredentialsError, MusicError, OutputError, named
+from airflow_provider_music.exceptions import CredentialsError, MusicError, OutputError, StorageNotSharedError
 from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.earlier_tries import (
@@ -252,6 +252,8 @@ class GenerationTask:
 
 
 def _sent_nothing(event: Mapping[str, Any]) -> bool:
-    """Whether a wait that knows of no take ended before anything was sent, and says so."""
-    refused = (OutputError, CredentialsError)
-    return event["status"] == "timeout" or isinstance(named(event.get("error"), ""), refused)
+    """Whether a wait that knows of no take is certain to have sent nothing.
+
+    A deadline, a full disk or a connection that is gone may come behind the request, which this worker may not see.
+    """
+    return event.get("error") == StorageNotSharedError.__name__
