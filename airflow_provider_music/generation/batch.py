@@ -25,7 +25,7 @@ from airflow_provider_music.generation.attempt import SongAttempt, budget_of, la
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
-from airflow_provider_music.generation.earlier_tries import searched_again, searched_takes
+from airflow_provider_music.generation.earlier_tries import newest_takes, searched_again, searched_takes
 from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
@@ -126,6 +126,7 @@ class GenerationBatch:
         listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt)
         listed.check()
         takes = searched_again(self._options.conn_id, self._songs, takes)
+        takes = newest_takes(self._options.conn_id, self._songs, takes)
         return self._follow(takes, self._decisions(takes), listed)
 
     def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | DeferBatch:

@@ -10,6 +10,7 @@ say is written into the record, so the policy decides from it as always.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,48 @@ def searched_again(conn_id: str, songs: Sequence[SongAttempt], takes: Sequence[T
     return now
 
 
+def newest_takes(conn_id: str, songs: Sequence[SongAttempt], takes: Sequence[Take | None]) -> list[Take | None]:
+    """Return the takes to decide on: the records' newest, or newer ones that tries in between paid elsewhere; blocks.
+
+    A record is stale where the try before this one wrote nothing in it: it may have seen an empty one on another disk.
+    Where the log does not answer, such a song is as good as lost.
+    """
+    stale = {
+        song.attempt.identity.key: (index, song, take)
+        for index, (song, take) in enumerate(zip(songs, takes, strict=True))
+        if take is not None and _may_be_stale(song, take)
+    }
+    now = list(takes)
+    if not stale:
+        return now
+    log.info("The try before this one left nothing in the records of %d songs; searching the usage log", len(stale))
+    try:
+        found = run_sync(_found(conn_id, [song for _, song, _ in stale.values()], _since(songs[0])))
+    except AuthenticationError:
+        raise
+    except (ApiError, ApiUnreachableError) as exc:
+        for index, song, take in stale.values():
+            now[index] = song.record.adopt(take.n + 1, _unknowable(song, exc, take.n + 1))
+        return now
+    for key, (index, song, take) in stale.items():
+        now[index] = _newer(song, take, found.get(key))
+    return now
+
+
+def _may_be_stale(song: SongAttempt, take: Take) -> bool:
+    leads_to_the_next = take.state in ("failed", "delivered") or take.may_be_unsent
+    missed = take.last_touched_by < song.attempt.try_number - 1
+    return leads_to_the_next and missed and song.decide(take).step in ("submit", "reconcile")
+
+
+def _newer(song: SongAttempt, take: Take, earlier: EarlierRequest | None) -> Take | None:
+    """Return the take after the record's newest that the log's row is of, or the record's where it is its own row."""
+    own = song.record.read(earlier.n) if earlier is not None else None
+    if earlier is None or (own and own["intent"].get("client_request_id") == earlier.row.client_request_id):
+        return take
+    return _adopted(song, replace(earlier, n=max(earlier.n, take.n + 1)))
+
+
 async def _found(conn_id: str, songs: Sequence[SongAttempt], since: datetime) -> dict[str, EarlierRequest]:
     client = await client_of(conn_id)
     keys = [song.attempt.identity.key for song in songs]
@@ -155,17 +198,17 @@ def _adopted(song: SongAttempt, earlier: EarlierRequest | None) -> Take | None:
     return song.record.adopt(earlier.n, facts)
 
 
-def _unknowable(song: SongAttempt, exc: Exception) -> dict[Fact, Mapping[str, Any]]:
+def _unknowable(song: SongAttempt, exc: Exception, n: int = 1) -> dict[Fact, Mapping[str, Any]]:
     """Make the facts of a request that an earlier try may have made, and nobody can say."""
     reason = (
         f"no record of an earlier try is in {song.folders.record_url}, and the usage log does not answer ({exc}). "
         "Three ways out: bring that folder back (a mount, a former output_dir) and clear the task; or, where the log "
         "shows an inference_id under such a request id, wait for it with the sensor; or clear the task as it is"
     )
-    unknown = _fact(song, 1, "unknown", reason=reason, billed=None)
+    unknown = _fact(song, n, "unknown", reason=reason, billed=None)
     # From when on a later try has to search for it: the request may be much older than this fact.
     written = {"written_at": _since(song).isoformat(), "client_request_id": f"{_prefix(song)}*"}
-    intent = _fact(song, 1, "intent", **_request_of(song, 1), **written)
+    intent = _fact(song, n, "intent", **_request_of(song, n), **written)
     return {"intent": intent, "unknown": unknown}
 
 

@@ -16,6 +16,7 @@ from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.earlier_tries import (
     moved_record,
+    newest_takes,
     remembered_take,
     searched_again,
     searched_takes,
@@ -134,7 +135,7 @@ class GenerationTask:
 
     def _decided(self, song: SongAttempt, take: Take | None) -> dict[str, Any] | Defer:
         """Do what the policy says of the newest take."""
-        take = searched_again(song.conn_id, [song], [take])[0]
+        take = newest_takes(song.conn_id, [song], searched_again(song.conn_id, [song], [take]))[0]
         decision = song.decide(take)
         log.info("%s: %s. Record: %s", decision.step, decision.why, song.record.take_folder(decision.n).url)
         if take is not None:

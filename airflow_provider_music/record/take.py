@@ -80,6 +80,12 @@ class Take:
         return bool(self.facts.get("sent", {}).get("abandoned"))
 
     @property
+    def may_be_unsent(self) -> bool:
+        """Whether it is open, and a reconciliation may find that it never left: the next take is submitted then."""
+        unsent = "sent" not in self and bool(self.facts.get("intent", {}).get("says_when_sent"))
+        return self.state == "open" and (unsent or self.never_sent)
+
+    @property
     def generation_id(self) -> str | None:
         """The API's id, once it gave one."""
         return self.facts.get("accepted", {}).get("generation_id")
@@ -108,6 +114,11 @@ class Take:
     def last_returned_by(self) -> int:
         """Number of the last try that returned it, 0 where none did."""
         return max(int(self.facts.get("delivered", {}).get("try_number", 0)), self.returned_again_by)
+
+    @property
+    def last_touched_by(self) -> int:
+        """Number of the last try that left anything in it."""
+        return max([self.returned_again_by, *(int(fact.get("try_number") or 0) for fact in self.facts.values())])
 
     def fact_url(self, fact: Fact) -> str:
         """URL of one fact, plain JSON."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from airflow_provider_music.generation import earlier_tries, usage_log
 from airflow_provider_music.generation.attempt import SongAttempt
 from airflow_provider_music.generation.earlier_tries import (
     moved_record,
+    newest_takes,
     remembered_take,
     searched_again,
     searched_takes,
@@ -289,6 +291,72 @@ def test_a_log_that_does_not_answer_changes_nothing(error, song, log):
     log.broken = [error] * 99
 
     assert again(one, take) == take
+
+
+# A record that a try in between did not see
+
+
+def newer_take(one, take):
+    [now] = newest_takes(one.conn_id, [one], [take])
+    return None if now is take else now
+
+
+def refused(song, n=1):
+    metadata = {**song.attempt.metadata, "try_number": 1}
+    take = song.record.claim(n, **metadata, client_request_id="own")
+    return song.record.write(take, "failed", **metadata, sent=False)
+
+
+def test_what_a_try_paid_elsewhere_is_found_whatever_number_it_gave(song, log):
+    one = song(try_number=3)
+    take = refused(one, n=2)
+    log.has(one, n=1)
+
+    newer = newer_take(one, take)
+
+    assert (newer.n, newer.state, one.record.latest().n) == (3, "accepted", 3)
+
+
+def test_the_records_own_request_is_no_news_and_neither_is_a_log_without_one(song, log):
+    one = song(try_number=3)
+    take = refused(one)
+    assert newer_take(one, take) is None
+
+    log.has(one)
+    own = one.record.write(
+        one.record.claim(2, client_request_id=log.rows[0].client_request_id.replace("-1-", "-2-", 1), try_number=1),
+        "failed",
+        try_number=1,
+    )
+    log.rows[0] = dataclasses.replace(log.rows[0], client_request_id=own["intent"]["client_request_id"])
+    assert newer_take(one, own) is None
+
+
+@pytest.mark.parametrize("try_number", [1, 2])
+def test_a_record_that_the_try_before_wrote_is_believed(try_number, song, log):
+    one = song(try_number=try_number)
+
+    assert newer_take(one, refused(one)) is None
+    assert log.calls == 0
+
+
+@pytest.mark.parametrize(("intent", "searches"), [({"says_when_sent": True}, 1), ({}, 0)])
+def test_a_claim_that_may_be_called_unsent_is_stale_too(intent, searches, song, log):
+    one = song(try_number=3)
+    take = one.record.claim(1, **intent, try_number=1, client_request_id="own", fingerprint=one.fingerprint)
+    log.has(one)
+
+    assert (newer_take(one, take) is not None, log.calls) == (bool(searches), searches)
+
+
+def test_a_stale_record_and_a_silent_log_are_as_good_as_a_lost_song(song, log):
+    one = song(try_number=3)
+    log.broken = [ApiUnreachableError("away")] * 4
+
+    newer = newer_take(one, refused(one))
+
+    assert (newer.n, newer.state) == (2, "unknown")
+    assert one.decide(newer).step == "refuse_unknown"
 
 
 # Airflow's task state store

@@ -472,6 +472,53 @@ def test_a_try_that_dies_while_it_writes_down_what_the_log_has_is_no_second_bill
     assert music_sandbox.posts("submit") == 3
 
 
+@pytest.mark.parametrize("logs", ["has it", "is silent"])
+def test_a_disk_that_comes_back_does_not_hide_what_a_try_paid_on_another(
+    logs, song, music_sandbox, airflow, quick_clock
+):
+    """The first node has a request that was refused, the second one the song, and the third try is on the first."""
+    music_sandbox.fault("submit:rate-limit=1")
+    with pytest.raises(RateLimitedError):
+        airflow.own(worker="a", triggerer="other", second_half="a").run(song())
+    airflow.retry()
+    airflow.own(worker="b", second_half="b").defer(song())
+    until_logged(music_sandbox)
+    airflow.retry()
+    airflow.own(worker="a", second_half="a")
+    if logs == "has it":
+        assert airflow.run(song())["generation_id"] == billed(music_sandbox)[0]
+    else:
+        music_sandbox.fault("logs:status=500,times=all")
+        with pytest.raises(UnknownOutcomeError, match="Three ways out"):
+            airflow.run(song())
+    assert len(billed(music_sandbox)) == 1
+
+
+def test_nor_does_it_for_a_batch(batch, music_sandbox, airflow, quick_clock):
+    music_sandbox.fault("submit:status=500,times=3")
+    with pytest.raises(PartialBatchError):
+        airflow.own(worker="a", triggerer="a", second_half="a").run(batch())
+    airflow.retry()
+    airflow.own(worker="b", triggerer="b", second_half="b").run(batch())
+    airflow.retry()
+    airflow.own(worker="a", triggerer="a", second_half="a").run(batch())
+
+    assert len(billed(music_sandbox)) == 3
+    assert music_sandbox.posts("submit") == 6
+
+
+def test_a_record_that_every_try_saw_is_believed_and_no_log_is_read(song, music_sandbox, airflow):
+    music_sandbox.fault("submit:status=500,times=2")
+    for _ in range(2):
+        with pytest.raises(MusicError, match="not billed"):
+            airflow.run(song())
+        airflow.retry()
+    airflow.run(song())
+    airflow.clear()
+    airflow.run(song())
+    assert music_sandbox.requests("logs") == 0
+
+
 # Folders that move between tries
 
 
