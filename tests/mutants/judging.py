@@ -33,7 +33,14 @@ PACKAGE = "airflow_provider_music"
 _COPIED = (PACKAGE, "tests", "dags_examples", "pyproject.toml")
 #: Imported before the fork; not the package, and nothing that starts a thread.
 _AHEAD = (
-    *("airflow", "airflow_provider_music.compat", "airflow.triggers.base", "airflow.configuration", "httpx"),
+    *(
+        "airflow",
+        "airflow.sdk",
+        "airflow.sdk.bases.operator",
+        "airflow.triggers.base",
+        "airflow.configuration",
+        "httpx",
+    ),
     *("httpx_aiohttp", "pydantic", "mutagen", "mutagen.mp3", "mutagen.id3", "mutagen.wave", "starlette.applications"),
     *("starlette.routing", "uvicorn", "lameenc", "multipart", "upath", "fsspec.implementations.local", "pytest"),
     *("_pytest.assertion.rewrite", "hypothesis", "pytest_asyncio", "pytest_mock", "xdist", "pytest_timeout"),
