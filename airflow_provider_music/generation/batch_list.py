@@ -56,9 +56,6 @@ class BatchList:
         before = self._before
         if before is None or len(before["fingerprints"]) == len(self._now):
             return
-        if self._now[: len(before["fingerprints"])] == before["fingerprints"]:
-            # Only longer: every song keeps its place.
-            return
         open_songs = self._open_songs(len(before["fingerprints"]))
         if not open_songs:
             return
