@@ -47,8 +47,9 @@ _AHEAD = (
 )
 #: What tests may take without a mutation.
 _BASELINE_SECONDS = 1200.0
-#: Exit codes of pytest: all passed; some failed, or could not be collected or imported; one that is named is no more.
-_PASSED, _CAUGHT, _NOT_THERE = 0, (1, 2), 4
+#: Exit codes of pytest: all passed; some failed, could not be collected or imported, or broke pytest itself (an
+#: endless recursion whose traceback does not end); one that is named is no more.
+_PASSED, _CAUGHT, _NOT_THERE = 0, (1, 2, 3), 4
 
 
 @dataclass(frozen=True)
