@@ -54,6 +54,8 @@ class HexStream:
         self._text = bytearray()
         self._audio_ends_at: int | None = None
         self._complete = False
+        #: What is wrong behind the audio's closing quote. The song is whole, so its last bytes are still returned.
+        self.broken: HexStreamError | None = None
 
     @property
     def closed(self) -> bool:
@@ -63,16 +65,26 @@ class HexStream:
     @property
     def cut_after_audio(self) -> bool:
         """Whether the response ends between the audio's closing quote and its own last bracket."""
-        return self.closed and not self._complete
+        return self.closed and not self._complete and self.broken is None
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes of the response; return the next bytes of the audio, maybe none.
 
-        :raises HexStreamError: it is no JSON of a song, or its audio is no hex.
+        :raises HexStreamError: it is no JSON of a song, or its audio is no hex. Once the audio is whole ``broken`` is
+            set instead, and the rest is not read.
         """
         audio = bytearray()
+        try:
+            self._feed(chunk, audio)
+        except HexStreamError as exc:
+            if not self.closed:
+                raise
+            self.broken = exc
+        return bytes(audio)
+
+    def _feed(self, chunk: bytes, audio: bytearray) -> None:
         at = 0
-        while at < len(chunk):
+        while at < len(chunk) and self.broken is None:
             if self._mode == "audio":
                 at = self._feed_audio(chunk, at, audio)
             elif self._mode == "string":
@@ -81,13 +93,14 @@ class HexStream:
                 at = self._feed_structure(chunk, at)
             if len(self._rest) > _MAX_REST_BYTES:
                 raise HexStreamError(f"the answer has more than {_MAX_REST_BYTES} bytes beside the audio")
-        return bytes(audio)
 
     def finish(self) -> dict[str, Any]:
         """Return the response without its audio.
 
         :raises HexStreamError: it ended early, or is no JSON object.
         """
+        if self.broken is not None:
+            raise self.broken
         if self._mode != "structure" or self._stack:
             raise HexStreamError("the answer ends in the middle")
         if self._nibble:

@@ -243,6 +243,9 @@ async def _some(
         while piece is not None:
             taken += len(piece)
             pending += body.feed(piece)
+            if body.broken is not None:
+                piece = None
+                break
             if len(pending) >= _WRITE_BYTES:
                 whole, pending = pending, bytearray()
                 await in_thread(writer.write, whole)

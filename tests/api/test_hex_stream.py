@@ -302,10 +302,26 @@ def test_nesting_is_bounded(body):
 )
 def test_what_stands_beside_the_audio_is_bounded(piece):
     song = HexStream()
-    song.feed(b'{"data": {"audio": "ff"}, "list": [')
+    song.feed(b'{"list": [')
     with pytest.raises(HexStreamError, match="more than"):
         for _ in range(100):
             song.feed(piece)
+
+
+@pytest.mark.parametrize(
+    "behind", [b'"}, "list": [' + b"1," * 2**21, b'"}, "a": ' + b"[" * 100, b'"}}}', b'","audio":"bb"}}']
+)
+@pytest.mark.parametrize("size", [1, 7, 2**22])
+def test_what_is_wrong_behind_the_audio_costs_none_of_it_and_is_read_no_further(behind, size):
+    song, body = HexStream(), b'{"data": {"audio": "ff00ee' + behind[: 2**21]
+    size = max(size, 2**12) if len(body) > 2**16 else size
+    audio = b"".join(song.feed(body[at : at + size]) for at in range(0, len(body), size))
+
+    assert audio == b"\xff\x00\xee"
+    assert song.broken is not None
+    assert sum(len(value) for value in vars(song).values() if isinstance(value, bytes | bytearray)) < 2**21
+    with pytest.raises(HexStreamError, match=r"more than|did not open|twice"):
+        song.finish()
 
 
 def test_a_large_song_is_not_held():

@@ -306,6 +306,9 @@ KEPT = {
     "base_resp without a number": "wav",
     "base_resp of infinity": "wav",
     "a number of ten thousand digits": "wav",
+    "two objects": "wav",
+    "deep nesting": "wav",
+    "deep nesting of pairs": "wav",
 }
 
 
