@@ -2,9 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import json
+
+import httpx
 import pytest
 
+from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.generation import runtime as clock
+from airflow_provider_music.generation.spec import GenerationSpec
+from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.sandbox.songs import SongSpec, make
 
 
 class Clocks:
@@ -25,3 +34,93 @@ def clocks(monkeypatch):
     monkeypatch.setattr(clock, "monotonic", lambda: clocks.elapsed)
     monkeypatch.setattr(clock, "sleep", clocks.sleep)
     return clocks
+
+
+#: Of the synchronous lane, in hex, and behind a queued song's link.
+AUDIO = make(SongSpec("we row", "seed", seconds=1.0, rate=16000, bitrate=64000, format="wav")).data
+
+
+class ScriptedApi:
+    """The API without a socket: answers to POSTs, polls and the usage log are given one by one; counts them all."""
+
+    def __init__(self):
+        self.answers, self.polls, self.rows = [], [], []
+        self.posted, self.polled, self.searched = [], 0, 0
+        self.log_is_down = 0
+        self.on_post = lambda: None
+        self.until_answered = lambda: asyncio.sleep(0)
+
+    async def handle(self, request):
+        if request.method == "POST":
+            self.posted.append((request.headers["X-Client-Request-Id"], json.loads(request.content)))
+            self.on_post()
+            await self.until_answered()
+            answer = self.answers.pop(0) if self.answers else self.accepted(request)
+        elif request.url.path == "/v2/logs":
+            self.searched += 1
+            self.log_is_down -= 1
+            if self.log_is_down >= 0:
+                return httpx.Response(503)
+            return httpx.Response(200, json={"data": self.rows, "pagination": {"has_more": False}})
+        else:
+            self.polled += 1
+            answer = self.polls.pop(0) if self.polls else DONE
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
+
+    def accepted(self, request):
+        if request.url.path.endswith("minimax/generate"):
+            return {"data": {"status": 2, "audio": AUDIO.hex()}, "base_resp": {"status_code": 0}, "trace_id": "t-1"}
+        return {"id": "gen-1", "status": "queued"}
+
+    def has_row(self, request_id, **values):
+        cost = {"usd": 0.2, "credits": 400000}
+        self.rows = [{"status": "succeeded", "inference_id": "gen-9", "cost": cost, "client_request_id": request_id}]
+        self.rows[0].update(values)
+
+
+DONE = {"id": "gen-1", "status": "completed", "audio_file": {"url": "http://127.0.0.1/song.wav"}}
+
+
+@pytest.fixture
+def api(monkeypatch):
+    uri = {"conn_type": "music", "host": "http://127.0.0.1:1", "password": "a-made-up-key"}
+    monkeypatch.setenv("AIRFLOW_CONN_MUSIC_DEFAULT", json.dumps(uri))
+    api = ScriptedApi()
+    with use_transport(httpx.MockTransport(api.handle)):
+        yield api
+
+
+@pytest.fixture
+def spec(tmp_path, clocks):
+    """Makes what a wait has to know; the deadline is in 100 s."""
+    queued = GenerationSpec(
+        conn_id="music_default",
+        record_url=str(tmp_path / "song"),
+        n=1,
+        lane="queued",
+        body={"model": "minimax/music-2.6", "prompt": "the sea"},
+        fingerprint="f" * 64,
+        audio_format="wav",
+        sample_rate_hz=None,
+        usual_seconds=60.0,
+        deadline=clocks.wall + 100.0,
+        poll_interval=1.0,
+        task="dag.song",
+        try_number=2,
+        max_tries=3,
+        key="k" * 24,
+    )
+
+    def make_spec(lane="queued", **more):
+        if lane == "synchronous":
+            more = {"body": {"model": "music-01", "lyrics": "we row"}, **more}
+        return dataclasses.replace(queued, lane=lane, **more)
+
+    return make_spec
+
+
+@pytest.fixture
+def record(spec):
+    return SongRecord(spec().record_url)

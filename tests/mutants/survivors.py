@@ -4,4 +4,11 @@
 
 from __future__ import annotations
 
-SURVIVORS: dict[str, str] = {}
+_ANY_OTHER_WORD = "only 'resubmit' is asked for, so any other word is 'fail'"
+_FROM_ONE = "try numbers begin at 1, so 0 and -1 are alike"
+
+SURVIVORS: dict[str, str] = {
+    "record/policy.py Attempt: on_unknown: OnUnknown = \"fail\" -> on_unknown: OnUnknown = 'XXfail'": _ANY_OTHER_WORD,
+    'record/policy.py _after_delivery: if attempt.try_number <= int(seen.get("try_number", 0)): -> '
+    'if attempt.try_number <= int(seen.get("try_number", -1)):': _FROM_ONE,
+}

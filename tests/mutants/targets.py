@@ -17,8 +17,16 @@ _CRASH = ["tests/crash/test_crash_points.py::test_a_process_that_ends_anywhere_c
 TARGETS: dict[str, list[str]] = {
     "record/policy.py": [*_POLICY, *_TASK],
     "api/outcome.py": ["tests/api/test_outcome.py", "tests/api/test_responses.py"],
-    "generation/submit.py": [*_WAIT, *_TASK, *_RACES, *_STORES, *_CRASH],
-    "generation/reconcile.py": [*_WAIT, *_TASK, *_RACES, *_STORES, *_CRASH],
-    "generation/state_machine.py": [*_WAIT, *_APART, *_TASK, "tests/sensors/test_music.py", *_STORES, *_CRASH],
+    "generation/submit.py": ["tests/generation/test_submit.py", *_WAIT, *_TASK, *_RACES, *_STORES, *_CRASH],
+    "generation/reconcile.py": ["tests/generation/test_reconcile.py", *_WAIT, *_TASK, *_RACES, *_STORES, *_CRASH],
+    "generation/state_machine.py": [
+        "tests/generation/test_state_machine.py",
+        *_WAIT,
+        *_APART,
+        *_TASK,
+        "tests/sensors/test_music.py",
+        *_STORES,
+        *_CRASH,
+    ],
     "generation/task.py": [*_WAIT, *_TASK, *_APART, *_COST, *_CRASH],
 }

@@ -164,6 +164,10 @@ def test_where_airflow_does_not_tell_runs_apart_the_try_is_refused_by_name(seen,
     assert step(delivered(**seen), attempt(**now)) == "refuse_ambiguous"
 
 
+def test_a_delivery_without_a_try_number_is_that_of_an_earlier_try():
+    assert step(take("delivered"), attempt()) == "deliver"
+
+
 def test_the_same_attempts_id_tells_that_it_is_the_same_try_where_the_run_is_not_known():
     assert step(delivered(run_started_at=None), attempt(attempt_id="a")) == "deliver"
 
