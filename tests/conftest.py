@@ -26,8 +26,10 @@ import pytest
 from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
+from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.sandbox.songs import SongSpec, make
 from airflow_provider_music.storage.folder import Folder
+from tests.lanes import LANES
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
 
@@ -50,6 +52,28 @@ def brisk(monkeypatch):
 @pytest.fixture
 def output_dir(tmp_path):
     return tmp_path / "songs"
+
+
+@pytest.fixture
+def song(output_dir):
+    """Makes a task of one song."""
+
+    def make(lane="queued", **more):
+        return GenerateMusicOperator(task_id="song", **{"output_dir": str(output_dir), **LANES[lane], **more})
+
+    return make
+
+
+@pytest.fixture
+def batch(output_dir):
+    """Makes a task of some songs, each with words of its own."""
+
+    def make(words=("one", "two", "three"), **more):
+        requests = [{"model": "minimax/music-2.6", "prompt": f"a calm song of the sea, {word}"} for word in words]
+        fields = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
+        return GenerateMusicBatchOperator(**{**fields, **more})
+
+    return make
 
 
 def let_this_thread_execute() -> None:

@@ -22,16 +22,7 @@ from dying import Died, Mortality, instrument
 from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.exceptions import UnknownOutcomeError
 from airflow_provider_music.operators.music import GenerateMusicOperator
-
-LANES = {
-    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea", "poll_interval": 0.02},
-    "synchronous": {
-        "model": "music-01",
-        "lyrics": "##we row until the end of night##",
-        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
-        "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
-    },
-}
+from tests.lanes import LANES
 
 
 @dataclass

@@ -7,33 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
-
-
-@pytest.fixture
-def song(output_dir):
-    def make(**more):
-        fields = {
-            "task_id": "song",
-            "model": "minimax/music-2.6",
-            "prompt": "a calm song of the sea",
-            "output_dir": str(output_dir),
-            "poll_interval": 0.05,
-        }
-        return GenerateMusicOperator(**{**fields, **more})
-
-    return make
-
-
-@pytest.fixture
-def batch(output_dir):
-    def make(**more):
-        requests = [{"model": "minimax/music-2.6", "prompt": f"a calm song of the sea, {n}"} for n in range(3)]
-        fields = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
-        return GenerateMusicBatchOperator(**{**fields, **more})
-
-    return make
-
 
 class Event:
     """As much of Airflow's outlet event as a task writes to."""

@@ -26,21 +26,10 @@ from airflow_provider_music.exceptions import (
     UnsafeStoreError,
 )
 from airflow_provider_music.generation import submit
-from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.record.lease import LeaseWatch
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import Folder
-
-LANES = {
-    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea", "poll_interval": 0.05},
-    "synchronous": {
-        "model": "music-01",
-        "lyrics": "##we row until the end of night##",
-        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
-        "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
-    },
-}
-ROUTES = {"queued": "submit", "synchronous": "generate"}
+from tests.lanes import LANES, ROUTES
 
 
 @dataclass
@@ -149,24 +138,9 @@ def airflow(airflow, monkeypatch, output_dir, tmp_path):
     return type("Machines", (OwnDisks, type(airflow)), {"disks": disks})()
 
 
-@pytest.fixture
-def song(output_dir, music_sandbox):
+@pytest.fixture(autouse=True)
+def any_reference(music_sandbox):
     music_sandbox.settings(any_reference=True)
-
-    def make(lane="queued", **more):
-        return GenerateMusicOperator(task_id="song", **{"output_dir": str(output_dir), **LANES[lane], **more})
-
-    return make
-
-
-@pytest.fixture
-def batch(output_dir, music_sandbox):
-    def make(words=("one", "two", "three"), **more):
-        requests = [{"model": "minimax/music-2.6", "prompt": f"a calm song of the sea, {word}"} for word in words]
-        fields = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
-        return GenerateMusicBatchOperator(**{**fields, **more})
-
-    return make
 
 
 def billed(sandbox):

@@ -31,18 +31,8 @@ RESULT_KEYS = {
 
 
 @pytest.fixture
-def queued(output_dir):
-    def make(**more):
-        fields = {
-            "task_id": "song",
-            "model": "minimax/music-2.6",
-            "prompt": "a calm song of the sea",
-            "output_dir": str(output_dir),
-            "poll_interval": 0.05,
-        }
-        return GenerateMusicOperator(**{**fields, **more})
-
-    return make
+def queued(song):
+    return song
 
 
 def test_a_queued_song_lands_in_storage_and_is_told_in_full(music_sandbox, airflow, queued):

@@ -22,29 +22,13 @@ from airflow_provider_music.exceptions import (
     ServerFailureError,
     UnknownOutcomeError,
 )
-from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.storage.folder import Folder
-
-LANES = {
-    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea", "poll_interval": 0.05},
-    "synchronous": {
-        "model": "music-01",
-        "lyrics": "##we row until the end of night##",
-        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
-        "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
-    },
-}
-ROUTES = {"queued": "submit", "synchronous": "generate"}
+from tests.lanes import LANES, ROUTES
 
 
-@pytest.fixture
-def song(output_dir, music_sandbox):
+@pytest.fixture(autouse=True)
+def any_reference(music_sandbox):
     music_sandbox.settings(any_reference=True)
-
-    def make(lane, **more):
-        return GenerateMusicOperator(task_id="song", **{"output_dir": str(output_dir), **LANES[lane], **more})
-
-    return make
 
 
 def test_a_lost_answer_is_found_though_its_row_comes_long_after_the_song(song, music_sandbox, airflow, quick_clock):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_music.exceptions import OutputError, PartialBatchError
-from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.provenance import verify
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
 from airflow_provider_music.record.identity import SongIdentity
@@ -20,31 +19,6 @@ from airflow_provider_music.storage.folder import Folder
 
 def path_of(result):
     return Path(result["audio_uri"].removeprefix("file://"))
-
-
-@pytest.fixture
-def song(output_dir):
-    def make(**more):
-        fields = {
-            "task_id": "song",
-            "model": "minimax/music-2.6",
-            "prompt": "a calm song of the sea",
-            "output_dir": str(output_dir),
-            "poll_interval": 0.05,
-        }
-        return GenerateMusicOperator(**{**fields, **more})
-
-    return make
-
-
-@pytest.fixture
-def batch(output_dir):
-    def make(**more):
-        requests = [{"model": "minimax/music-2.6", "prompt": f"a calm song of the sea, {n}"} for n in range(3)]
-        fields = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
-        return GenerateMusicBatchOperator(**{**fields, **more})
-
-    return make
 
 
 @pytest.fixture
