@@ -37,7 +37,7 @@ def test_a_brace_alone_makes_no_dict(text):
     assert found in ({"generation_id": text}, {})
 
 
-@pytest.mark.parametrize("nothing", [None, 7, [], ["an-id"], b"an-id"])
+@pytest.mark.parametrize("nothing", [None, True, -7, 7.5, [], ["an-id"], b"an-id"])
 def test_what_is_neither_text_nor_dict_names_nothing(nothing):
     assert read_generation(nothing) == {}
 
