@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_music.api.bounded_body import json_of, quoted
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, text_or_none
-from airflow_provider_music.api.responses import Generation, check, check_free, generation_of
+from airflow_provider_music.api.responses import Generation, check, check_free, date_of, generation_of
 from airflow_provider_music.exceptions import ModelUnavailableError, UnknownGenerationError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from airflow_provider_music.api.bounded_body import AnyResponse
 
@@ -77,10 +78,14 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of the usage log, newest first."""
+    """A page of the usage log, newest first.
+
+    :param at: the API's own time, from its ``Date``: that of its rows.
+    """
 
     rows: tuple[LogRow, ...]
     has_more: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,7 @@ def _log_page(response: AnyResponse, what: str) -> LogPage:
     return LogPage(
         tuple(_log_row(row) for row in rows if isinstance(row, dict)),
         bool(isinstance(pagination, dict) and pagination.get("has_more")),
+        date_of(response),
     )
 
 

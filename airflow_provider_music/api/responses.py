@@ -282,6 +282,15 @@ def retry_after(response: AnyResponse) -> float | None:
     return min(max(0.0, seconds), _MAX_RETRY_AFTER)
 
 
+def date_of(response: AnyResponse) -> datetime | None:
+    """Return the API's own time, from ``Date``; None where it says none."""
+    try:
+        said = parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
 def _is_envelope(body: Any) -> bool:
     """Whether an error body is the API's own, of either shape, and not a gateway's."""
     # Gateways answer with problem+json too (RFC 9457: title, status, detail): the API's has a message.
