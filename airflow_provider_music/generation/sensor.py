@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.parsing import one_line, seconds_of, usable_id
+from airflow_provider_music.api.parsing import bounded_json, one_line, seconds_of, usable_id
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -179,7 +179,18 @@ class SensedGeneration:
             content = self._folder.read(_RESULT)
         except OSError as exc:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be read: {exc}") from exc
-        return self._with_provenance(json.loads(content)) if content else None
+        return self._with_provenance(self._result_in(content)) if content else None
+
+    def _result_in(self, content: bytes) -> dict[str, Any]:
+        try:
+            found = bounded_json(content)
+            if isinstance(found, dict):
+                return found
+            reason = "it is no JSON object"
+        except ValueError as exc:
+            reason = str(exc)
+        url = self._folder.url_of(_RESULT)
+        raise RecordError(f"{url} is no result of a sensor: {reason}. Remove it; the song is then fetched again, free.")
 
     async def _poll_and_land(self) -> dict[str, Any] | None:
         found = await self._found(await client_of(self._options.conn_id))

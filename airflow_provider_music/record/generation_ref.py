@@ -7,9 +7,9 @@ Reads leniently, unlike :mod:`.store`: nothing is decided or paid by what is fou
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.api.templated import parse_templated
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def read_fact(folder: str | None, name: str) -> dict[str, Any]:
 
     content = Folder(folder).read(name)
     try:
-        found = json.loads(content or b"{}")
+        found = bounded_json(content or b"{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -15,6 +15,7 @@ from airflow_provider_music.exceptions import (
     GenerationSensorTimeout,
     InvalidRequestError,
     OutputError,
+    RecordError,
     UnknownGenerationError,
 )
 from airflow_provider_music.operators.music import GenerateMusicOperator
@@ -250,3 +251,12 @@ def test_a_number_that_is_no_id_is_named(bad, music_sandbox, sensor, airflow):
 def test_a_batchs_result_is_named_as_one(music_sandbox, sensor, airflow):
     with pytest.raises(InvalidRequestError, match="a batch's result"):
         airflow.run(sensor({"manifest_uri": "file:///m.jsonl", "requested": 2}))
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"[]", b"{", b'{"a":' * 900 + b"1" + b"}" * 900])
+def test_a_result_of_an_earlier_try_that_is_none_is_named(content, accepted, sensor, airflow):
+    first = airflow.run(sensor(accepted))
+    Path(first["record_uri"].removeprefix("file://")).write_bytes(content)
+    airflow.retry()
+    with pytest.raises(RecordError, match="is no result of a sensor"):
+        airflow.run(sensor(accepted))
