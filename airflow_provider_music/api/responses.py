@@ -278,7 +278,8 @@ def retry_after(response: AnyResponse) -> float | None:
             when = parsedate_to_datetime(raw)
         except (TypeError, ValueError, OverflowError):
             return None
-        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        # By the API's own clock, where it says what time it is: this machine's may be another.
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - (date_of(response) or datetime.now(UTC))).total_seconds()
     return min(max(0.0, seconds), _MAX_RETRY_AFTER)
 
 

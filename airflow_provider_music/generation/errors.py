@@ -61,8 +61,8 @@ def timed_out(
         )
     name = f"Generation {take.generation_id}" if take.generation_id else f"Take {take.n}"
     return GenerationTimeoutError(
-        f"{name} was not done within {waited}{said_last(unknown_status)}. {known_at_deadline(polls)} The API accepted "
-        "it and bills it. A retry or a clear waits on for the same song; it is not submitted again. "
+        f"{name} was not done within {waited}{said_last(unknown_status)}. {known_at_deadline(polls, unknown_status)} "
+        "The API accepted it and bills it. A retry or a clear waits on for the same song; it is not submitted again. "
         f"Record: {take.folder.url}"
     )
 
@@ -72,11 +72,14 @@ def said_last(unknown_status: object) -> str:
     return f"; the API last said {unknown_status!r}, a status that is not known here" if unknown_status else ""
 
 
-def known_at_deadline(polls: Mapping[str, Any] | None) -> str:
+def known_at_deadline(polls: Mapping[str, Any] | None, unknown_status: object = None) -> str:
     """Say what the polls of a wait tell of its generation, and what nobody knows.
 
     :param polls: None in events of an older version.
+    :param unknown_status: as of :func:`said_last`, which goes before.
     """
+    if unknown_status:
+        return "Whether it is under way is not known."
     if polls is None:
         return "The generation keeps running."
     made, failures, status = polls.get("made"), polls.get("failures"), polls.get("last_status")
@@ -85,8 +88,8 @@ def known_at_deadline(polls: Mapping[str, Any] | None) -> str:
     why = str(polls.get("last_error") or "no reason given").rstrip(".")
     if status is None:
         return (
-            f"None of the {made} polls had a usable response (the last: {why}). Whether it is under way, done or "
-            "failed is not known."
+            f"Of {made} polls none had a usable response (the last: {why}). Whether it is under way, done or failed is "
+            "not known."
         )
     if failures:
         return (

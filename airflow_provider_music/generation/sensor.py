@@ -160,7 +160,7 @@ class SensedGeneration:
         """Make the error of a deadline that passed, see :func:`~.errors.timed_out`."""
         return GenerationSensorTimeout(
             f"Generation {self._id} was not done within {self._options.timeout:g} s{said_last(unknown_status)}. "
-            f"{known_at_deadline(polls)} Clear this sensor to wait on, which costs nothing."
+            f"{known_at_deadline(polls, unknown_status)} Clear this sensor to wait on, which costs nothing."
         )
 
     def _landed_before(self) -> dict[str, Any] | None:
@@ -268,7 +268,8 @@ _LAZY = re.compile(r"\[|Lazy\w*Sequence\(")
 def _why_no_song(generation: Any) -> str:
     """Say why a value names no generation, and what to give."""
     shown = f"{generation!r:.120}"
-    if generation is None or generation in ("", "None"):
+    # Compared as text only: a list of XComs would be read to be compared.
+    if generation is None or (isinstance(generation, str) and generation in ("", "None")):
         return f"{shown} names no generation: what the sensor is given came out as nothing. See the upstream task."
     if isinstance(generation, str):
         is_list = _LAZY.match(generation.strip()) is not None

@@ -97,7 +97,7 @@ def test_the_timeout_names_the_unknown_status():
     [
         (None, "The generation keeps running."),
         ({"made": 0}, "how it stands is not known"),
-        ({"made": 9, "failures": 9, "last_error": "HTTP 503"}, "None of the 9 polls had a usable response (the last: "),
+        ({"made": 9, "failures": 9, "last_error": "HTTP 503"}, "Of 9 polls none had a usable response (the last: "),
         (
             {"made": 9, "failures": 2, "last_status": "queued", "last_error": "HTTP 503", "silent_seconds": 70},
             "The API last said 'queued'; since then 2 polls over 70 s had no usable response (the last: HTTP 503). How",
@@ -110,3 +110,8 @@ def test_a_timeout_says_what_the_polls_brought_and_no_more(polls, known):
     said = errors.known_at_deadline(polls)
     assert known in said
     assert ("keeps running" in said) == known.endswith("keeps running.")
+
+
+def test_of_an_unknown_status_nobody_knows_whether_the_generation_runs():
+    polls = {"made": 9, "failures": 0, "last_status": "hibernating"}
+    assert errors.known_at_deadline(polls, "hibernating") == "Whether it is under way is not known."

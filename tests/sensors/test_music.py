@@ -188,7 +188,7 @@ def test_an_api_that_is_down_for_the_whole_wait_says_what_is_not_known(accepted,
     music_sandbox.fault("poll:status=503,times=all")
     with pytest.raises(AirflowSensorTimeout, match="done or failed is not known") as caught:
         airflow.run(sensor(accepted["generation_id"], timeout=0.3))
-    assert "None of the " in str(caught.value)
+    assert "none had a usable response" in str(caught.value)
     assert "503" in str(caught.value)
     assert "keeps running" not in str(caught.value)
 
@@ -206,7 +206,12 @@ class LazyXComSequence(Sequence):
         raise AssertionError("nobody has to read it")
 
     def __len__(self):
-        return 2
+        raise AssertionError("nobody has to count it")
+
+    def __eq__(self, other):
+        raise AssertionError("nobody has to compare it")
+
+    __hash__ = None
 
     def __repr__(self):
         return "LazyXComSequence([2 items])"
