@@ -75,13 +75,13 @@ def said_last(unknown_status: object) -> str:
 def known_at_deadline(polls: Mapping[str, Any] | None, unknown_status: object = None) -> str:
     """Say what the polls of a wait tell of its generation, and what nobody knows.
 
-    :param polls: None in events of an older version.
+    :param polls: None for a song of a batch, and in events of an older version.
     :param unknown_status: as of :func:`said_last`, which goes before.
     """
     if unknown_status:
-        return "Whether it is under way is not known."
+        return "It is taken for one that keeps running."
     if polls is None:
-        return "The generation keeps running."
+        return "Whether it is under way or done by now is not known."
     made, failures, status = polls.get("made"), polls.get("failures"), polls.get("last_status")
     if not made:
         return "No poll was due before that, so how it stands is not known."

@@ -173,6 +173,27 @@ def test_a_batch_fails_as_soon_as_one_song_and_its_later_songs_wait_no_more(airf
     assert clocks.elapsed - begun < 3 * hosts.UNKNOWN_HOST_SECONDS
 
 
+def test_a_batch_whose_polls_find_no_host_says_so(airflow, network, clocks, output_dir, monkeypatch):
+    def act(request):
+        if request.method == "GET":
+            return no_such_name(request)
+        return httpx.Response(201, json={"id": f"gen-{len(there.requests)}", "status": "queued"})
+
+    there = network(act)
+    # The POSTs and the polls may be sent by two processes.
+    monkeypatch.setattr(api_client, "_answered", type("Never", (set,), {"add": lambda self, _: None})())
+    task = GenerateMusicBatchOperator(
+        task_id="songs",
+        requests=[{"model": "minimax/music-2.6", "prompt": f"a calm song, {n}"} for n in range(2)],
+        output_dir=str(output_dir),
+    )
+    with pytest.raises(PartialBatchError) as caught:
+        airflow.run(task)
+    assert_names_it(str(caught.value).splitlines()[0])
+    assert "keeps running" not in str(caught.value)
+    assert there.requests.count("POST") == 2
+
+
 def wait(network, clocks, *acts, polls=None, interval=None):
     there = network(*acts)
 

@@ -95,7 +95,7 @@ def test_the_timeout_names_the_unknown_status():
 @pytest.mark.parametrize(
     ("polls", "known"),
     [
-        (None, "The generation keeps running."),
+        (None, "is not known"),
         ({"made": 0}, "how it stands is not known"),
         ({"made": 9, "failures": 9, "last_error": "HTTP 503"}, "Of 9 polls none had a usable response (the last: "),
         (
@@ -112,6 +112,6 @@ def test_a_timeout_says_what_the_polls_brought_and_no_more(polls, known):
     assert ("keeps running" in said) == known.endswith("keeps running.")
 
 
-def test_of_an_unknown_status_nobody_knows_whether_the_generation_runs():
+def test_of_an_unknown_status_it_is_said_that_it_is_only_taken_for_under_way():
     polls = {"made": 9, "failures": 0, "last_status": "hibernating"}
-    assert errors.known_at_deadline(polls, "hibernating") == "Whether it is under way is not known."
+    assert errors.known_at_deadline(polls, "hibernating") == "It is taken for one that keeps running."
