@@ -352,7 +352,5 @@ def test_a_fact_that_no_version_wrote_is_refused_by_name(record, tmp_path, fact,
     take = record.claim(1)
     record.write(take, "completed", audio_uri="file:///a.mp3")
     (tmp_path / f"song/take-1/{fact}.json").write_bytes(content)
-    with pytest.raises(
-        RecordError, match=rf"take-1/{fact}\.json (is no JSON of a fact|has \d+ bytes)"
-    ):
+    with pytest.raises(RecordError, match=rf"take-1/{fact}\.json (is no JSON of a fact|has \d+ bytes)"):
         record.latest()
