@@ -20,9 +20,11 @@
         │   ├── OutOfCreditsError          ends the task: 403, the account is empty
         │   ├── RequestRejectedError       ends the task: 400 or 422, or base_resp says that the input is at fault
         │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names what replaces it
+        │   ├── UnknownGenerationError     ends the task: 404 for a poll, the API knows no such id for this key
         │   ├── RateLimitedError           retry can help: 429, or base_resp 1002, 1039, 1041, 2045
         │   └── ServerFailureError         retry can help: 500 in the API's own envelope, or base_resp 1000, 1024, 1033
         ├── ApiUnreachableError            retry can help: the request never left, or a free call got no answer
+        │   ├── HostUnknownError           retry can help: the base URL's host has no address; nothing was sent
         │   └── LinkExpiredError           retry can help: the song's URL has expired; a poll names a fresh one
         ├── UnknownOutcomeError            ends the task: a paid request may or may not have been billed
         ├── ResubmissionLostError          retry can help: on_unknown="resubmit", and this try's responses are lost
@@ -154,6 +156,10 @@ class ModelUnavailableError(ApiError, AirflowFailException):
     """The API does not serve this model (any more)."""
 
 
+class UnknownGenerationError(ApiError, AirflowFailException):
+    """The API knows no generation of this id for this key. Polling costs nothing."""
+
+
 class RateLimitedError(ApiError):
     """Too many requests; the request was not accepted."""
 
@@ -164,6 +170,10 @@ class ServerFailureError(ApiError):
 
 class ApiUnreachableError(MusicError):
     """The request never left, or a call that costs nothing got no usable answer."""
+
+
+class HostUnknownError(ApiUnreachableError):
+    """The host of the connection's base URL has no address, and never answered in this process. Nothing was sent."""
 
 
 class LinkExpiredError(ApiUnreachableError):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from airflow_provider_music.api.parsing import one_line
+from airflow_provider_music.api.parsing import bounded_json, one_line
 from airflow_provider_music.api.secrecy import masked_json, scrubbed
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 4 * 2**20
 #: A whole quick answer may take this many read timeouts, so that a slow drip ends.
 DRIP_FACTOR = 3
-_MAX_DEPTH = 64
 #: What is decompressed at once.
 PIECE_BYTES = 2**18
 
@@ -159,28 +157,13 @@ class Decompressor:
 def json_of(response: AnyResponse) -> Any:
     """Return the body as JSON, or None if it is none, or nested so deep that quoting it would break."""
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
+        body = bounded_json(response.content)
+    except ValueError:
         return None
-    return None if _is_deep(response.content, body) else _without_key(response, body)
+    return _without_key(response, body)
 
 
 def _without_key(response: AnyResponse, body: Any) -> Any:
     key, content = key_of(response), response.content
     # Polls are many, and hardly any quotes the key; with an escape it may be spelled in another way.
     return masked_json(body, key) if key and (key.encode() in content or b"\\" in content) else body
-
-
-def _is_deep(content: bytes, body: Any) -> bool:
-    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:
-        return False
-    level = [body]
-    for _ in range(_MAX_DEPTH):
-        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
-        if not level:
-            return False
-    return True
-
-
-def _children(parent: Any) -> Any:
-    return parent.values() if isinstance(parent, dict) else parent

@@ -14,12 +14,14 @@ import httpx
 
 from airflow_provider_music.api import endpoints, transports
 from airflow_provider_music.api.bounded_body import DRIP_FACTOR, buffered
+from airflow_provider_music.api.outcome import is_failed_look_up
 from airflow_provider_music.api.parsing import describe_error, one_line
 from airflow_provider_music.api.responses import check
 from airflow_provider_music.api.secrecy import suppress_logs
 from airflow_provider_music.api.testing import testing_transport
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
+    HostUnknownError,
     ModelUnavailableError,
     MusicError,
     UnknownOutcomeError,
@@ -60,7 +62,7 @@ class MusicClient:
         :raises ApiError: the API said no.
         :raises ApiUnreachableError: there was no usable answer.
         """
-        with _free_of_charge(call):
+        with _free_of_charge(call, self.settings):
             return await self._send(self._free, call)
 
     def repeated(self, call: Call[T]) -> Repeated[T]:
@@ -98,6 +100,7 @@ class MusicClient:
         async with self._paid.stream(
             "POST", endpoints.SYNCHRONOUS_PATH, json=dict(body), headers=headers, timeout=timeout
         ) as response:
+            _answered.add(self.settings.base_url)
             if not response.is_success:
                 try:
                     check(await buffered(response, self.settings), what)
@@ -125,6 +128,7 @@ class MusicClient:
             async with asyncio.timeout(within):
                 with suppress_logs():
                     response = await send()
+                    _answered.add(self.settings.base_url)
                     try:
                         return call.read(await buffered(response, self.settings), call.what)
                     finally:
@@ -158,7 +162,7 @@ class Repeated(Generic[T]):
         :raises ApiError: the API said no.
         :raises ApiUnreachableError: there was no usable answer.
         """
-        with _free_of_charge(self._call):
+        with _free_of_charge(self._call, self.client.settings):
             return await self._send()
 
 
@@ -202,12 +206,33 @@ class SyncMusicClient:
         return self._runner.run(work())
 
 
+#: Base URLs that answered in this process, whatever they said.
+_answered: set[str] = set()
+
+
+def has_answered(settings: MusicSettings) -> bool:
+    """Whether the API's host has answered in this process: its name is right, then."""
+    return settings.base_url in _answered
+
+
+def host_unknown(settings: MusicSettings, exc: BaseException) -> str | None:
+    """Say that the API's host has no address, where that is why a call broke and it never answered in this process."""
+    if has_answered(settings) or not is_failed_look_up(exc):
+        return None
+    return (
+        f"{settings.base_url}, the base URL of connection {settings.conn_id!r}, has no address "
+        f"({one_line(describe_error(exc))}). Check the connection's host, and the name service of this machine"
+    )
+
+
 @contextlib.contextmanager
-def _free_of_charge(call: Call[Any]) -> Any:
-    """For calls that cost nothing, "no answer" is one thing, whatever broke."""
+def _free_of_charge(call: Call[Any], settings: MusicSettings) -> Any:
+    """For calls that cost nothing, "no answer" is one thing, whatever broke, but for a host that does not exist."""
     try:
         yield
     except httpx.HTTPError as exc:
+        if (unknown := host_unknown(settings, exc)) is not None:
+            raise HostUnknownError(f"{call.what}: {unknown}.") from exc
         raise ApiUnreachableError(f"{call.what}: no answer ({one_line(describe_error(exc))})") from exc
     except UnknownOutcomeError as exc:
         raise ApiUnreachableError(str(exc)) from exc

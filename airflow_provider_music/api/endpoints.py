@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_music.api.bounded_body import json_of, quoted
 from airflow_provider_music.api.parsing import id_or_none, number_or_none, text_or_none
-from airflow_provider_music.api.responses import Generation, check, check_free, generation_of
-from airflow_provider_music.exceptions import UnknownOutcomeError
+from airflow_provider_music.api.responses import Generation, check, check_free, date_of, generation_of
+from airflow_provider_music.exceptions import ModelUnavailableError, UnknownGenerationError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from airflow_provider_music.api.bounded_body import AnyResponse
 
@@ -77,10 +78,14 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of the usage log, newest first."""
+    """A page of the usage log, newest first.
+
+    :param at: the API's own time, from its ``Date``: that of its rows.
+    """
 
     rows: tuple[LogRow, ...]
     has_more: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,16 @@ def poll(generation_id: str) -> Call[Generation]:
     """Poll a generation of the queued lane."""
 
     def read(response: AnyResponse, what: str) -> Generation:
-        found = generation_of(check_free(response, what), response, what)
+        try:
+            found = generation_of(check_free(response, what), response, what)
+        except ModelUnavailableError as exc:
+            said = str(exc).removeprefix(f"{what}: ").rstrip(".")
+            raise UnknownGenerationError(
+                f"The API knows no generation {generation_id!r:.100} for this key: {said}. Check the id, that the key "
+                "is of the account that submitted it, and the base URL.",
+                status=exc.status,
+                request_id=exc.request_id,
+            ) from exc
         # Some ids carry their model behind a colon, not everywhere.
         if found.id.partition(":")[0] != generation_id.partition(":")[0]:
             raise UnknownOutcomeError(f"{what}: the answer is about another generation, {found.id!r:.100}")
@@ -209,6 +223,7 @@ def _log_page(response: AnyResponse, what: str) -> LogPage:
     return LogPage(
         tuple(_log_row(row) for row in rows if isinstance(row, dict)),
         bool(isinstance(pagination, dict) and pagination.get("has_more")),
+        date_of(response),
     )
 
 

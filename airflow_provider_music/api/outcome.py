@@ -7,6 +7,7 @@ It holds for httpx's own transport only, which tells a failed connect from a los
 
 from __future__ import annotations
 
+import socket
 from typing import Literal
 
 import httpx
@@ -38,3 +39,14 @@ def outcome_of(exc: BaseException) -> Outcome:
     if isinstance(exc, ApiError):
         return "failed"
     return "unknown"
+
+
+def is_failed_look_up(exc: BaseException) -> bool:
+    """Whether a connection failed because the host's name has no address, or the name service did not say one."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        # A name that no name service can be asked for ("a..b") is a UnicodeError.
+        if isinstance(seen, socket.gaierror | UnicodeError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import timedelta
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_DEPTH = 64
+_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH}"
 _MAX_ID = 512
 _MAX_QUOTE = 300
 _MAX_READ = 4000
@@ -22,6 +25,35 @@ _PART = re.compile(
 )
 _DURATION = re.compile(rf"(?:{_PART.pattern}\s*(?:,|and)?\s*)+")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
+
+
+def bounded_json(content: bytes) -> Any:
+    """Return what JSON holds; what is nested too deep would break whatever goes through it.
+
+    :raises ValueError: it is none, or nested deeper than ``MAX_DEPTH``.
+    """
+    try:
+        body = json.loads(content)
+    except RecursionError as exc:
+        raise ValueError(_TOO_DEEP) from exc
+    if _is_deep(content, body):
+        raise ValueError(_TOO_DEEP)
+    return body
+
+
+def _is_deep(content: bytes, body: Any) -> bool:
+    if content.count(b"[") + content.count(b"{") <= MAX_DEPTH:
+        return False
+    level = [body]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent
 
 
 def usable_id(value: str) -> bool:

@@ -278,8 +278,18 @@ def retry_after(response: AnyResponse) -> float | None:
             when = parsedate_to_datetime(raw)
         except (TypeError, ValueError, OverflowError):
             return None
-        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        # By the API's own clock, where it says what time it is: this machine's may be another.
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - (date_of(response) or datetime.now(UTC))).total_seconds()
     return min(max(0.0, seconds), _MAX_RETRY_AFTER)
+
+
+def date_of(response: AnyResponse) -> datetime | None:
+    """Return the API's own time, from ``Date``; None where it says none."""
+    try:
+        said = parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def _is_envelope(body: Any) -> bool:

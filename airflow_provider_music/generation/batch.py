@@ -227,7 +227,8 @@ class GenerationBatch:
         if refusal is not None and lost:
             raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
         if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
-            reason = event.get("message") if event.get("error") else None
+            broke = event.get("error") or (event.get("counts") or {}).get("error")
+            reason = event.get("message") if broke else None
             raise batch_manifest.missing(outcomes, manifest_uri, reason)
         done = [one for one in outcomes if one.status == "completed"]
         _each(self._mark_delivered, done)

@@ -119,7 +119,7 @@ class BatchList:
             found = json.loads(content) if content is not None else None
         except OSError as exc:
             raise RecordError(f"The record {url} cannot be read: {exc}. Nothing is sent until it can be.") from exc
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise RecordError(f"The record {url} is no JSON: cut short or edited. Nothing is sent.") from exc
         is_list = not name.endswith("-changed.json")
         if found is not None and not (

@@ -100,7 +100,10 @@ class BatchPlan:
             raise not_shared(f"the plan {ref.url}; where it was removed: clear the task, which resumes the songs")
         if ref.sha256 is not None and hashlib.sha256(content).hexdigest() != ref.sha256:
             raise RecordError(f"The plan {ref.url} is not the one that the task wrote: it was edited. Nothing is sent.")
-        plan = json.loads(content)
+        try:
+            plan = json.loads(content)
+        except (ValueError, RecursionError) as exc:
+            raise RecordError(f"The plan {ref.url} is no JSON: it was cut short or edited. Nothing is sent.") from exc
         specs = [GenerationSpec.from_dict(spec) for spec in plan["specs"]]
         if ref.conn_id is not None:
             specs = [

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.statuses import meaning
 from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import (
     AmbiguousRunError,
@@ -18,6 +19,8 @@ from airflow_provider_music.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_music.record.policy import OnUnknown
     from airflow_provider_music.record.take import Take
 
@@ -35,11 +38,14 @@ def failed(take: Take) -> MusicError:
     return error
 
 
-def timed_out(take: Take | None, waited: object, unknown_status: object = None) -> GenerationTimeoutError:
+def timed_out(
+    take: Take | None, waited: object, unknown_status: object = None, polls: Mapping[str, Any] | None = None
+) -> GenerationTimeoutError:
     """Make the error of a song that was not done at the deadline.
 
     :param waited: the task's timeout.
     :param unknown_status: what the API said last, where that is a word that is not known here.
+    :param polls: what the polls brought, from :meth:`airflow_provider_music.generation.poll.Polls.as_dict`.
     """
     waited = f"{waited:g} s" if isinstance(waited, int | float) else waited
     if take is None:
@@ -55,14 +61,44 @@ def timed_out(take: Take | None, waited: object, unknown_status: object = None) 
         )
     name = f"Generation {take.generation_id}" if take.generation_id else f"Take {take.n}"
     return GenerationTimeoutError(
-        f"{name} was not done within {waited}{said_last(unknown_status)}. The generation keeps running, and the API "
-        f"bills it. A retry or a clear waits on for the same song; it is not submitted again. Record: {take.folder.url}"
+        f"{name} was not done within {waited}{said_last(unknown_status)}. {known_at_deadline(polls, unknown_status)} "
+        "The API accepted it and bills it. A retry or a clear waits on for the same song; it is not submitted again. "
+        f"Record: {take.folder.url}"
     )
 
 
 def said_last(unknown_status: object) -> str:
     """Name a status that is not known here, as a part of a sentence."""
     return f"; the API last said {unknown_status!r}, a status that is not known here" if unknown_status else ""
+
+
+def known_at_deadline(polls: Mapping[str, Any] | None, unknown_status: object = None) -> str:
+    """Say what the polls of a wait tell of its generation, and what nobody knows.
+
+    :param polls: None for a song of a batch, and in events of an older version.
+    :param unknown_status: as of :func:`said_last`, which goes before.
+    """
+    if unknown_status:
+        return "It is taken for one that keeps running."
+    if polls is None:
+        return "Whether it is under way or done by now is not known."
+    made, failures, status = polls.get("made"), polls.get("failures"), polls.get("last_status")
+    if not made:
+        return "No poll was due before that, so how it stands is not known."
+    why = str(polls.get("last_error") or "no reason given").rstrip(".")
+    if status is None:
+        return (
+            f"Of {made} polls none had a usable response (the last: {why}). Whether it is under way, done or failed is "
+            "not known."
+        )
+    if failures:
+        return (
+            f"The API last said {status!r}; since then {failures} polls over {polls.get('silent_seconds')} s had no "
+            f"usable response (the last: {why}). How it stands now is not known."
+        )
+    if meaning(str(status)) == "done":
+        return f"The API says {status!r}, but names no audio file yet."
+    return f"The API last said {status!r}: the generation keeps running."
 
 
 def broken_wait(take: Take | None, error: object, reason: object, status: object) -> MusicError:

@@ -86,7 +86,11 @@ async def fetch(
         found, landed = await _locate_and_land(client, generation_id, folder, requested)
     except LinkExpiredError:
         log.warning("The link to generation %s has expired; polling for a fresh one", generation_id)
-        found, landed = await _locate_and_land(client, generation_id, folder, requested)
+        try:
+            found, landed = await _locate_and_land(client, generation_id, folder, requested)
+        except LinkExpiredError as exc:
+            exc.args = (f"Generation {generation_id} was polled for a fresh link, which has expired too: {exc}",)
+            raise
     known = before.get("usage") or _NO_USAGE
     usage = found.usage.or_else(Usage(known.get("credits_used"), known.get("usd_spent")))
     if logged is not None:
@@ -230,12 +234,13 @@ async def _download(
                         landing = AudioWriter(
                             folder, requested, max_bytes=settings.max_audio_bytes, only_copy=only_copy
                         )
+                        _check_status(response, only_copy=only_copy)
                         return await _land(response, landing, folder, channels=channels, until=until)
                     finally:
                         await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
             raise _did_not_come(target.host, exc, settings, only_copy=only_copy) from exc
-    raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times.")
+    raise ApiUnreachableError(f"The song's host redirects more than {_MAX_REDIRECTS} times. {_paid(only_copy)}")
 
 
 async def _head(http: httpx.AsyncClient, target: httpx.URL, settings: MusicSettings, until: float) -> httpx.Response:
@@ -255,12 +260,14 @@ async def _head(http: httpx.AsyncClient, target: httpx.URL, settings: MusicSetti
         raise httpx.ReadTimeout(f"no whole head within {within:g} s") from exc
 
 
+def _paid(only_copy: bool) -> str:  # noqa: FBT001 - as download() names it
+    if only_copy:
+        return "It is paid for, and its address is not known any more."
+    return "It is paid for; a retry fetches it again."
+
+
 def _did_not_come(host: str, exc: Exception, settings: MusicSettings, *, only_copy: bool) -> ApiUnreachableError:
-    paid = (
-        "It is paid for, and its address is not known any more."
-        if only_copy
-        else "It is paid for; a retry fetches it again."
-    )
+    paid = _paid(only_copy)
     if not isinstance(exc, TimeoutError):
         return ApiUnreachableError(f"The song did not come whole from {host} ({type(exc).__name__}). {paid}")
     return ApiUnreachableError(
@@ -269,14 +276,17 @@ def _did_not_come(host: str, exc: Exception, settings: MusicSettings, *, only_co
     )
 
 
+def _check_status(response: httpx.Response, *, only_copy: bool) -> None:
+    host, status, paid = response.request.url.host, response.status_code, _paid(only_copy)
+    if status in _GONE:
+        raise LinkExpiredError(f"{host} answered {status} for the song: the link has expired. {paid}")
+    if status != httpx.codes.OK:
+        raise ApiUnreachableError(f"{host} answered {status} for the song. {paid}")
+
+
 async def _land(
     response: httpx.Response, writer: AudioWriter, folder: Folder, *, channels: int | None, until: float
 ) -> StoredAudio:
-    host = response.request.url.host
-    if response.status_code in _GONE:
-        raise LinkExpiredError(f"{host} answered {response.status_code} for the song: the link has expired.")
-    if response.status_code != httpx.codes.OK:
-        raise ApiUnreachableError(f"{host} answered {response.status_code} for the song.")
     announced = number_or_none(response.headers.get("content-length"))
     if response.headers.get("content-encoding", "identity") != "identity":
         announced = None

@@ -10,15 +10,23 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.exceptions import ApiError, ApiUnreachableError, AuthenticationError
-from airflow_provider_music.generation import rate_limits, runtime
+from airflow_provider_music.api.parsing import one_line
+from airflow_provider_music.exceptions import (
+    ApiError,
+    ApiUnreachableError,
+    AuthenticationError,
+    HostUnknownError,
+    UnknownGenerationError,
+)
+from airflow_provider_music.generation import hosts, rate_limits, runtime
 from airflow_provider_music.hooks.clients import client_of, look_up_again
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import Repeated
+    from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.responses import Generation
 
 log = logging.getLogger(__name__)
@@ -33,10 +41,53 @@ _THINNING = 0.12
 #: "completed" without a file may be a moment's gap; after so many polls it is an answer.
 _POLLS_WITHOUT_FILE = 5
 _LONGEST_AFTER_FAILURE = 15.0
+#: Where an id that nobody here submitted was never known, so many polls are enough: a new one may show late.
+_POLLS_OF_UNKNOWN_ID = 3
 #: A line of progress at most this often, but for a change of status.
 _PROGRESS_SECONDS = 30.0
 #: Unknown statuses of one wait that are warned of.
 _MAX_ODD = 5
+
+
+@dataclass(slots=True)
+class Polls:
+    """What the polls of one wait brought: at the deadline it says what is known of the generation, and what is not.
+
+    :param submitted_elsewhere: whether nobody here knows that there is such a generation.
+    """
+
+    submitted_elsewhere: bool = False
+    made: int = 0
+    last_status: str | None = None
+    #: Polls without a usable response since the last one that had one, when they began, and why the last one failed.
+    failures: int = 0
+    last_error: str | None = None
+    _silent_since: float = 0.0
+
+    def note(self, found: Generation | None) -> None:
+        """Count a poll."""
+        self.made += 1
+        if found is not None:
+            self.failures, self.last_status, self.last_error = 0, found.status, None
+            return
+        self.failures += 1
+        if self.failures == 1:
+            self._silent_since = runtime.monotonic()
+
+    def is_unknown(self) -> bool:
+        """Whether a poll that is answered by "unknown" now, and not counted yet, is the last of them."""
+        return self.submitted_elsewhere and self.last_status is None and self.failures + 1 >= _POLLS_OF_UNKNOWN_ID
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a part of an event."""
+        silent = runtime.monotonic() - self._silent_since if self.failures else 0.0
+        return {
+            "made": self.made,
+            "last_status": self.last_status,
+            "failures": self.failures,
+            "last_error": self.last_error,
+            "silent_seconds": round(silent),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +126,13 @@ def backoff(failures: int, *, first: float = 1.0, longest: float = 60.0) -> floa
 
 
 async def poll_until_done(
-    conn_id: str, generation_id: str, pace: Pace, *, deadline: float, submitted_at: float
+    conn_id: str,
+    generation_id: str,
+    pace: Pace,
+    *,
+    deadline: float,
+    submitted_at: float,
+    polls: Polls | None = None,
 ) -> Generation | None:
     """Return the generation once it is done or failed.
 
@@ -83,19 +140,21 @@ async def poll_until_done(
 
     :param deadline: seconds since 1970.
     :param submitted_at: when the request was submitted, seconds since 1970; the pace counts from it.
+    :param polls: takes down what the polls brought.
     :raises CredentialsError: the connection cannot be used where this runs.
+    :raises HostUnknownError: the API's host has no address, and has not answered in this process.
+    :raises UnknownGenerationError: the API does not know a generation that was submitted elsewhere.
     """
-    failures = without_file = 0
+    without_file = 0
     odd: Generation | None = None
-    age = _Age(submitted_at)
-    wait, progress = _Wait(conn_id, generation_id, deadline), _Progress(generation_id, age)
-    while await runtime.sleep_until(deadline, _delay(pace, age, failures)):
-        found = await wait.poll(failures)
+    age, polls = _Age(submitted_at), polls if polls is not None else Polls()
+    wait, progress = _Wait(conn_id, generation_id, deadline, polls), _Progress(generation_id, age)
+    while await runtime.sleep_until(deadline, wait.pause or _delay(pace, age, polls.failures)):
+        found = await wait.poll()
+        polls.note(found)
         progress.polled(found)
         if found is None:
-            failures += 1
             continue
-        failures = 0
         odd = found if found.unknown_status else None
         if found.failed:
             return found
@@ -104,6 +163,18 @@ async def poll_until_done(
             if found.audio_url or without_file >= _POLLS_WITHOUT_FILE:
                 return found
     return odd
+
+
+def pause_without_address(settings: MusicSettings, exc: HostUnknownError, failures: int) -> float:
+    """Return how long to wait for a host that has no address.
+
+    :raises HostUnknownError: it has had none for long enough.
+    """
+    seconds = hosts.seconds_without_address(settings.base_url)
+    pause = hosts.pause_before_next(seconds, backoff(failures))
+    if pause is None:
+        raise HostUnknownError(hosts.after(str(exc), seconds)) from exc
+    return pause
 
 
 class _Age:
@@ -160,15 +231,18 @@ class _Progress:
 class _Wait:
     """The polls of one wait."""
 
-    def __init__(self, conn_id: str, generation_id: str, deadline: float) -> None:
+    def __init__(self, conn_id: str, generation_id: str, deadline: float, polls: Polls) -> None:
         self._conn_id = conn_id
         self._call = endpoints.poll(generation_id)
         self._deadline = deadline
+        self._polls = polls
         self._repeated: Repeated[Generation] | None = None
+        #: Before the next poll, where the host has no address: nothing of the generation's pace matters then.
+        self.pause: float | None = None
 
-    async def poll(self, failures: int) -> Generation | None:
+    async def poll(self) -> Generation | None:
         """Poll once, or return None where there was no usable answer."""
-        client = None
+        client = self.pause = None
         try:
             client = await client_of(self._conn_id)
             if self._repeated is None or self._repeated.client is not client:
@@ -177,7 +251,13 @@ class _Wait:
                 return None
             return await self._repeated.send()
         except (ApiError, ApiUnreachableError) as exc:
-            log.warning("Poll failed, %d in a row; the generation keeps running: %s", failures + 1, exc)
+            failures = self._polls.failures + 1
+            log.warning("Poll failed, %d in a row; polling on: %s", failures, exc)
+            self._polls.last_error = one_line(f"{type(exc).__name__}: {exc}")
+            if isinstance(exc, UnknownGenerationError) and self._polls.is_unknown():
+                raise
+            if isinstance(exc, HostUnknownError) and client is not None:
+                self.pause = pause_without_address(client.settings, exc, failures)
             if isinstance(exc, AuthenticationError):
                 look_up_again(self._conn_id)
             wait = getattr(exc, "retry_after", None)

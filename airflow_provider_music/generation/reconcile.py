@@ -15,7 +15,7 @@ from airflow_provider_music.exceptions import ApiError, ApiUnreachableError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.submit import NEVER_LEFT, DeadlineReached
-from airflow_provider_music.generation.usage_log import LoggedRequest, fact_of_row, find_row
+from airflow_provider_music.generation.usage_log import LoggedRequest, Reach, fact_of_row, find_row
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
 from airflow_provider_music.storage.audio_writer import RequestedAudio, find_stored_audio
@@ -48,6 +48,7 @@ class Reconciliation:
         self._spec = spec
         self._record = record
         self._lease = LeaseWatch(record.take_folder(spec.n))
+        self._reach: Reach | None = None
 
     async def reconcile(self, take: Take) -> Take:
         """Return the take once a fact says where it stands; at the deadline it is unknown, if its writer is gone.
@@ -151,7 +152,9 @@ class Reconciliation:
     async def _row(self, intent: Mapping[str, object]) -> LogRow | None:
         try:
             client = await client_of(self._spec.conn_id)
-            row = await find_row(client, LoggedRequest.of(intent))
+            request = LoggedRequest.of(intent)
+            self._reach = self._reach or Reach(request.submitted_at)
+            row = await find_row(client, request, reach=self._reach)
         except (ApiError, ApiUnreachableError) as exc:
             log.warning("The usage log does not answer; searching again: %s", exc)
             return None

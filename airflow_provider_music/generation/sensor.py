@@ -6,27 +6,33 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
-from airflow_provider_music.api.parsing import seconds_of, usable_id
+from airflow_provider_music.api.parsing import bounded_json, one_line, seconds_of, usable_id
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
     GenerationFailedError,
     GenerationSensorTimeout,
+    HostUnknownError,
     InvalidRequestError,
     OutputError,
     RateLimitedError,
     RecordError,
     ServerFailureError,
+    UnknownGenerationError,
     named,
 )
 from airflow_provider_music.generation import runtime
-from airflow_provider_music.generation.errors import said_last
+from airflow_provider_music.generation.errors import known_at_deadline, said_last
 from airflow_provider_music.generation.fetch import fetch
+from airflow_provider_music.generation.poll import Polls, pause_without_address
 from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import LoggedRequest
@@ -97,19 +103,18 @@ class SensedGeneration:
 
     :param options: what the sensor says.
     :param identity: the sensor's own task instance, below which the song is landed.
+    :param polls: what earlier polls of this try brought.
     :raises InvalidRequestError: ``generation`` names no song.
     """
 
-    def __init__(self, options: SensorOptions, identity: SongIdentity) -> None:
+    def __init__(self, options: SensorOptions, identity: SongIdentity, polls: Polls | None = None) -> None:
         self._options = options
+        self._polls = polls if polls is not None else Polls(submitted_elsewhere=True)
         self._input = read_generation(options.generation)
         self._id = self._input.get("generation_id")
-        if self._input.get("status") != "completed" and not (isinstance(self._id, str) and usable_id(self._id)):
-            raise InvalidRequestError(
-                f"generation: {options.generation!r:.120} holds no generation_id; pass what GenerateMusicOperator "
-                "returned, or the id itself.",
-                "The sensor",
-            )
+        named = isinstance(self._id, str) and usable_id(self._id) and not _LAZY.match(self._id)
+        if self._input.get("status") != "completed" and not named:
+            raise InvalidRequestError(f"generation: {_why_no_song(options.generation)}", "The sensor")
         self._model = self._input.get("model") or options.model
         self._identity = identity
         root = identity.folder(options.output_dir)
@@ -148,12 +153,15 @@ class SensedGeneration:
         if status == "failed":
             raise GenerationFailedError(f"Generation {self._id}: {event.get('message')}")
         if status == "timeout":
-            raise GenerationSensorTimeout(
-                f"Generation {self._id} was not done within {self._options.timeout:g} s"
-                f"{said_last(event.get('unknown_status'))}. The generation keeps running; "
-                "clear this sensor to wait on, which costs nothing."
-            )
+            raise self.timed_out(event.get("polls"), event.get("unknown_status"))
         raise named(event.get("error"), str(event.get("message") or f"The wait ended with {status!r}."))
+
+    def timed_out(self, polls: Mapping[str, Any] | None, unknown_status: object = None) -> GenerationSensorTimeout:
+        """Make the error of a deadline that passed, see :func:`~.errors.timed_out`."""
+        return GenerationSensorTimeout(
+            f"Generation {self._id} was not done within {self._options.timeout:g} s{said_last(unknown_status)}. "
+            f"{known_at_deadline(polls, unknown_status)} Clear this sensor to wait on, which costs nothing."
+        )
 
     def _landed_before(self) -> dict[str, Any] | None:
         """Return the result that exists already: the operator's own, or that of an earlier try."""
@@ -171,23 +179,54 @@ class SensedGeneration:
             content = self._folder.read(_RESULT)
         except OSError as exc:
             raise RecordError(f"{self._folder.url_of(_RESULT)} cannot be read: {exc}") from exc
-        return self._with_provenance(json.loads(content)) if content else None
+        return self._with_provenance(self._result_in(content)) if content else None
+
+    def _result_in(self, content: bytes) -> dict[str, Any]:
+        try:
+            found = bounded_json(content)
+            if isinstance(found, dict):
+                return found
+            reason = "it is no JSON object"
+        except ValueError as exc:
+            reason = str(exc)
+        url = self._folder.url_of(_RESULT)
+        raise RecordError(f"{url} is no result of a sensor: {reason}. Remove it; the song is then fetched again, free.")
 
     async def _poll_and_land(self) -> dict[str, Any] | None:
-        client = await client_of(self._options.conn_id)
-        found = await self._found(client)
+        found = await self._found(await client_of(self._options.conn_id))
         return await self._land() if found is not None and found.done and found.audio_url else None
 
     async def _found(self, client: MusicClient) -> Generation | None:
         try:
-            found = await client.call(endpoints.poll(str(self._id)))
+            found = await self._polled(client)
+        except HostUnknownError:
+            raise
         except (ApiUnreachableError, RateLimitedError, ServerFailureError) as exc:
             log.warning("The API does not answer now; waiting all the same: %s", exc)
+            self._polls.last_error = one_line(f"{type(exc).__name__}: {exc}")
+            self._polls.note(None)
             return None
+        except UnknownGenerationError as exc:
+            where = f"Polled at {client.settings.base_url}, with the key of connection {self._options.conn_id!r}."
+            exc.args = (f"{exc} {where}",)
+            raise
+        self._polls.note(found)
         log.info("generation %s: %s", self._id, found.status)
         if found.failed:
             raise GenerationFailedError(f"Generation {self._id}: the API says {found.status}: {found.error}")
         return found
+
+    async def _polled(self, client: MusicClient) -> Generation:
+        """Poll once; a host that has no address is tried for some time, on the worker, before the task fails."""
+        failures = 0
+        while True:
+            try:
+                return await client.call(endpoints.poll(str(self._id)))
+            except HostUnknownError as exc:
+                failures += 1
+                pause = pause_without_address(client.settings, exc, failures)
+                log.warning("%s Trying again in %.0f s", exc, pause)
+                await runtime.sleep(pause)
 
     async def _land(self) -> dict[str, Any]:
         audio = self._input.get("audio") or {}
@@ -220,3 +259,30 @@ class SensedGeneration:
             raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
         return with_attached(result, attach_provenance(self._folder, take, self._identity, self._options.provenance))
+
+
+#: How a list of XComs shows where a template renders it as text.
+_LAZY = re.compile(r"\[|Lazy\w*Sequence\(")
+
+
+def _why_no_song(generation: Any) -> str:
+    """Say why a value names no generation, and what to give."""
+    shown = f"{generation!r:.120}"
+    # Compared as text only: a list of XComs would be read to be compared.
+    if generation is None or (isinstance(generation, str) and generation in ("", "None")):
+        return f"{shown} names no generation: what the sensor is given came out as nothing. See the upstream task."
+    if isinstance(generation, str):
+        is_list = _LAZY.match(generation.strip()) is not None
+    else:
+        is_list = isinstance(generation, Sequence | AbstractSet) and not isinstance(generation, bytes)
+    if is_list:
+        return (
+            f"{shown} holds the generations of several tasks, and a sensor waits for one. Map it: "
+            "MusicGenerationSensor.partial(task_id=...).expand(generation=...)."
+        )
+    found = generation.get("generation_id") if isinstance(generation, Mapping) else generation
+    if isinstance(found, int | float):
+        return f"{found!r:.120} ({type(found).__name__}) is no generation's id; give the id as text."
+    if isinstance(generation, Mapping) and "manifest_uri" in generation:
+        return f"{shown} is a batch's result; its songs are in storage, and there is nothing to wait for."
+    return f"{shown} holds no generation_id; pass what GenerateMusicOperator returned, or the id itself."

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never, cast
 
 from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.exceptions import MusicError
-from airflow_provider_music.generation import rate_limits, runtime
-from airflow_provider_music.generation.poll import Pace, backoff, poll_until_done
+from airflow_provider_music.generation import hosts, rate_limits, runtime
+from airflow_provider_music.generation.poll import Pace, Polls, backoff, poll_until_done
 from airflow_provider_music.generation.reconcile import Reconciliation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.record.carried import CarriedRecord, carried, not_shared
@@ -66,13 +66,20 @@ async def watch_generation(
     """Wait for a generation that was submitted elsewhere, and return the event."""
     more: dict[str, Any] = {}
     status: Status
+    polls = Polls(submitted_elsewhere=True)
     try:
         found = await poll_until_done(
-            conn_id, generation_id, Pace(usual_seconds, poll_interval), deadline=deadline, submitted_at=submitted_at
+            conn_id,
+            generation_id,
+            Pace(usual_seconds, poll_interval),
+            deadline=deadline,
+            submitted_at=submitted_at,
+            polls=polls,
         )
         status = "failed" if found is not None and found.failed else "ready"
         if found is None or found.unknown_status:
-            status, more = "timeout", {"unknown_status": found.status if found is not None else None}
+            odd = found.status if found is not None else None
+            status, more = "timeout", {"unknown_status": odd, "polls": polls.as_dict()}
         elif found.failed:
             more = {"message": f"the API says {found.status}: {found.error or 'no reason given'}"}
     except MusicError as exc:
@@ -159,6 +166,12 @@ class StateMachine:
             return self._turn_to(take.n + 1)
         self._refused += 1
         wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or 0.0)
+        unknown_for = number_or_none(failed.get("seconds_without_address"))
+        if unknown_for is not None:
+            pause = hosts.pause_before_next(unknown_for, wait)
+            if pause is None:
+                return False
+            wait = pause
         if runtime.now() + wait >= self._spec.deadline:
             return False
         log.info("The API takes no request now; submitting again in %.0f s", wait)
@@ -174,16 +187,18 @@ class StateMachine:
         generation_id = str(take.generation_id)
         if spec.until_accepted:
             return "accepted", {"generation_id": generation_id}
+        polls = Polls()
         found = await poll_until_done(
             spec.conn_id,
             generation_id,
             Pace(spec.usual_seconds, spec.poll_interval),
             deadline=spec.deadline,
             submitted_at=written_at(take["intent"]),
+            polls=polls,
         )
         if found is None or found.unknown_status:
             odd = found.status if found is not None else None
-            return "timeout", {"generation_id": generation_id, "unknown_status": odd}
+            return "timeout", {"generation_id": generation_id, "unknown_status": odd, "polls": polls.as_dict()}
         if found.failed:
             reason = f"the API says {found.status}: {found.error or 'no reason given'}"
             await self._write(take, "failed", sent=True, error="GenerationFailedError", reason=reason)

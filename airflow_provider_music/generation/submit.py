@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import tenacity
 
+from airflow_provider_music.api.client import host_unknown
 from airflow_provider_music.api.outcome import outcome_of
 from airflow_provider_music.api.parsing import describe_error
-from airflow_provider_music.exceptions import RecordError
-from airflow_provider_music.generation import rate_limits, runtime
+from airflow_provider_music.exceptions import HostUnknownError, RecordError
+from airflow_provider_music.generation import hosts, rate_limits, runtime
 from airflow_provider_music.generation.poll import backoff
 from airflow_provider_music.generation.synchronous import generate_song
 from airflow_provider_music.generation.usage_log import new_request_id
@@ -134,7 +135,7 @@ class Submission:
             try:
                 return await self._send(client, take, request_id)
             except BaseException as exc:
-                take = await self._record_failure(take, exc)
+                take = await self._record_failure(client, take, exc)
                 if not isinstance(exc, Exception):
                     raise
                 return take
@@ -161,7 +162,7 @@ class Submission:
             source="answer",
         )
 
-    async def _record_failure(self, take: Take, exc: BaseException) -> Take:
+    async def _record_failure(self, client: MusicClient, take: Take, exc: BaseException) -> Take:
         """Write down what a broken request means for the bill; a lost answer has no fact, it is reconciled."""
         outcome = outcome_of(exc)
         reason = describe_error(exc)
@@ -170,8 +171,13 @@ class Submission:
         if outcome in ("never_left", "not_accepted"):
             log.warning("Take %d was not accepted, nothing is owed: %s", take.n, reason)
             error = type(exc).__name__ if outcome == "not_accepted" else "ApiUnreachableError"
-            wait = getattr(exc, "retry_after", None)
-            return await self._write(take, "failed", sent=False, error=error, reason=reason, retry_after=wait)
+            more: dict[str, Any] = {"retry_after": getattr(exc, "retry_after", None)}
+            unknown = host_unknown(client.settings, exc) if outcome == "never_left" else None
+            if unknown is not None:
+                seconds = hosts.seconds_without_address(client.settings.base_url)
+                error, reason = HostUnknownError.__name__, hosts.after(f"Nothing was sent: {unknown}", seconds)
+                more["seconds_without_address"] = seconds
+            return await self._write(take, "failed", sent=False, error=error, reason=reason, **more)
         if outcome == "failed":
             log.error("The API says that take %d failed; it is not billed: %s", take.n, exc)
             return await self._write(take, "failed", sent=True, error=type(exc).__name__, reason=str(exc))

@@ -104,7 +104,7 @@ class GenerationTask:
             record.remove_marker(str(event["marker"]))
         if status == "timeout":
             metrics.timed_out(self._request.body.get("model"))
-            raise errors.timed_out(take, self._options.timeout, event.get("unknown_status"))
+            raise errors.timed_out(take, self._options.timeout, event.get("unknown_status"), event.get("polls"))
         if take is None and status != "error":
             raise not_shared(f"take {n} of {self.record_url}")
         if take is None or status == "error":

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Clocks differ, and a row's time may be that of the request's end.
 _SKEW = timedelta(minutes=10)
+#: A clock that is ahead of the API's by less is right.
+_AHEAD = timedelta(minutes=1)
 _DAY = timedelta(hours=22)
 MAX_PAGES = 50
 #: Of a request's fingerprint, in its own id: enough to tell a task's requests apart.
@@ -71,13 +73,48 @@ class LoggedRequest:
         return own or (self.generation_id is not None and row.inference_id == self.generation_id)
 
 
-async def find_row(client: MusicClient, request: LoggedRequest, max_pages: int = MAX_PAGES) -> LogRow | None:
+class Reach:
+    """How far back a search reads: to a moment by this deployment's clocks, or to what that is by the API's.
+
+    A clock that is ahead of the API's would make the row older than the request. Kept over the searches for one
+    request: it cannot have been submitted after the first of them.
+
+    :param moment: by the clock of a machine of this deployment.
+    """
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+        #: Where to stop: rows that are older are of other requests.
+        self.since = moment
+        self._now: datetime | None = None
+
+    def see(self, at: datetime | None) -> None:
+        """Take the API's time into account, as it is now."""
+        here = datetime.now(UTC)
+        if at is None:
+            return
+        self._now = at
+        if self._moment > at or here - at > _AHEAD:
+            self.since = min(self.since, self._moment - max(here - at, timedelta()), at)
+
+    @property
+    def period(self) -> str:
+        """The log's period that reaches so far."""
+        # A clock that is behind makes it too short, until the API has said what time it is.
+        age = (self._now or datetime.now(UTC)) - self.since
+        return "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
+
+
+async def find_row(
+    client: MusicClient, request: LoggedRequest, max_pages: int = MAX_PAGES, reach: Reach | None = None
+) -> LogRow | None:
     """Return the request's row, or None where it is not there (yet).
 
+    :param reach: of the request, where it is searched for more than once.
     :raises ApiError: the log says no.
     :raises ApiUnreachableError: it does not answer.
     """
-    async for rows in _pages(client, request.submitted_at, max_pages):
+    async for rows in _pages(client, reach or Reach(request.submitted_at), max_pages):
         for row in rows:
             if request.is_in(row):
                 return row
@@ -135,11 +172,12 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
     """
     wanted = {request_id_prefix(key): key for key in keys}
     found: dict[str, EarlierRequest] = {}
-    async for rows in _pages(client, since, MAX_PAGES, to_the_end=True):
+    reach = Reach(since)
+    async for rows in _pages(client, reach, MAX_PAGES, to_the_end=True):
         for row in rows:
             named = _REQUEST_ID.fullmatch(row.client_request_id or "")
             key = wanted.get(named[1]) if named else None
-            if named is None or key is None or _older((row,), since - _SKEW):
+            if named is None or key is None or _older((row,), reach.since - _SKEW):
                 # A row from before may be of a former run of the same id, whose song nobody wants here.
                 continue
             # Newest first: the first row of the highest number counts.
@@ -149,21 +187,27 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
 
 
 async def _pages(
-    client: MusicClient, since: datetime, max_pages: int, *, to_the_end: bool = False
+    client: MusicClient, reach: Reach, max_pages: int, *, to_the_end: bool = False
 ) -> AsyncIterator[tuple[LogRow, ...]]:
     """Yield the log's pages, newest first, back to a moment.
 
     :param to_the_end: an error where the pages do not reach so far; what was not read cannot be called "not there".
     """
-    age = datetime.now(UTC) - since
-    period = "24h" if age < timedelta(hours=23) else "7d" if age < timedelta(days=6) else "90d"
-    for page in range(max_pages):
-        found = await client.call(endpoints.logs(period, page * endpoints.LOG_PAGE))
+    period, offset = reach.period, 0
+    for _ in range(max_pages):
+        found = await client.call(endpoints.logs(period, offset))
+        reach.see(found.at)
         yield found.rows
-        if not found.has_more or _older(found.rows, since - _SKEW):
+        if period != reach.period:
+            # By the API's clock it is longer ago; the pages of another period are other ones.
+            period, offset = reach.period, 0
+            continue
+        if not found.has_more or _older(found.rows, reach.since - _SKEW):
             return
+        offset += endpoints.LOG_PAGE
     if to_the_end:
-        raise ApiUnreachableError(f"the usage log has more than {max_pages * endpoints.LOG_PAGE} rows since {since}")
+        rows = max_pages * endpoints.LOG_PAGE
+        raise ApiUnreachableError(f"the usage log has more than {rows} rows since {reach.since}")
 
 
 async def usage_from_log(client: MusicClient, request: LoggedRequest, known: Usage) -> Usage:

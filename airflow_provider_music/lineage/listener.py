@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def report_record(task: Any, context: Any) -> None:
     """Report where the record lies, as soon as the work knows: also where it ends in a wait, or in an error."""
-    links.push_record_link(context, task.lineage_record_url)
+    links.push_record_link(task, context, task.lineage_record_url)
 
 
 def report_result(task: Any, context: Any, result: Any) -> None:
@@ -40,7 +40,7 @@ def report_result(task: Any, context: Any, result: Any) -> None:
         for delivered, _ in task.lineage_songs:
             report_written(task, str(delivered["audio_uri"]))
     elif result.get("status") == "completed":
-        links.push_song_link(context, result)
+        links.push_song_link(task, context, result)
         report_assets(task, context, song)
         if not is_input(task, result):
             report_written(task, str(result["audio_uri"]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from airflow_provider_music.compat import push_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_music.record.take import Take
 
@@ -32,12 +32,16 @@ class LineageMixin:
     #: The takes that this run delivered, one a song and in the order of ``lineage_songs``. Whoever delivers them sets
     #: it, and saves storage the reads: their facts are what is reported, also in place of a batch's fingerprints.
     lineage_takes: Sequence[Take] = ()
+    #: The links that it pushed, by key; None where it has not run.
+    lineage_links: Mapping[str, str] | None = None
     #: Where the task's record lies, once the work knows it.
     lineage_record_url: str | None = None
 
     def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
         """Do the work; report links, asset events and hook lineage of it."""
-        from airflow_provider_music.lineage import listener
+        from airflow_provider_music.lineage import links, listener
+
+        links.drop_links(self)
 
         def reported() -> R:
             try:

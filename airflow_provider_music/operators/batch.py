@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_music.api.plain import check_plain_batch, is_mapped
 from airflow_provider_music.lineage.links import RecordLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -65,6 +66,8 @@ class GenerateMusicBatchOperator(GenerationOperator):
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
             raise ValueError(f"max_in_flight: {max_in_flight!r}; give a whole number of 1 or more.")
         self._note_templates()
+        if not is_mapped(self):
+            check_plain_batch(requests)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the requests, continue from what their records say, and wait."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.plain import check_plain_request, is_mapped
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.operators.base import GenerationOperator
 
@@ -49,7 +50,8 @@ class GenerateMusicOperator(GenerationOperator):
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
         ``trace_id``, ``record_uri``; each also under its own XCom key.
-    :raises InvalidRequestError: the request breaks the model's limits; nothing was sent.
+    :raises InvalidRequestError: the request breaks the model's limits; nothing was sent. Where it is written out,
+        without templates, the import of the DAG file says so.
     :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     """
@@ -91,6 +93,10 @@ class GenerateMusicOperator(GenerationOperator):
         self.extra_body = extra_body
         self.wait_for_completion = wait_for_completion
         self._note_templates()
+        if not is_mapped(self):
+            check_plain_request(
+                {"model": model, **{name: arguments[name] for name in REQUEST_FIELDS}, "extra_body": extra_body}
+            )
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""

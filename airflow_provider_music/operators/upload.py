@@ -6,12 +6,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.plain import is_mapped, wrong_choice
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+
+#: The ids that the API gives for each purpose.
+IDS_OF_PURPOSE = {
+    "song": ("voice_id", "instrumental_id"),
+    "voice": ("voice_id",),
+    "instrumental": ("instrumental_id",),
+}
 
 
 class UploadReferenceOperator(LineageMixin, BaseOperator):
@@ -42,6 +50,8 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
         self.file = file
         self.purpose = purpose
         self.conn_id = conn_id
+        if not is_mapped(self) and wrong_choice(purpose, IDS_OF_PURPOSE):
+            _refuse_purpose(file, purpose)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
@@ -81,15 +91,19 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
         }
 
 
+def _refuse_purpose(file: Any, purpose: str) -> None:
+    from airflow_provider_music.exceptions import InvalidReferenceError
+
+    raise InvalidReferenceError(
+        f"purpose: {purpose!r:.60}, but one of {', '.join(IDS_OF_PURPOSE)} is taken; choose one of them.",
+        f"The reference {str(file)!r:.200}",
+    )
+
+
 def _check_ids(purpose: str, ids: Any) -> None:
     from airflow_provider_music.exceptions import ApiError
 
-    expected = {
-        "song": ("voice_id", "instrumental_id"),
-        "voice": ("voice_id",),
-        "instrumental": ("instrumental_id",),
-    }[purpose]
-    missing = [name for name in expected if getattr(ids, name) is None]
+    missing = [name for name in IDS_OF_PURPOSE[purpose] if getattr(ids, name) is None]
     if missing:
         raise ApiError(
             f"The upload as {purpose!r} was answered without {' and '.join(missing)}; a retry sends it again."

@@ -7,26 +7,39 @@ Reads leniently, unlike :mod:`.store`: nothing is decided or paid by what is fou
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.api.templated import parse_templated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_TOO_LONG_FOR_AN_ID = 10**512
+
 
 def read_generation(value: Any) -> dict[str, Any]:
     """Read what names a generation: an operator's result, the same rendered as text by a template, or an id.
 
-    Returns that result, as far as it is there; an empty dict where nothing is named.
+    Returns that result, as far as it is there; an empty dict where nothing is named. An id of digits is taken as text:
+    native rendering makes a number of it.
     """
     if isinstance(value, str):
         text = value.strip()
         value = parse_templated(text) if text.startswith("{") else text
         if isinstance(value, str):
             return {"generation_id": value if value != "None" else None}
-    return dict(value) if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        value = {"generation_id": value} if id_of_digits(value) is not None else {}
+    digits = id_of_digits(value.get("generation_id"))
+    return {**value, "generation_id": digits} if digits is not None else dict(value)
+
+
+def id_of_digits(value: Any) -> str | None:
+    """Return the id that a whole number stands for; None where it is no such number."""
+    # Beyond this bound no id is usable, and Python refuses to write a number of 4,300 digits.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole and 0 <= value < _TOO_LONG_FOR_AN_ID else None
 
 
 def facts_of_generation(generation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -57,7 +70,7 @@ def read_fact(folder: str | None, name: str) -> dict[str, Any]:
 
     content = Folder(folder).read(name)
     try:
-        found = json.loads(content or b"{}")
+        found = bounded_json(content or b"{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -133,6 +133,6 @@ class LeaseWatch:
 def _parsed(content: bytes | None) -> dict[str, Any] | None:
     try:
         body = json.loads(content or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.exceptions import OutputError, RecordError, UnsafeStoreError
 from airflow_provider_music.record.take import FACTS, Fact, Take
 from airflow_provider_music.storage.folder import Folder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 #: Version of the facts' layout. A newer one is refused: it may mean what this version cannot know.
 SCHEMA = 1
+_MAX_FACT_BYTES = 2**20
 _FACT_FILE = re.compile(r"take-([1-9][0-9]*)/(\w+)\.json")
 _RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.json")
 #: After one of these, whether the request left is no question any more; the fact is not opened.
@@ -319,12 +321,17 @@ def _read(folder: Folder, fact: Fact) -> Mapping[str, Any] | None:
         raise RecordError(f"The record {url} cannot be read: {exc}. Nothing is sent until it can be.") from exc
     if content is None:
         return None
+    if len(content) > _MAX_FACT_BYTES:
+        raise RecordError(
+            f"The record {url} has {len(content)} bytes, and no fact has more than {_MAX_FACT_BYTES}: it was edited. "
+            "Nothing is sent. Mend the file, or move its folder away to start over."
+        )
     try:
-        body = json.loads(content)
+        body = bounded_json(content)
     except ValueError as exc:
         raise RecordError(
-            f"The record {url} is no JSON ({len(content)} bytes): cut short or edited. Nothing is sent. "
-            "Mend the file, or move its folder away to start over."
+            f"The record {url} is no JSON of a fact ({len(content)} bytes): cut short or edited ({exc}). Nothing is "
+            "sent. Mend the file, or move its folder away to start over."
         ) from exc
     if not isinstance(body, dict) or body.get("schema") != SCHEMA or body.get("fact") != fact:
         raise RecordError(

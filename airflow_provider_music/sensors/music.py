@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.parsing import seconds_of
-from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseSensorOperator, PokeReturnValue
+from airflow_provider_music.compat import MULTIPLE_OUTPUTS, AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from airflow_provider_music.generation.poll import Polls
     from airflow_provider_music.generation.sensor import SensedGeneration
     from airflow_provider_music.provenance.attach import ProvenancePolicy
 
@@ -47,6 +48,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     ui_color = "#f5eedc"
     lineage_kind = "sensor"
     operator_extra_links = (SongLink(), RecordLink())
+    _polls: Polls | None = None
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     def execute(self, context: Any) -> Any:
         """Poll once, then wait in the triggerer; or poke on the worker."""
         if not self.deferrable:
-            return self._run_with_lineage(context, lambda: super(MusicGenerationSensor, self).execute(context))
+            return self._run_with_lineage(context, lambda: self._poke_until_done(context))
         return self._run_with_lineage(context, lambda: self._poll_or_defer(context))
 
     def poke(self, context: Any) -> PokeReturnValue:
@@ -93,6 +95,16 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land the song, or say why there is none."""
         return self._run_with_lineage(context, lambda: self._generation(context).resume(event))
+
+    def _poke_until_done(self, context: Any) -> Any:
+        from airflow_provider_music.generation.poll import Polls
+
+        self._polls = Polls(submitted_elsewhere=True)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as exc:
+            # Airflow's own says nothing of the generation.
+            raise self._generation(context).timed_out(self._polls.as_dict()) from exc
 
     def _poll_or_defer(self, context: Any) -> dict[str, Any]:
         generation = self._generation(context)
@@ -108,6 +120,6 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         from airflow_provider_music.generation.sensor import SensedGeneration, SensorOptions
         from airflow_provider_music.record.identity import SongIdentity
 
-        generation = SensedGeneration(SensorOptions.of(self), SongIdentity.of(context["ti"]))
+        generation = SensedGeneration(SensorOptions.of(self), SongIdentity.of(context["ti"]), self._polls)
         self.lineage_record_url = generation.root_url
         return generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -123,6 +124,21 @@ def test_a_page_of_the_log_is_read_row_by_row():
     page = read(endpoints.logs("24h", 0), {"data": [ROW, 5, None], "pagination": {"has_more": True}})
     row = LogRow("succeeded", "id-1", "g:minimax/music-2.6", 0.195, 390000, "2026-11-01T00:00:00Z")
     assert (page.rows, page.has_more) == ((row,), True)
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("Sat, 28 Nov 2026 08:00:00 GMT", datetime(2026, 11, 28, 8, tzinfo=UTC)),
+        ("Sat, 28 Nov 2026 08:00:00 -0000", datetime(2026, 11, 28, 8, tzinfo=UTC)),
+        *((bad, None) for bad in ("", "now", "Sat, 99 Nov 2026 08:00:00 GMT", "1764316800")),
+    ],
+)
+def test_a_page_of_the_log_says_when_it_was_by_the_apis_clock(said, at):
+    call = endpoints.logs("24h", 0)
+    response = httpx.Response(200, headers={"date": said}, content=b'{"data": []}')
+    assert call.read(response, call.what).at == at
+    assert read(call, {"data": []}).at is None
 
 
 @pytest.mark.parametrize("pagination", [None, {}, [], {"has_more": False}, {"has_more": None}])

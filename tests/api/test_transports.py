@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import shutil
 import socket
 import ssl
@@ -20,6 +21,7 @@ import pytest
 from airflow_provider_music import __version__
 from airflow_provider_music.api import transports
 from airflow_provider_music.api.poll_transport import poll_transport
+from airflow_provider_music.api.secrecy import suppress_logs
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import CredentialsError
 
@@ -281,6 +283,62 @@ def test_no_part_of_a_proxys_password_stands_in_an_error(scheme, password, monke
     assert password not in told
     for part in ("hu", "12", "sh@"):
         assert part not in told.replace("authority", "")
+
+
+ODD = {
+    "percent-encoded": "zq7%40%2F%23xw9",
+    "a lone percent": "zq7%xw9",
+    "no hex": "zq7%zzxw9",
+    "an at sign": "zq7@xw9",
+    "a colon": "zq7:xw9",
+    "a space": "zq7 xw9",
+    "a brace": "zq7{xw9}",
+    "a bar": "zq7^`|xw9",
+    "an ampersand": "zq7&xw9;$",
+    "a quote": "zq7'xw9\"",
+    "an umlaut": "zq7äxw9",
+    "a note": "zq7🎵xw9",
+    "no UTF-8": "zq7%FF%FExw9",
+    "long": f"zq7{'a' * 300}xw9",
+}
+
+
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", b"", b"no HTTP\r\n\r\n"])
+@pytest.mark.parametrize("password", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("url", ["https://api.example.org/v2", "http://api.example.org/v2"])
+@every_client
+async def test_no_part_of_a_proxys_password_stands_in_an_error_a_log_or_a_repr(
+    kind, url, password, reply, serve, settings_for, monkeypatch, caplog
+):
+    def refuse(connection, request):
+        connection.sendall(reply)
+        connection.close()
+
+    for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"):
+        caplog.set_level(logging.DEBUG, name)
+    proxy = serve(refuse)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://me:{password}@127.0.0.1:{proxy.port}")
+    told = []
+    try:
+        with suppress_logs():
+            async with KINDS[kind](settings_for("http://api.example.org", allow_http=True), url) as client:
+                told += [repr(client), repr(vars(client))]
+                told.append(repr(await client.get(url)))
+    except (CredentialsError, httpx.HTTPError) as exc:
+        told += traceback.format_exception(exc)
+    for text in (*told, caplog.text):
+        assert "zq7" not in text
+        assert "xw9" not in text
+
+
+def test_every_logger_of_the_http_library_is_suppressed():
+    """httpcore.socks logs the user and the password that a proxy is given."""
+    for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"):
+        record = logging.LogRecord(name, logging.DEBUG, __file__, 1, "line", None, None)
+        assert logging.getLogger(name).filter(record)
+        with suppress_logs():
+            assert not logging.getLogger(name).filter(record)
 
 
 class Tunnel:

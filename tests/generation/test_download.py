@@ -12,6 +12,7 @@ import zlib
 import httpx
 import pytest
 
+from airflow_provider_music.api.client import MusicClient
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.exceptions import (
@@ -22,6 +23,7 @@ from airflow_provider_music.exceptions import (
     OutputError,
 )
 from airflow_provider_music.generation.fetch import download
+from airflow_provider_music.generation.fetch import fetch as fetch_song
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 
 URL = "https://cdn.example.org/moose/music%2Fprod%2Fsong.mp3?Expires=1&Signature=hush%2B%3D"
@@ -386,3 +388,70 @@ async def test_over_a_real_connection_a_song_comes_as_it_was_made(music_sandbox,
     landed = await download(settings, found.audio_url, folder, RequestedAudio("mp3"))
     assert landed.sha256 == music_sandbox.state()["generations"][0]["sha256"]
     await client.aclose()
+
+
+class Links:
+    """An API that names a link at each poll, and the hosts behind the links."""
+
+    def __init__(self, links, hosts):
+        self.links = list(links)
+        self.hosts = hosts
+        self.polls, self.downloads, self.paid = [], [], 0
+
+    def __call__(self, request):
+        if request.url.host == "api.example.org":
+            self.paid += request.method == "POST"
+            self.polls.append(request.url.params["generation_id"])
+            url = self.links.pop(0) if len(self.links) > 1 else self.links[0]
+            return httpx.Response(200, json={"id": "gen-1", "status": "completed", "audio_file": {"url": url}})
+        self.downloads.append(request.url.path)
+        return self.hosts[request.url.path]
+
+
+@pytest.fixture
+def fetched(folder):
+    def run(links):
+        async def fetching():
+            client = MusicClient(HTTPS)
+            try:
+                return await fetch_song(client, "gen-1", folder, RequestedAudio("mp3"))
+            finally:
+                await client.aclose()
+
+        with use_transport(httpx.MockTransport(links)):
+            return asyncio.run(fetching())
+
+    return run
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_expired_link_is_replaced_by_one_more_poll_of_the_same_generation(status, fetched, mp3):
+    links = Links(
+        ["https://cdn.example.org/old?s=1", "https://cdn.example.org/new?s=2"],
+        {"/old": httpx.Response(status), "/new": httpx.Response(200, content=mp3)},
+    )
+    assert fetched(links)["audio"]["size_bytes"] == len(mp3)
+    assert links.polls == ["gen-1", "gen-1"]
+    assert links.downloads == ["/old", "/new"]
+    assert links.paid == 0
+
+
+def test_where_the_fresh_link_has_expired_too_the_error_says_that_the_song_is_paid(fetched):
+    links = Links(["https://cdn.example.org/old?s=hush"], {"/old": httpx.Response(403)})
+    with pytest.raises(LinkExpiredError) as caught:
+        fetched(links)
+    text = str(caught.value)
+    assert "gen-1 was polled for a fresh link, which has expired too" in text
+    assert "It is paid for; a retry fetches it again." in text
+    assert "hush" not in text
+    assert links.polls == ["gen-1", "gen-1"]
+    assert links.downloads == ["/old", "/old"]
+    assert links.paid == 0
+
+
+@pytest.mark.parametrize(
+    "response", [httpx.Response(500), httpx.Response(204), httpx.Response(302, headers={"location": "/old"})]
+)
+def test_every_error_of_a_download_says_that_the_song_is_paid(response, fetched):
+    with pytest.raises(ApiUnreachableError, match="paid for"):
+        fetched(Links(["https://cdn.example.org/old"], {"/old": response}))

@@ -90,3 +90,28 @@ def test_a_known_word_at_the_deadline_is_not_named(poll):
 def test_the_timeout_names_the_unknown_status():
     assert errors.said_last("hibernating") == ("; the API last said 'hibernating', a status that is not known here")
     assert errors.said_last(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("polls", "known"),
+    [
+        (None, "is not known"),
+        ({"made": 0}, "how it stands is not known"),
+        ({"made": 9, "failures": 9, "last_error": "HTTP 503"}, "Of 9 polls none had a usable response (the last: "),
+        (
+            {"made": 9, "failures": 2, "last_status": "queued", "last_error": "HTTP 503", "silent_seconds": 70},
+            "The API last said 'queued'; since then 2 polls over 70 s had no usable response (the last: HTTP 503). How",
+        ),
+        ({"made": 9, "failures": 0, "last_status": "completed"}, "names no audio file yet"),
+        ({"made": 9, "failures": 0, "last_status": "queued"}, "last said 'queued': the generation keeps running."),
+    ],
+)
+def test_a_timeout_says_what_the_polls_brought_and_no_more(polls, known):
+    said = errors.known_at_deadline(polls)
+    assert known in said
+    assert ("keeps running" in said) == known.endswith("keeps running.")
+
+
+def test_of_an_unknown_status_it_is_said_that_it_is_only_taken_for_under_way():
+    polls = {"made": 9, "failures": 0, "last_status": "hibernating"}
+    assert errors.known_at_deadline(polls, "hibernating") == "It is taken for one that keeps running."

@@ -13,7 +13,7 @@ from airflow_provider_music.api.endpoints import LogPage, LogRow
 from airflow_provider_music.api.usage import Usage
 from airflow_provider_music.exceptions import ApiUnreachableError
 from airflow_provider_music.generation import usage_log
-from airflow_provider_music.generation.usage_log import LoggedRequest, find_row
+from airflow_provider_music.generation.usage_log import LoggedRequest, Reach, find_row
 
 SILENT = Usage()
 ASKED = datetime.now(UTC)
@@ -32,8 +32,9 @@ def row(request=None, generation="other", status="succeeded", usd=0.2, used=400_
 class Log:
     """A client whose log has these pages; counts the calls."""
 
-    def __init__(self, *pages, broken=None, slow=0.0):
+    def __init__(self, *pages, broken=None, slow=0.0, at=None):
         self.pages = pages
+        self.at = at
         self.broken = broken
         self.slow = slow
         self.asked = []
@@ -44,7 +45,7 @@ class Log:
         if self.broken is not None:
             raise self.broken
         at = call.arguments["params"]["offset"] // 100
-        return LogPage(tuple(self.pages[at]), has_more=at + 1 < len(self.pages))
+        return LogPage(tuple(self.pages[at]), at + 1 < len(self.pages), self.at)
 
 
 def find(log, request=WANTED, **more):
@@ -85,6 +86,63 @@ def test_the_period_reaches_back_to_the_request(age, period):
     log = Log([])
     find(log, LoggedRequest("request-1", ASKED - age))
     assert log.asked[0]["period"] == period
+
+
+def of_a_busy_account(ahead, newer=100):
+    """A log whose clock is right, where the clock here is ahead: newer rows, the request's own, and older ones."""
+    now = datetime.now(UTC) - ahead
+    wanted = row("request-1", usd=0.5, created=now - timedelta(seconds=2))
+    pages = [[row(created=now - timedelta(seconds=1))] * 100] * (newer // 100)
+    return Log(
+        *pages, [wanted, row(created=now - timedelta(minutes=1))], [row(created=now - timedelta(hours=2))], at=now
+    )
+
+
+@pytest.mark.parametrize("minutes", [-600, -60, -11, 0, 5, 10, 11, 60, 600])
+def test_a_row_is_found_whatever_the_clock_here_says_behind_100_newer_rows(minutes):
+    log = of_a_busy_account(timedelta(minutes=minutes))
+    assert find(log, LoggedRequest("request-1", datetime.now(UTC) - timedelta(seconds=2))).usd == 0.5
+    assert len(log.asked) == 2
+
+
+def test_a_request_of_another_machine_whose_clock_is_ahead_is_found_at_every_search():
+    request = LoggedRequest("request-1", datetime.now(UTC) + timedelta(minutes=30))
+    reach = Reach(request.submitted_at)
+    first = of_a_busy_account(timedelta())
+    assert find(first, request, reach=reach).usd == 0.5
+    # Half an hour later, by the API's clock.
+    later = of_a_busy_account(timedelta())
+    later.at += timedelta(minutes=30)
+    assert find(later, request, reach=reach).usd == 0.5
+
+
+def test_by_the_apis_clock_a_longer_period_may_be_needed():
+    log = Log([row()], at=datetime.now(UTC) + timedelta(hours=30))
+    find(log)
+    assert [asked["period"] for asked in log.asked] == ["24h", "7d"]
+
+
+def test_an_earlier_request_is_found_too_where_the_clock_here_is_ahead():
+    ahead = timedelta(minutes=30)
+    now = datetime.now(UTC) - ahead
+    request_id = usage_log.new_request_id("0123abcd", 1, "f" * 64)
+    log = Log([row(request_id, created=now - timedelta(seconds=2))], at=now)
+    found = asyncio.run(usage_log.find_earlier(log, ["0123abcd"], datetime.now(UTC) - timedelta(minutes=1)))
+    assert found["0123abcd"].n == 1
+
+
+def test_a_former_runs_request_is_not_taken_where_the_clock_is_right():
+    now = datetime.now(UTC)
+    request_id = usage_log.new_request_id("0123abcd", 1, "f" * 64)
+    log = Log([row(request_id, created=now - timedelta(minutes=30))], at=now - timedelta(seconds=30))
+    assert asyncio.run(usage_log.find_earlier(log, ["0123abcd"], now - timedelta(minutes=5))) == {}
+
+
+def test_a_log_without_a_date_is_read_as_far_as_the_clock_here_says():
+    log = of_a_busy_account(timedelta(minutes=11))
+    log.at = None
+    assert find(log) is None
+    assert len(log.asked) == 1
 
 
 def test_an_intent_without_an_id_of_its_own_is_no_error():

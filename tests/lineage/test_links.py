@@ -14,29 +14,32 @@ class Store:
 
 @pytest.fixture
 def pushed(airflow, song):
-    left = {}
-    context = airflow.context(song())
+    left, task = {}, song()
+    links.drop_links(task)
+    context = {**airflow.context(task), "task": task}
     context["ti"].xcom_push = lambda key, value: left.update({key: value})
     return context, left
 
 
 def test_a_store_with_pages_gets_a_link(pushed):
     context, left = pushed
-    links._push(context, links.SongLink().xcom_key, Store(endpoint_url=None, client_kwargs={}), "s3://b/song.mp3")
+    links._push(
+        context["task"], context, links.SongLink(), Store(endpoint_url=None, client_kwargs={}), "s3://b/song.mp3"
+    )
     assert left == {"_link_SongLink": "https://s3.console.aws.amazon.com/s3/object/b?prefix=song.mp3"}
 
 
 @pytest.mark.parametrize("fs", [{"endpoint_url": "http://minio"}, {"client_kwargs": {"endpoint_url": "http://minio"}}])
 def test_a_store_that_only_speaks_s3_gets_none(pushed, fs):
     context, left = pushed
-    links._push(context, links.SongLink().xcom_key, Store(**fs), "s3://b/song.mp3")
+    links._push(context["task"], context, links.SongLink(), Store(**fs), "s3://b/song.mp3")
     assert left == {}
 
 
 def test_files_on_disk_have_no_page(pushed, output_dir):
     context, left = pushed
-    links.push_record_link(context, str(output_dir))
-    links.push_song_link(context, {"audio_uri": f"file://{output_dir}/song.mp3"})
+    links.push_record_link(context["task"], context, str(output_dir))
+    links.push_song_link(context["task"], context, {"audio_uri": f"file://{output_dir}/song.mp3"})
     assert left == {}
 
 
@@ -59,6 +62,7 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
 
 
 def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):
+    monkeypatch.setattr(links, "AIRFLOW", (2, 11, 0))
     monkeypatch.setattr("airflow_provider_music.compat.XCom.get_value", lambda **_: None)
     assert links.RecordLink().get_link(song(), ti_key=None) == ""
 
@@ -66,3 +70,67 @@ def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):
 def test_links_are_on_every_task_that_makes_a_song(song, batch):
     assert [link.name for link in song().operator_extra_links] == ["Song", "Record"]
     assert [link.name for link in batch().operator_extra_links] == ["Record"]
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """End a task as a worker of Airflow 3 does; return the links that it left, and fail where it looks for an XCom."""
+    runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
+    from types import SimpleNamespace
+
+    from airflow_provider_music.compat import AIRFLOW, XCom
+
+    def look_up(**_):
+        raise AssertionError("a look-up of an XCom that is not there logs an error")
+
+    def end(task, context):
+        left, errors = {}, []
+        monkeypatch.setattr(XCom, "get_value", look_up)
+        monkeypatch.setattr(XCom, "get_one", look_up)
+        quiet = lambda *_, **more: None  # noqa: E731
+        log = SimpleNamespace(info=quiet, exception=lambda *_, **more: errors.append(more), debug=quiet)
+        if AIRFLOW >= (3, 3, 0):
+            monkeypatch.setattr(runner, "_xcom_push_to_db", lambda ti, key, value: left.update({key: value}))
+            ti = SimpleNamespace(task=task, start_date=None, end_date=None, **vars(context["ti"]))
+            runner.finalize(ti, "deferred", context, log)
+        else:
+            for link in task.operator_extra_links:
+                left[link.xcom_key] = link.get_link(operator=task, ti_key=context["ti"])
+        assert errors == []
+        return left
+
+    return end
+
+
+@pytest.mark.parametrize("work", [dict, None], ids=["ended", "failed"])
+def test_a_task_whose_store_has_no_pages_leaves_neither_rows_nor_red_lines(work, ended, pushed, song, output_dir):
+    context, _ = pushed
+    task = context["task"] = song()
+
+    def run():
+        task.lineage_record_url = str(output_dir)
+        return {"status": "completed", "audio_uri": f"file://{output_dir}/song.mp3"} if work else {}["broken"]
+
+    if work:
+        task._run_with_lineage(context, run)
+    else:
+        with pytest.raises(KeyError):
+            task._run_with_lineage(context, run)
+    assert ended(task, context) == {}
+
+
+def test_a_task_leaves_the_links_that_there_are(monkeypatch, ended, pushed, song):
+    monkeypatch.setattr(links, "_has_endpoint_of_its_own", lambda folder: False)
+    context, left = pushed
+    task = context["task"] = song()
+
+    def run():
+        task.lineage_record_url = "s3://b/songs/dag/run/song"
+
+    task._run_with_lineage(context, run)
+    assert list(ended(task, context)) == ["_link_RecordLink"]
+    assert ended(task, context) == left
+
+
+def test_the_links_of_a_dag_are_still_on_its_tasks_where_it_is_parsed(song):
+    assert [link.name for link in song().operator_extra_links] == ["Song", "Record"]

@@ -49,8 +49,10 @@ def test_a_url_is_read_like_a_path(music_sandbox, airflow, reference):
 def test_every_problem_is_told_at_once_and_nothing_is_sent(music_sandbox, airflow, tmp_path):
     short = tmp_path / "short.wav"
     short.write_bytes(track(5))
+    task = upload(short, "{{ params.purpose }}")
+    task.purpose = "melody"
     with pytest.raises(InvalidReferenceError) as caught:
-        airflow.run(upload(short, "melody"))
+        airflow.run(task)
 
     assert len(caught.value.problems) == 3
     assert music_sandbox.posts() == 0

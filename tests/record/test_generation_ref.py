@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
+from airflow_provider_music.record.generation_ref import facts_of_generation, read_fact, read_generation
 
 FACTS = {"generation_id": "an-id", "status": "accepted", "usage": {"usd_spent": None}, "audio": {"format": "mp3"}}
 
@@ -37,7 +37,7 @@ def test_a_brace_alone_makes_no_dict(text):
     assert found in ({"generation_id": text}, {})
 
 
-@pytest.mark.parametrize("nothing", [None, 7, [], ["an-id"], b"an-id"])
+@pytest.mark.parametrize("nothing", [None, True, -7, 7.5, [], ["an-id"], b"an-id"])
 def test_what_is_neither_text_nor_dict_names_nothing(nothing):
     assert read_generation(nothing) == {}
 
@@ -81,3 +81,8 @@ def test_a_fact_that_is_no_json_object_is_none(take, content):
 @pytest.mark.parametrize("generation", [{}, {"record_uri": None}, {"record_uri": "accepted.json"}])
 def test_a_generation_without_a_record_has_no_facts(generation):
     assert facts_of_generation(generation) == {}
+
+
+def test_a_fact_that_is_nested_without_end_is_no_fact(tmp_path):
+    (tmp_path / "intent.json").write_bytes(b"[" * 200_000)
+    assert read_fact(str(tmp_path), "intent.json") == {}

@@ -335,3 +335,22 @@ def test_two_processes_that_prove_the_same_store_at_once_do_not_refuse_it(remote
 
     assert SongRecord(folder).claim(1, model="a") is None
     assert other[0]["intent"]["model"] == "b"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b'{"schema": 1, "fact": "intent", "n": 1, "x": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"schema": 1, "fact": "intent", "n": 1, "x": "' + b"a" * 2**20 + b'"}',
+    ],
+    ids=["lists", "objects", "closed", "large"],
+)
+@pytest.mark.parametrize("fact", ["intent", "completed"])
+def test_a_fact_that_no_version_wrote_is_refused_by_name(record, tmp_path, fact, content):
+    take = record.claim(1)
+    record.write(take, "completed", audio_uri="file:///a.mp3")
+    (tmp_path / f"song/take-1/{fact}.json").write_bytes(content)
+    with pytest.raises(RecordError, match=rf"take-1/{fact}\.json (is no JSON of a fact|has \d+ bytes)"):
+        record.latest()
