@@ -103,7 +103,10 @@ def test_a_generation_that_fails_is_written_down_with_the_apis_words(spec, recor
 def test_at_the_deadline_a_status_that_nobody_knows_is_named(status, odd, spec, record, api):
     api.polls = [{"id": "gen-1", "status": status}] * 1000
 
-    assert followed(spec(poll_interval=9.0))[:2] == ("timeout", {"generation_id": "gen-1", "unknown_status": odd})
+    ended, more, _ = followed(spec(poll_interval=9.0))
+
+    assert (ended, more["generation_id"], more["unknown_status"]) == ("timeout", "gen-1", odd)
+    assert (more["polls"]["made"], more["polls"]["last_status"]) == (api.polled, status)
     assert record.latest().state == "accepted"
 
 
@@ -295,4 +298,7 @@ def test_a_generation_of_somebody_else_is_followed_to_its_end(poll, event, api, 
 def test_somebody_elses_generation_that_takes_too_long_is_a_timeout(status, odd, api, clocks):
     api.polls = [{"id": "gen-1", "status": status}] * 1000
 
-    assert followed_elsewhere(clocks) == {"status": "timeout", "generation_id": "gen-1", "unknown_status": odd}
+    found = followed_elsewhere(clocks)
+
+    assert (found["status"], found["generation_id"], found["unknown_status"]) == ("timeout", "gen-1", odd)
+    assert (found["polls"]["made"], found["polls"]["last_status"]) == (api.polled, status)
