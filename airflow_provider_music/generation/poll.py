@@ -142,7 +142,8 @@ async def poll_until_done(
     :param submitted_at: when the request was submitted, seconds since 1970; the pace counts from it.
     :param polls: takes down what the polls brought.
     :raises CredentialsError: the connection cannot be used where this runs.
-    :raises HostUnknownError: the API's host has no address, and has not answered in this process.
+    :raises HostUnknownError: the API's host has no address, and has not answered in this process, and the generation
+        was submitted elsewhere.
     :raises UnknownGenerationError: the API does not know a generation that was submitted elsewhere.
     """
     without_file = 0
@@ -256,7 +257,8 @@ class _Wait:
             self._polls.last_error = one_line(f"{type(exc).__name__}: {exc}")
             if isinstance(exc, UnknownGenerationError) and self._polls.is_unknown():
                 raise
-            if isinstance(exc, HostUnknownError) and client is not None:
+            # A generation of our own was accepted there, so the host exists: its name service is away.
+            if isinstance(exc, HostUnknownError) and client is not None and self._polls.submitted_elsewhere:
                 self.pause = pause_without_address(client.settings, exc, failures)
             if isinstance(exc, AuthenticationError):
                 look_up_again(self._conn_id)
