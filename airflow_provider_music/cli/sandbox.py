@@ -32,6 +32,6 @@ def _command_line(args: argparse.Namespace) -> Iterator[str]:
         value = getattr(args, flag.removeprefix("--").replace("-", "_"))
         if value is True:
             yield flag
-        elif value not in (None, False):
+        elif value is not None and value is not False:
             for one in value if isinstance(value, list) else [value]:
                 yield from (flag, str(one))
