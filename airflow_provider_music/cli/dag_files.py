@@ -88,7 +88,13 @@ def _bag(path: str) -> Any:
     except ImportError:
         # Before Airflow 3.2.
         from airflow.models.dagbag import DagBag  # type: ignore[attr-defined, no-redef]
-    wanted = {"safe_mode": False, "include_examples": False, "read_dags_from_db": False, "load_op_links": False}
+    # A file that is named is loaded; of a folder those that Airflow would take for DAG files.
+    wanted = {
+        "safe_mode": Path(path).is_dir(),
+        "include_examples": False,
+        "read_dags_from_db": False,
+        "load_op_links": False,
+    }
     known, make = inspect.signature(DagBag).parameters, _untyped(DagBag)
     # What Airflow and the files say while they are loaded; an error comes in the bag.
     logging.disable(logging.CRITICAL)

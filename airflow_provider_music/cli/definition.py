@@ -115,7 +115,10 @@ COMMANDS: tuple[Command, ...] = (
         "give the record of a lost answer the generation that was paid for; free, sends no request for a song",
         "adopt",
         (
-            _argument("generation_id", help="the id, such as the inference_id in the usage log"),
+            _argument(
+                "generation_id",
+                help="the id, such as the inference_id in the usage log; one that begins with a hyphen goes behind --",
+            ),
             _argument("record", help="the record that the task's error names: the folder of the song or of its take"),
             _argument("--yes", "-y", action="store_true", help="also where the usage log does not tie them together"),
             _CONN_ID,

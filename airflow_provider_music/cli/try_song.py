@@ -148,7 +148,7 @@ def _without_song(status: str, take: Take | None, how: str, out: Output) -> int:
     if take.state == "unknown":
         out.note(
             f"{str(errors.unknown(take, 'fail')).partition('Nothing is sent again')[0]}Once the log has an "
-            f"inference_id: python -m airflow_provider_music adopt <inference_id> {take.folder.url}, then {how}"
+            f"inference_id: python -m airflow_provider_music adopt -- <inference_id> {take.folder.url}, then {how}"
         )
         return IN_DOUBT
     out.note(f"Not ready yet ({status}). Generation {take.generation_id} keeps running and is billed. To go on: {how}")

@@ -130,3 +130,10 @@ def test_a_limit_that_a_run_could_exceed_ends_with_1(music_sandbox, command, dag
 
 def test_a_folder_that_is_not_there_ends_with_2(command, tmp_path):
     assert command("check", tmp_path / "nowhere").code == 2
+
+
+def test_of_a_folder_only_what_looks_like_a_dag_file_is_run(music_sandbox, command, dag_file):
+    path = dag_file("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain')")
+    (path.parent / "script.py").write_text("raise SystemExit('a script of another kind was run')")
+    done = command("check", path.parent, "-o", "json")
+    assert (done.code, done.json["import_errors"]) == (0, {})

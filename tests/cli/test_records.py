@@ -18,7 +18,8 @@ pytestmark = pytest.mark.usefixtures("quick_clock")
 def song(tmp_path):
     def make(task_id="song", **arguments):
         given = {"model": "minimax/music-2.6", "prompt": "calm piano", "lyrics": "[Verse]\nquagmire"}
-        return GenerateMusicOperator(task_id=task_id, output_dir=str(tmp_path / "songs"), **{**given, **arguments})
+        given["output_dir"] = str(tmp_path / "songs")
+        return GenerateMusicOperator(task_id=task_id, **{**given, **arguments})
 
     return make
 
@@ -129,7 +130,7 @@ def test_a_path_without_a_record_ends_with_2(command, tmp_path):
 
 def test_a_paid_generation_is_adopted_and_a_clear_returns_its_song(lost, music_sandbox, airflow, song, command):
     number, record = lost
-    assert command("adopt", number, record, "--yes").code == 0
+    assert command("adopt", "--yes", "--", number, record).code == 0
     fact = json.loads((record / "take-1" / "accepted.json").read_text())
     assert (fact["generation_id"], fact["source"]) == (number, "adopted by hand")
     airflow.clear()
@@ -140,7 +141,7 @@ def test_a_paid_generation_is_adopted_and_a_clear_returns_its_song(lost, music_s
 def test_without_the_log_s_word_it_wants_a_person_s(lost, command):
     number, record = lost
     before = facts(record)
-    done = command("adopt", number, record)
+    done = command("adopt", "--", number, record)
     assert done.code == 1
     assert "give --yes" in done.err
     assert facts(record) == before
@@ -150,7 +151,7 @@ def test_where_the_log_ties_them_together_nobody_has_to_say_so(lost, music_sandb
     number, record = lost
     music_sandbox.settings(log_lag=0)
     music_sandbox_rows_visible(music_sandbox)
-    assert command("adopt", number, record / "take-1").code == 0
+    assert command("adopt", "--", number, record / "take-1").code == 0
 
 
 def music_sandbox_rows_visible(sandbox):
@@ -167,7 +168,7 @@ def test_a_generation_of_another_request_is_refused_even_with_yes(lost, music_sa
     airflow.run_id = "another"
     other = airflow.run(song())["generation_id"]
     before = facts(record)
-    done = command("adopt", other, record, "--yes")
+    done = command("adopt", "--yes", "--", other, record)
     assert done.code == 1
     assert "is of another request" in done.err
     assert facts(record) == before
@@ -175,7 +176,7 @@ def test_a_generation_of_another_request_is_refused_even_with_yes(lost, music_sa
 
 def test_an_id_that_the_account_does_not_know_is_refused(lost, command):
     _, record = lost
-    done = command("adopt", "no-such-generation", record, "--yes")
+    done = command("adopt", "--yes", "--", "no-such-generation", record)
     assert done.code == 2
     assert "not found" in done.err
     assert "accepted" not in facts(record)
@@ -187,7 +188,7 @@ def test_a_failed_generation_is_refused(music_sandbox, airflow, song, command, t
     with pytest.raises(UnknownOutcomeError):
         airflow.run(song(timeout=1))
     (record,) = (path.parent for path in (tmp_path / "songs").rglob("take-1"))
-    done = command("adopt", music_sandbox.generations()[0]["id"], record, "--yes")
+    done = command("adopt", "--yes", "--", music_sandbox.generations()[0]["id"], record)
     assert done.code == 1
     assert "not billed" in done.err
 
@@ -201,7 +202,7 @@ def test_a_take_that_is_delivered_or_open_is_left_as_it_is(removed, music_sandbo
     for name in removed:
         (record / "take-1" / f"{name}.json").unlink()
     before = facts(record)
-    done = command("adopt", number, record, "--yes")
+    done = command("adopt", "--yes", "--", number, record)
     assert done.code == 1
     assert "nothing was written" in done.err
     assert facts(record) == before
@@ -209,5 +210,12 @@ def test_a_take_that_is_delivered_or_open_is_left_as_it_is(removed, music_sandbo
 
 def test_a_second_adoption_writes_nothing(lost, command):
     number, record = lost
-    assert command("adopt", number, record, "--yes").code == 0
-    assert command("adopt", number, record, "--yes").code == 1
+    assert command("adopt", "--yes", "--", number, record).code == 0
+    assert command("adopt", "--yes", "--", number, record).code == 1
+
+
+def test_records_in_a_bucket_are_read_too(music_sandbox, airflow, song, command, bucket):
+    result = airflow.run(song(output_dir=bucket.url))
+    (row,) = command("songs", bucket.url, "-o", "json").json["songs"]
+    assert row["audio_uri"] == result["audio_uri"]
+    assert "take 1 is delivered" in command("show", result["record_uri"]).out

@@ -133,7 +133,7 @@ def test_a_lost_answer_that_nobody_knows_is_adopted_and_resumed(music_sandbox, c
     (folder,) = (path for path in command.here.iterdir() if path.is_dir())
     (made,) = music_sandbox.generations()
     assert command("try", "--resume", folder, "--timeout", "1").code == 3
-    assert command("adopt", made["id"], folder, "--yes").code == 0
+    assert command("adopt", "--yes", "--", made["id"], folder).code == 0
     assert command("try", "--resume", folder).code == 0
     assert song_in(command.here)
     assert music_sandbox.posts() == 1
