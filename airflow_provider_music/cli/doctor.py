@@ -103,6 +103,8 @@ def _store(output_dir: str | None) -> Iterator[Finding]:
         root = location(given[1], given[0])
     except MusicError as exc:
         yield Finding("store", "FAIL", str(exc))
+        for check in ("exclusive create", "shared"):
+            yield Finding(check, "not checked", "no folder is meant")
         return
     reachable = _tried("store", lambda: _reachable(root))
     yield reachable

@@ -25,7 +25,9 @@ def root_of(folder: str | None) -> str:
 
     :raises InvalidFolderError: it names none.
     """
-    return absolute(folder) if folder else location(default_record_dir(), "[music] record_dir or output_dir")
+    if folder:
+        return location(absolute(folder), "folder")
+    return location(default_record_dir(), "[music] record_dir or output_dir")
 
 
 def absolute(path: str) -> str:

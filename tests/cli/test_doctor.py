@@ -79,6 +79,7 @@ def test_an_account_that_is_empty_fails_and_a_low_one_is_a_warning(
 def test_a_folder_that_cannot_be_used_fails(folder, music_sandbox, command, triggerer):
     done = command("doctor", "-o", "json", "--output-dir", folder)
     assert done.code == 1
+    assert list(verdicts(done)) == CHECKS
     assert verdicts(done)["store"] == "FAIL"
 
 

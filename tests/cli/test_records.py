@@ -76,8 +76,9 @@ def test_a_folder_without_records_is_no_error(command, tmp_path):
     assert (done.code, done.lines) == (0, [f"0 takes below {tmp_path}; $0.00 known to be spent."])
 
 
-def test_a_folder_that_cannot_be_meant_ends_with_2(command):
-    done = command("songs", "nosuchstore://bucket/songs")
+@pytest.mark.parametrize("folder", ["nosuchstore://bucket/songs", "s3://"])
+def test_a_folder_that_cannot_be_meant_ends_with_2(folder, command):
+    done = command("songs", folder)
     assert done.code == 2
     assert "Traceback" not in done.err
 
