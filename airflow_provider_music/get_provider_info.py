@@ -99,6 +99,8 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
             "airflow_provider_music.lineage.links.SongLink",
             "airflow_provider_music.lineage.links.RecordLink",
         ],
+        # Airflow 3.2 and later; an older one leaves it out.
+        "cli": ["airflow_provider_music.cli.airflow_commands.get_cli_commands"],
         "connection-types": [
             {
                 "connection-type": "music",

@@ -91,6 +91,13 @@ class MusicClient:
         except ModelUnavailableError as exc:
             raise await self._with_replacement(exc, str(body.get("model"))) from exc
 
+    async def send_paid(self, call: Call[T]) -> T:
+        """Make a call that may be billed: sent once, on a connection of its own, never resent by any layer below.
+
+        What breaks is raised as it is, as of :meth:`submit`.
+        """
+        return await self._send(self._paid, call)
+
     @contextlib.asynccontextmanager
     async def open_generation(self, body: Mapping[str, Any], client_request_id: str) -> AsyncIterator[httpx.Response]:
         """Ask for a song of the synchronous lane: paid, sent once; yields the good answer, its body unread."""
@@ -124,6 +131,8 @@ class MusicClient:
         if "files" in call.arguments:
             # A reference track may be a hundred megabytes on a slow line.
             within += self.settings.max_body_seconds
+        if "timeout" in call.arguments:
+            within += self.settings.generation_timeout
         try:
             async with asyncio.timeout(within):
                 with suppress_logs():

@@ -74,7 +74,7 @@ def prepare_all(requests: Any) -> list[PreparedRequest]:
     prepared, problems = [], []
     for index, request in enumerate(listed(requests)):
         try:
-            prepared.append(_prepare_one(request))
+            prepared.append(prepare_one(request))
         except InvalidRequestError as exc:
             problems += [f"requests[{index}] {problem}" for problem in exc.problems]
     if problems:
@@ -104,7 +104,12 @@ def _is_lazy(requests: Any) -> bool:
     return hasattr(requests, "__iter__") and hasattr(requests, "__getitem__")
 
 
-def _prepare_one(request: Any) -> PreparedRequest:
+def prepare_one(request: Any) -> PreparedRequest:
+    """Check one request of a batch.
+
+    :param request: a dict of ``model``, the request's fields and ``extra_body``.
+    :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
+    """
     if not isinstance(request, dict):
         raise InvalidRequestError(f"is {request!r:.60}; give a dict of the fields of one song.")
     unknown = [name for name in request if name not in _REQUEST_KEYS]

@@ -107,7 +107,7 @@ def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
     if purpose not in PURPOSES:
         problems.append(f"purpose: {purpose!r:.60}, but one of {', '.join(PURPOSES)} is taken; choose one of them.")
     with contextlib.ExitStack() as stack:
-        opened = _open(file, problems, stack)
+        opened = open_track(file, problems, stack)
         facts = _facts(file, opened, problems) if opened is not None else None
         if problems or opened is None or facts is None:
             raise InvalidReferenceError(problems, f"The reference {str(file)!r:.200}")
@@ -116,7 +116,8 @@ def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
         yield Reference(reader, facts, f"reference.{facts.format}", CONTENT_TYPES[facts.format])
 
 
-def _open(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[bytes] | None:
+def open_track(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[bytes] | None:
+    """Open a file wherever it lies, until the stack is closed; None with one problem more where that cannot be."""
     path = _path(file, problems)
     if path is None:
         return None

@@ -98,7 +98,7 @@ class Budget:
         due = [decision.step == "submit" for decision in decisions]
         if not any(due):
             return None
-        quotes = _quotes(client, [song.request for song in songs])
+        quotes = quotes_of(client, [song.request for song in songs])
         bill = _Bill()
         for quote, song, is_due in zip(quotes, songs, due, strict=True):
             if is_due:
@@ -168,8 +168,8 @@ class _Bill:
 # What new requests can cost
 
 
-def _quotes(client: Client, requests: Sequence[PreparedRequest]) -> list[Quote]:
-    """Price every request; each model's price is requested once."""
+def quotes_of(client: Client, requests: Sequence[PreparedRequest]) -> list[Quote]:
+    """Return the most that each request can cost; each model's price is requested once. Blocks."""
     blocks: dict[str, Any] = {}
     models = [_model_of(request) for request in requests]
     for model in models:

@@ -47,6 +47,16 @@ def delivered(take: Take) -> None:
         log.warning("The song's metrics were not sent", exc_info=True)
 
 
+def preprocessed(take: Take) -> None:
+    """Count the request for a cover's features: no song, but maybe money."""
+    try:
+        model = take["intent"].get("model")
+        _count("music.submissions", model)
+        _spent(take["completed"].get("usage") or {}, model)
+    except Exception:
+        log.warning("The request's metrics were not sent", exc_info=True)
+
+
 def landed(model: object, usage: Mapping[str, Any] | None) -> None:
     """Count a song that a sensor landed first; the task that submitted it counts the request."""
     try:

@@ -75,12 +75,18 @@ def result_of(take: Take) -> dict[str, Any]:
 
 def mark_delivered(record: SongRecord, take: Take, attempt: Mapping[str, Any]) -> None:
     """Write down that the task returns the take's result: from here on only a clear makes a new song."""
-    status = "completed" if "completed" in take else "accepted"
-    if "delivered" in take:
-        if int(take["delivered"].get("try_number", 0)) < int(attempt["try_number"]):
-            record.returned_again(take, int(attempt["try_number"]))
-    elif marked := record.write_first(take, "delivered", **attempt, status=status):
+    if marked := mark_returned(record, take, attempt):
         metrics.delivered(marked)
+
+
+def mark_returned(record: SongRecord, take: Take, attempt: Mapping[str, Any]) -> Take | None:
+    """Write down that the task returns a take, and return it; None where an earlier or another try did."""
+    status = "completed" if "completed" in take else "accepted"
+    if "delivered" not in take:
+        return record.write_first(take, "delivered", **attempt, status=status)
+    if int(take["delivered"].get("try_number", 0)) < int(attempt["try_number"]):
+        record.returned_again(take, int(attempt["try_number"]))
+    return None
 
 
 def log_ready(result: Mapping[str, Any]) -> None:

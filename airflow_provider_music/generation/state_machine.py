@@ -115,12 +115,16 @@ class StateMachine:
         take = await self._read()
         while True:
             if take is None:
-                take = await Submission(self._spec, self._record).submit()
+                take = await self._submission().submit()
                 continue
             step = await self._step(take)
             if isinstance(step, tuple):
                 return await self._ended(take, step)
             take = step
+
+    def _submission(self) -> Submission:
+        """Return what sends the request of the take that is followed now."""
+        return Submission(self._spec, self._record)
 
     async def _ended(self, take: Take, end: tuple[Status, dict[str, Any]]) -> tuple[Status, dict[str, Any]]:
         if self._spec.lane == "queued":

@@ -35,6 +35,9 @@ def report_result(task: Any, context: Any, result: Any) -> None:
 
     if task.lineage_kind == "upload":
         report_read(task, str(result["file"]))
+    elif task.lineage_kind == "preprocess":
+        if task.file is not None:
+            report_read(task, str(task.file))
     elif task.lineage_kind == "batch":
         report_assets(task, context, lambda: songs_of_batch(task), result)
         for delivered, _ in task.lineage_songs:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.record.take import Take
 
 R = TypeVar("R")
-Kind = Literal["upload", "song", "batch", "sensor"]
+Kind = Literal["upload", "preprocess", "song", "batch", "sensor"]
 
 log = logging.getLogger(__name__)
 

@@ -44,8 +44,9 @@ def on_complete(task: Any, ti: Any) -> Any:
     result = task.lineage_result or ti.xcom_pull(task_ids=task.task_id, key="return_value", map_indexes=ti.map_index)
     if not isinstance(result, dict):
         return on_start(task)
-    found = SongFacts() if task.lineage_kind in ("upload", "batch") else facts_of(task, result)
-    inputs = [_read_file(task, result)] if task.lineage_kind == "upload" else _inputs(task)
+    of_file = task.lineage_kind in ("upload", "preprocess")
+    found = SongFacts() if of_file or task.lineage_kind == "batch" else facts_of(task, result)
+    inputs = [_read_file(task, result)] if of_file and task.file is not None else _inputs(task)
     return _lineage(
         inputs=inputs,
         outputs=_outputs(task, result, found),
@@ -74,6 +75,8 @@ def _inputs(task: Any) -> list[Any]:
     kind = task.lineage_kind
     if kind == "upload":
         return [Dataset(*dataset_of(str(task.file)))]
+    if kind == "preprocess":
+        return [Dataset(*dataset_of(str(task.file)))] if task.file is not None else _read_by(vars(task))
     if kind == "sensor":
         generation = generation_of(task)
         if generation.get("status") == "completed" and generation.get("audio_uri"):
@@ -123,6 +126,8 @@ def _read_file(task: Any, result: Mapping[str, Any]) -> Any:
 def _outputs(task: Any, result: Mapping[str, Any], found: SongFacts) -> list[Any]:
     if task.lineage_kind == "upload":
         return _named({"voice": result.get("voice_id"), "instrumental": result.get("instrumental_id")})
+    if task.lineage_kind == "preprocess":
+        return _named({"features": result.get("cover_feature_id")})
     if task.lineage_kind == "batch":
         songs = [_song(*song) for song in songs_of_batch(task)[:_MOST_NAMED]]
         return [OutputDataset(*dataset_of(str(result["manifest_uri"]))), *songs]

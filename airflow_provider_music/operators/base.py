@@ -85,7 +85,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.provenance = provenance
         self.deferrable = deferrable
         check_provenance(provenance)
-        _check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
+        check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
         _check_spending(max_usd, on_unknown_price)
 
     def _note_templates(self) -> None:
@@ -148,9 +148,13 @@ def _mapped_input(task: Any, context: Any) -> Any:
     return getattr(getattr(tasks.get(task.task_id), "expand_input", None), "value", None)
 
 
-def _check_waiting(
+def check_waiting(
     *, on_unknown: str, timeout: timedelta | float | str, poll_interval: timedelta | float | str | None
 ) -> None:
+    """Refuse times and a policy that cannot be.
+
+    :raises ValueError: names the argument, its value and the fix.
+    """
     if on_unknown not in ("fail", "resubmit"):
         raise ValueError(f"on_unknown: {on_unknown!r}; give 'fail' or 'resubmit'.")
     if seconds_of(timeout, "timeout") <= 0:

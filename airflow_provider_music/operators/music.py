@@ -4,6 +4,7 @@
 
 from airflow_provider_music.operators.batch import GenerateMusicBatchOperator
 from airflow_provider_music.operators.generate import GenerateMusicOperator
+from airflow_provider_music.operators.preprocess import PreprocessCoverOperator
 from airflow_provider_music.operators.upload import UploadReferenceOperator
 
-__all__ = ["GenerateMusicBatchOperator", "GenerateMusicOperator", "UploadReferenceOperator"]
+__all__ = ["GenerateMusicBatchOperator", "GenerateMusicOperator", "PreprocessCoverOperator", "UploadReferenceOperator"]

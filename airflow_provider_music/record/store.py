@@ -184,29 +184,12 @@ class SongRecord:
             return False
 
     def _prove_exclusive(self) -> None:
-        """Create one object twice, of which the second has to lose: once per process and store.
-
-        A library or a proxy may drop the condition of a write; two processes would both own the POST.
-        """
+        """Do it once per process and store."""
         folder = self.folder
         store = "://".join(urlsplit(folder.url)[:2])
         if folder.is_local or store in _exclusive:
             return
-        # A name of its own: another process that proves the same may remove its probe between our two creations.
-        probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
-        try:
-            folder.create_once(probe, b"first\n")
-            lost = not folder.create_once(probe, b"second\n")
-        except OSError as exc:
-            raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
-        with contextlib.suppress(OSError):
-            folder.remove(probe)
-        if not lost:
-            raise UnsafeStoreError(
-                f"{store} let the same object be created twice, so two processes could both submit this song; nothing "
-                "was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
-                "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
-            )
+        prove_exclusive(folder)
         _exclusive.add(store)
 
     def _take(self, n: int | None, known: Mapping[Fact, Mapping[str, Any]] | None = None) -> Take | None:
@@ -265,6 +248,32 @@ class SongRecord:
 def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fact as it is written: what it says, and what every fact says of itself."""
     return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+
+
+def prove_exclusive(folder: Folder) -> None:
+    """Create one object twice, of which the second has to lose.
+
+    A library or a proxy may drop the condition of a write; two processes would both own the POST.
+
+    :raises RecordError: the store does not take it.
+    :raises UnsafeStoreError: the second creation won.
+    """
+    # A name of its own: another process that proves the same may remove its probe between our two creations.
+    probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
+    try:
+        folder.create_once(probe, b"first\n")
+        lost = not folder.create_once(probe, b"second\n")
+    except OSError as exc:
+        raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
+    with contextlib.suppress(OSError):
+        folder.remove(probe)
+    if not lost:
+        store = "://".join(urlsplit(folder.url)[:2])
+        raise UnsafeStoreError(
+            f"{store} let the same object be created twice, so two processes could both submit this song; nothing "
+            "was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
+            "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
+        )
 
 
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:

@@ -170,8 +170,7 @@ def checked_body(request: Request, body: dict[str, Any], lane: Lane) -> dict[str
     if not isinstance(name, str) or not name:
         raise ApiError(400, details=[{"path": "model", "message": "Required"}])
     known = catalogue.find(name)
-    if {name, catalogue_id(name)} & set(_served_by(request).withdrawn):
-        raise ApiError(404, f"The model {name} is no longer available. See GET /v1/models/deprecations.")
+    refuse_withdrawn(request, name)
     if known is None and settings_of(request).any_model and lane == "queued":
         return body
     if known is None or known.lane != lane:
@@ -179,12 +178,25 @@ def checked_body(request: Request, body: dict[str, Any], lane: Lane) -> dict[str
     try:
         made = known.model_validate(body)
     except ValidationError as error:
-        details = [
-            {"path": ".".join(map(str, each["loc"])), "message": each["msg"]}
-            for each in error.errors(include_url=False)
-        ]
-        raise ApiError(400, details=details) from None
+        raise invalid_body(error) from None
     return made.wire()
+
+
+def refuse_withdrawn(request: Request, name: object) -> None:
+    """Refuse a model that is not served any more.
+
+    :raises ApiError: 404.
+    """
+    if {name, catalogue_id(str(name))} & set(_served_by(request).withdrawn):
+        raise ApiError(404, f"The model {name} is no longer available. See GET /v1/models/deprecations.")
+
+
+def invalid_body(error: ValidationError) -> ApiError:
+    """Return the 400 of a body that breaks the model's limits."""
+    details = [
+        {"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors(include_url=False)
+    ]
+    return ApiError(400, details=details)
 
 
 async def list_models(request: Request) -> Response:

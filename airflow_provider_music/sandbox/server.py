@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from airflow_provider_music.sandbox import account, control, models, queued, synchronous
+from airflow_provider_music.sandbox import account, control, models, preprocess, queued, synchronous
 from airflow_provider_music.sandbox.client import SandboxControl
 from airflow_provider_music.sandbox.fault_middleware import FaultMiddleware, ProtocolWithTransport
 from airflow_provider_music.sandbox.responses import on_api_error
@@ -36,6 +36,7 @@ READY = "sandbox ready on "
 _HANDLERS = {
     "upload": synchronous.upload,
     "generate": synchronous.generate,
+    "preprocess": preprocess.preprocess,
     "submit": queued.submit,
     "poll": queued.poll,
     "download": queued.download,

@@ -14,6 +14,7 @@ CREDITS_PER_USD = 2_000_000
 UPLOAD_PATH = "/v2/generate/audio/minimax/upload"
 GENERATE_PATH = "/v2/generate/audio/minimax/generate"
 QUEUED_PATH = "/v2/generate/audio"
+PREPROCESS_PATH = "/v2/generate/audio/preprocess"
 FILES_PATH = "/moose"
 LOGS_PATH = "/v2/logs"
 BILLING_PATH = "/v2/billing"
@@ -24,6 +25,7 @@ CONTROL_PATH = "/_sandbox"
 #: name -> (method, path); the path of "download" is a prefix
 ROUTES = {
     "upload": ("POST", UPLOAD_PATH),
+    "preprocess": ("POST", PREPROCESS_PATH),
     "submit": ("POST", QUEUED_PATH),
     "generate": ("POST", GENERATE_PATH),
     "poll": ("GET", QUEUED_PATH),

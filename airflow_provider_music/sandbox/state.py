@@ -146,6 +146,12 @@ class State:
         self.references[reference] = kind
         return reference
 
+    def new_features(self) -> str:
+        """Give out the id of an analysed track."""
+        features = secrets.token_hex(16)
+        self.references[features] = "features"
+        return features
+
     def open(
         self,
         model: str,

@@ -54,7 +54,7 @@ def check_shared(url: str, executor: str | None, name: str) -> None:
     """
     if not is_local(url) or conf.getboolean("music", "shared_disk", fallback=False):
         return
-    workers = _workers_of(executor)
+    workers = workers_of(executor)
     if workers == "elsewhere":
         raise StorageNotSharedError(
             f"{name}: {url!r:.200} is a folder of one machine, but {executor} runs tasks on others: the next try and "
@@ -113,7 +113,8 @@ def _runs_in_process() -> bool:
     return type(getattr(runner, "SUPERVISOR_COMMS", None)).__name__.startswith(_IN_PROCESS)
 
 
-def _workers_of(executor: str | None) -> Workers:
+def workers_of(executor: str | None) -> Workers:
+    """Return where an executor, from :func:`executor_of`, runs tasks."""
     module, _, name = (executor or "").rpartition(".")
     own = not module or f"{module}.".startswith(_AIRFLOWS_OWN)
     if name == _EITHER:

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("airflow.providers.openlineage")
 
 from airflow_provider_music.exceptions import MusicError
-from airflow_provider_music.operators.music import UploadReferenceOperator
+from airflow_provider_music.operators.music import PreprocessCoverOperator, UploadReferenceOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 
 
@@ -25,6 +25,26 @@ def test_an_upload_reads_the_file_and_makes_its_ids(airflow, ti):
     assert names(reported.outputs) == [("aimlapi", "voice/v1"), ("aimlapi", "instrumental/i1")]
     assert names(reported.inputs) == [("s3://bucket", "ref.mp3")]
     assert reported.inputs[0].facets["aimlapi_musicAudio"].sha256 == "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("reference", "read"),
+    [
+        ({"file": "s3://conn@bucket/ref.mp3"}, ("s3://bucket", "ref.mp3")),
+        (
+            {"reference_audio_url": "https://host/ref.mp3?signature=secret"},
+            ("https://host", "sha256/e28dee791add7e0a919f18cf90b98df3c70f5adcc69d75ce800b9badbeb913b2"),
+        ),
+    ],
+)
+def test_an_analysis_reads_its_reference_and_makes_features(reference, read, airflow, ti):
+    task = PreprocessCoverOperator(task_id="heard", **reference)
+    assert names(task.get_openlineage_facets_on_start().inputs) == [read]
+    pulled = {"cover_feature_id": "f1", "formatted_lyrics": "quagmire", "sha256": None, "usage": {"usd_spent": 0.01}}
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task, pulled))
+    assert (names(reported.inputs), names(reported.outputs)) == ([read], [("aimlapi", "features/f1")])
+    assert reported.run_facets["aimlapi_music"].usdSpent == 0.01
+    assert "quagmire" not in str(reported)
 
 
 def test_a_song_reads_its_references(song):
