@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Headers of real files take a few kilobytes in a few hundred reads.
 _MOST_BYTES = 16 * 2**20
-_MOST_READS = 100_000
+_MOST_READS = 50_000
 _FLAC_STREAMINFO_AT, _FLAC_STREAMINFO_BYTES = 8, 34
 #: The shortest frame there is: header, one constant sample and checksum.
 _FLAC_LEAST_FRAME_BYTES = 9
@@ -96,19 +96,18 @@ def boxed_facts(found: AudioFormat, file: IO[bytes], size: int, start: int) -> A
 
 
 def _read(found: AudioFormat, read: Callable[[], _Info]) -> _Info:
-    # Imported here: mutagen is needed where a track is read, not where a DAG is parsed.
-    import mutagen
-
     try:
         return read()
-    except NotAudioError:
+    except (NotAudioError, OSError):
         raise
     except RecursionError as exc:
         raise NotAudioError(f"it starts like {found}, but its headers are nested without end") from exc
-    except (mutagen.MutagenError, ValueError, ArithmeticError, LookupError, EOFError, TypeError) as exc:
+    except Exception as exc:
+        # mutagen raises errors of its own and, at bytes that it did not expect, any other.
         raise NotAudioError(f"it starts like {found}, but cannot be read as {label(found)}: {exc}") from exc
 
 
+# mutagen is imported where a track is read, not where a DAG is parsed.
 def _flac(file: Any, size: int) -> _Info:
     from mutagen.flac import StreamInfo
 
@@ -160,7 +159,7 @@ def _m4a(file: Any, size: int) -> _Info:
     info: Any = MP4Info(atoms, file)  # type: ignore[no-untyped-call]
     if info.length <= 0 and b"moof" in names:
         return _Info("m4a", None, info.sample_rate, info.channels)
-    if not names & {b"mdat", b"moof"}:
+    if end == size and not names & {b"mdat", b"moof"}:
         raise NotAudioError("it starts like m4a, but no sound follows")
     return _Info("m4a", info.length, info.sample_rate, info.channels)
 

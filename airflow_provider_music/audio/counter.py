@@ -32,6 +32,7 @@ _LOOKAHEAD_BYTES = _ROW * 8192
 _MOST_JUNK_BYTES = 16 * 2**20
 _MOST_TRIES = 100_000
 _ID3V1_BYTES = 128
+_TAGS_BEHIND = (b"TAG", b"APE", b"LYR", b"ID3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class FrameCounter:
                 return at_end and (goes_on or found >= _ROW_AT_END)
             header = frame_header(data, at)
             if header is None or header.stream != first.stream:
-                return False
+                return found >= _ROW_AT_END and bytes(data[at : at + 3]) in _TAGS_BEHIND
             at += header.length
         return True
 

@@ -53,10 +53,12 @@ def probe(file: IO[bytes], *, counter: FrameCounter | None = None, may_be_edited
             "it starts like mp3, but no sound follows" if starts_like_one else f"not audio: {describe_head(head)}"
         )
     facts = mpeg_facts(frames, size, may_be_edited=may_be_edited)
-    if frames.start == start:
-        return facts
-    stray = f"{frames.start - start} bytes before its first frame are of none"
-    return replace(facts, doubts=(*facts.doubts, stray))
+    doubts = list(facts.doubts)
+    if frames.start != start:
+        doubts.append(f"{frames.start - start} bytes before its first frame are of none")
+    if _share(frames, size) < _LEAST_SHARE:
+        doubts.append(f"its frames are {frames.sound_bytes} bytes of {size}")
+    return replace(facts, doubts=tuple(doubts))
 
 
 def _skip_tags(file: IO[bytes], size: int) -> int:

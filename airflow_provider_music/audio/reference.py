@@ -13,7 +13,7 @@ import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from airflow_provider_music.audio.facts import NotAudioError, OtherAudioError
@@ -76,8 +76,13 @@ class HashingReader(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read on."""
-        data = self._file.read(-1 if size is None else size)
+        """Read on; whatever the store's library raises is an ``OSError``."""
+        try:
+            data = self._file.read(-1 if size is None else size)
+        except OSError:
+            raise
+        except Exception as exc:
+            raise OSError(f"{type(exc).__name__}: {exc}") from exc
         self._sha256.update(data)
         return data
 
@@ -111,20 +116,18 @@ def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
         problems.append(f"purpose: {purpose!r:.60}, but one of {', '.join(PURPOSES)} is taken; choose one of them.")
     with contextlib.ExitStack() as stack:
         opened = open_track(file, problems)
-        if opened is not None:
-            stack.enter_context(opened)
-        facts = _facts(file, opened, problems) if opened is not None else None
-        if problems or opened is None or facts is None:
+        reader = HashingReader(stack.enter_context(opened)) if opened is not None else None
+        facts = _facts(file, reader, problems) if reader is not None else None
+        if problems or reader is None or facts is None:
             raise InvalidReferenceError(problems, f"The reference {str(file)!r:.200}")
-        reader = HashingReader(opened)
         reader.seek(0)
         yield Reference(reader, facts, f"reference.{facts.format}", CONTENT_TYPES[facts.format])
 
 
-def _facts(file: Any, opened: IO[bytes], problems: list[str]) -> AudioFacts | None:
+def _facts(file: Any, reader: HashingReader, problems: list[str]) -> AudioFacts | None:
     """Check what can be told for certain. What is only likely is a warning: the API judges the track itself."""
     try:
-        facts = probe(opened, may_be_edited=True)
+        facts = probe(cast("IO[bytes]", reader), may_be_edited=True)
     except NotAudioError as exc:
         failed = _store_error(exc)
         if failed is not None:
@@ -132,7 +135,7 @@ def _facts(file: Any, opened: IO[bytes], problems: list[str]) -> AudioFacts | No
         what = f"{exc}, but WAV or MP3 is taken; convert it." if isinstance(exc, OtherAudioError) else None
         problems.append(f"file: {what or f'{exc}; give a WAV or MP3 file.'}")
         return None
-    except Exception as exc:
+    except OSError as exc:
         raise unavailable(file, exc) from exc
     suffix = Path(urlsplit(str(file)).path).suffix.lower()
     if facts.format not in CONTENT_TYPES:
