@@ -51,12 +51,11 @@ def mp3():
 KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 
 
-def make_frame(kbits=128, *, head=b"", rate=44100, layer=3):
+def make_frame(kbits=128, *, head=b"", rate=44100):
     """One frame of MPEG-1, its sound zeros but for ``head``."""
-    second = 0xF9 | (4 - layer) << 1 if layer != 3 else 0xFB
     third = KBITS.index(kbits) << 4 | (44100, 48000, 32000).index(rate) << 2
     length = 144 * kbits * 1000 // rate
-    return (bytes((0xFF, second, third, 0xC0)) + head).ljust(length, b"\0")
+    return (bytes((0xFF, 0xFB, third, 0xC0)) + head).ljust(length, b"\0")
 
 
 def make_vbr(seconds, *, loud=1.0, kbits=64, told=None):
