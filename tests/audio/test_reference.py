@@ -16,7 +16,6 @@ from airflow_provider_music.exceptions import InvalidReferenceError
 
 from .conftest import make_adts, make_frame, make_vbr, make_xing
 
-
 LAYER_II = b"\xff\xfd\x80\xc0".ljust(417, b"\0")
 
 
