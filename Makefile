@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz mutants soak
+    fuzz corpus mutants soak
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -108,6 +108,15 @@ fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sen
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .fuzz/tools -r requirements/fuzz.txt
 	@touch $@
 
+# Not in `make test`: it downloads test data of other projects, 50 MB, into .corpus/, and a tool of its own.
+corpus: $(NEWEST)/.made .corpus/tools/.made ## read the audio in the test data of other projects, beside FFmpeg as judge
+	@PYTHONPATH=.corpus/tools:. $(NEWEST)/bin/python -W ignore tests/corpus $(ARGS)
+
+.corpus/tools/.made: requirements/corpus.txt
+	@rm -rf .corpus/tools && mkdir -p .corpus/tools
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .corpus/tools -r requirements/corpus.txt
+	@touch $@
+
 # Not in `make test`: hours for all of it. For a look: make mutants ARGS="--sample 60 --only policy"; a run that was stopped
 # goes on where it was. Only a copy of the tree is changed, in .mutants/.
 mutants: $(NEWEST)/.made .mutants/tools/.made ## change one thing at a time where money is decided on, and see whether a test fails
@@ -140,5 +149,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .mutants .celery .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .corpus .mutants .celery .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

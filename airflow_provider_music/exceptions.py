@@ -6,6 +6,7 @@
     └── MusicError                         base of all; Airflow's retries apply unless a class says "ends the task"
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
         │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
+        ├── ReferenceUnavailableError      retry can help: the store of the reference does not answer; nothing was sent
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
@@ -77,6 +78,10 @@ class InvalidRequestError(MusicError, AirflowFailException):
 
 class InvalidReferenceError(InvalidRequestError):
     """The reference track is missing, too short, too long, or not WAV or MP3. Nothing was sent."""
+
+
+class ReferenceUnavailableError(MusicError):
+    """The store of the reference track does not answer. Nothing was sent; a retry reads the track again."""
 
 
 class CredentialsError(MusicError, AirflowFailException):
