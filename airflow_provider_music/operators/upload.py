@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.operators.base import for_retry_policy
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +46,8 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
-        return self._run_with_lineage(context, self._upload)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, self._upload)
 
     def _upload(self) -> dict[str, Any]:
         from airflow_provider_music.api import endpoints
