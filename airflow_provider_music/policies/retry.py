@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The first Airflow that can put a task off without spending a try.
 _SINCE = (3, 4, 0)
+#: A busy scheduler that has not seen the former run's exit yet fails a task that runs again: seen 6 s after it.
+LEAST_DELAY = timedelta(seconds=15)
 DEFAULT_DELAY = timedelta(minutes=15)
 DEFAULT_TIMEOUT = timedelta(days=1)
 
@@ -30,7 +32,7 @@ class MusicRetryPolicy(RetryPolicy):
     batch is put off where nothing but this keeps its missing songs back; those in storage are not submitted again.
     Past a bound the failure is one as any other, and Airflow's retries apply, each with bounds of its own.
 
-    :param delay: time to the next run; longer where the API asks for it (``Retry-After``), up to a day.
+    :param delay: time to the next run, 15 s or more; longer where the API asks for it (``Retry-After``), up to a day.
     :param reschedule_timeout: how long after a try was first put off; None for no such bound.
     :param max_reschedules: how often a try is put off; None for no such bound.
     :raises ValueError: a time that cannot be, or no bound at all.
@@ -51,8 +53,11 @@ class MusicRetryPolicy(RetryPolicy):
                 "clear it after a top-up. On Airflow 3.3 the retries of a task can wait for one: give it an "
                 "ExceptionRetryPolicy with a rule for airflow_provider_music.exceptions.NoCreditsError."
             )
-        if not isinstance(delay, timedelta) or delay <= timedelta():
-            raise ValueError(f"delay: {delay!r}; give a timedelta above 0.")
+        if not isinstance(delay, timedelta) or delay < LEAST_DELAY:
+            raise ValueError(
+                f"delay: {delay!r}; give a timedelta of {LEAST_DELAY.total_seconds():g} s or more. A busy scheduler "
+                "fails a task that runs again sooner."
+            )
         self.delay = delay
         self.reschedule_timeout = reschedule_timeout
         self.max_reschedules = max_reschedules

@@ -108,9 +108,9 @@ def test_it_waits_as_long_as_the_api_asks_but_no_longer_than_a_day(asked, waits)
     assert decided(RateLimitedError("slow down", retry_after=asked))[1] == waits
 
 
-@pytest.mark.parametrize("delay", [timedelta(), timedelta(seconds=-1), 900])
+@pytest.mark.parametrize("delay", [timedelta(), timedelta(seconds=14.9), timedelta(seconds=-1), 900])
 def test_a_delay_that_cannot_be_is_refused_when_the_dag_is_parsed(delay):
-    with pytest.raises(ValueError, match=r"^delay: .*give a timedelta above 0"):
+    with pytest.raises(ValueError, match=r"^delay: .*give a timedelta of 15 s or more"):
         MusicRetryPolicy(delay=delay)
 
 
