@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         BaseSensorOperator,
         ObjectStoragePath,
         PokeReturnValue,
+        RetryDecision,
+        RetryPolicy,
         get_current_context,
         task,
     )
@@ -61,6 +63,8 @@ __all__ = [
     "HookLineageCollector",
     "ObjectStoragePath",
     "PokeReturnValue",
+    "RetryDecision",
+    "RetryPolicy",
     "Stats",
     "TaskDeferred",
     "XCom",
@@ -117,6 +121,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "HookLineageCollector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    # Before 3.3 there is neither; the policy that is made of them refuses an older Airflow when it is used.
+    "RetryDecision": ("airflow.sdk", "builtins:object"),
+    "RetryPolicy": ("airflow.sdk", "builtins:object"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),

@@ -95,6 +95,13 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "python-modules": ["airflow_provider_music.triggers.music"],
             }
         ],
+        # From Airflow 3.4 on; the module refuses an older one by name.
+        "retry-policies": [
+            {
+                "integration-name": "AI/ML API music",
+                "python-modules": ["airflow_provider_music.policies.retry"],
+            }
+        ],
         "extra-links": [
             "airflow_provider_music.lineage.links.SongLink",
             "airflow_provider_music.lineage.links.RecordLink",

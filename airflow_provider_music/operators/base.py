@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
@@ -15,12 +16,12 @@ from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
-from airflow_provider_music.exceptions import InvalidRequestError
+from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutOfCreditsError
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -120,6 +121,20 @@ class GenerationOperator(LineageMixin, BaseOperator):
             "Killed. The API cannot cancel: a generation that it accepted keeps running and is billed. Its record "
             "stays; clearing this task resumes it."
         )
+
+
+@contextlib.contextmanager
+def for_retry_policy(task: Any) -> Iterator[None]:
+    """Raise what time alone can mend in the form that Airflow asks the task's retry policy about, where it has one.
+
+    Another try costs nothing then: the API refused the former request and does not bill it.
+    """
+    try:
+        yield
+    except (OutOfCreditsError, HopelessBatchError) as exc:
+        if getattr(task, "retry_policy", None) is None:
+            raise
+        raise exc.for_policy().with_traceback(exc.__traceback__) from None
 
 
 def check_names(operator: type, arguments: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_music.api.plain import check_plain_batch, is_mapped
 from airflow_provider_music.lineage.links import RecordLink
-from airflow_provider_music.operators.base import GenerationOperator
+from airflow_provider_music.operators.base import GenerationOperator, for_retry_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,8 @@ class GenerateMusicBatchOperator(GenerationOperator):
                 self._check_rendered(context)
             return self._returned_or_deferred(context, half)
 
-        return self._run_with_lineage(context, work)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]

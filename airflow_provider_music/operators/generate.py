@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.plain import check_plain_request, is_mapped
 from airflow_provider_music.lineage.links import RecordLink, SongLink
-from airflow_provider_music.operators.base import GenerationOperator
+from airflow_provider_music.operators.base import GenerationOperator, for_retry_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -114,7 +114,8 @@ class GenerateMusicOperator(GenerationOperator):
                 self._check_rendered(context)
             return self._returned_or_deferred(context, half)
 
-        return self._run_with_lineage(context, work)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]

@@ -10,6 +10,7 @@ from airflow_provider_music.api.plain import is_mapped, is_plain
 from airflow_provider_music.api.purposes import IDS_OF_PURPOSE, purpose_problem
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.operators.base import for_retry_policy
 
 if TYPE_CHECKING:
     import os
@@ -50,7 +51,8 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
-        return self._run_with_lineage(context, self._upload)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, self._upload)
 
     def _upload(self) -> dict[str, Any]:
         from airflow_provider_music.api import endpoints
