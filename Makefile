@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz mutants soak
+    fuzz mutants soak test-browser
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,7 @@ unit-2.11.2: NOT := $(ONCE:%=--ignore=%)
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster and not browser" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
@@ -85,6 +85,17 @@ test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no di
 .celery/.made: requirements/celery.txt
 	@rm -rf .celery
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
+	@touch $@
+
+# Not in `make test`: a browser, and what drives it. Without Debian's chromium it says so; without npm it leaves axe out.
+# The pictures in docs/: make test-browser ARGS="-k pictures" MUSIC_PICTURES=docs/images
+test-browser: $(NEWEST)/.made .browser/.made ## a browser at a real Airflow: a song is heard, takes are compared, others are kept out
+	PYTHONPATH=.browser/tools:$${PYTHONPATH:-} $(NEWEST)/bin/python -m pytest -m browser --timeout 600 $(ARGS) tests/plugin/browser
+
+.browser/.made: requirements/browser.txt
+	@rm -rf .browser && mkdir -p .browser/axe
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .browser/tools -r requirements/browser.txt
+	cd .browser/axe && { npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz package/axe.min.js; } || echo "no npm here: without axe"
 	@touch $@
 
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
@@ -140,5 +151,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .mutants .celery .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .mutants .celery .browser .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from harness.sandbox import SandboxProcess
 from harness.standalone import Standalone
+
+if TYPE_CHECKING:
+    from harness.sandbox import SandboxProcess
 
 HERE = Path(__file__).parent
 ROLES = {"admin": "ADMIN", "listener": "VIEWER", "stranger": "VIEWER"}
