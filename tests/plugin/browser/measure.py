@@ -69,9 +69,7 @@ def library() -> None:
     from sqlalchemy import create_engine
     from sqlalchemy.orm import sessionmaker
 
-    say(
-        "| database | songs | first page | page far behind | of one DAG | of one model | by sha256 | by generation | costs |"
-    )
+    say("| database | songs | first page | far behind | one DAG | one model | sha256 | generation | costs |")
     say("|---|---|---|---|---|---|---|---|---|")
     for count in (100, 100_000):
         with tempfile.TemporaryDirectory() as folder:
