@@ -22,7 +22,7 @@ from airflow_provider_music.plugin import pages, words
 from airflow_provider_music.plugin.access import ANY_USER, READER_OF_THE_DAG, ReadableDags, from_our_page
 from airflow_provider_music.plugin.audio import name_of, respond
 from airflow_provider_music.plugin.costs import costs
-from airflow_provider_music.plugin.headers import SecureHeaders
+from airflow_provider_music.plugin.headers import HEADERS, SecureHeaders
 from airflow_provider_music.plugin.library import Filters, read_page
 from airflow_provider_music.plugin.songs import audio_of, song_of, take_numbered
 from airflow_provider_music.plugin.task_facts import TaskKey, read_task
@@ -48,6 +48,7 @@ def app() -> FastAPI:
     made.add_exception_handler(AnyHTTPException, _error)
     made.add_exception_handler(MusicError, _store_error)
     made.add_exception_handler(OSError, _store_error)
+    made.add_exception_handler(Exception, _fault)
     made.add_api_route("/", _library, response_class=HTMLResponse)
     made.add_api_route("/costs", _costs, response_class=HTMLResponse)
     made.add_api_route("/static/{name}", _static)
@@ -179,3 +180,10 @@ async def _error(request: Request, exc: Exception) -> Response:
 
 async def _store_error(request: Request, exc: Exception) -> Response:
     return await _error(request, HTTPException(status.HTTP_502_BAD_GATEWAY, f"The store does not answer: {exc}"))
+
+
+async def _fault(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - the server logs it
+    """Return what a fault of ours looks like; it is made outside of the middleware, so it brings its headers."""
+    answer = await _error(request, HTTPException(status.HTTP_500_INTERNAL_SERVER_ERROR, "The API server's log has it"))
+    answer.headers.update(HEADERS)
+    return answer

@@ -67,7 +67,7 @@ def read_task(key: TaskKey, *, with_fields: bool = True) -> TaskFacts | None:
         rows = session.execute(
             select(XComModel.key, XComModel.value).where(*_of(XComModel, key), XComModel.key.in_((RETURNED, *_KEYS)))
         ).all()
-        fields = session.scalar(_fields(key)) if with_fields else None
+        fields = session.scalar(_fields(key, found.id)) if with_fields else None
     state = getattr(found.state, "value", found.state)
     # Names, not rows: a session that is closed reads nothing more.
     return TaskFacts(key, state, found.operator, found.start_date, found.end_date, returned_of(rows), fields or {})
@@ -93,15 +93,20 @@ def plain(value: Any) -> Any:
 def _task(key: TaskKey) -> Any:
     # Iterations of a loop (Airflow 3.4) share all four names: the newest is shown.
     return (
-        select(TaskInstance.state, TaskInstance.operator, TaskInstance.start_date, TaskInstance.end_date)
+        select(
+            TaskInstance.id, TaskInstance.state, TaskInstance.operator, TaskInstance.start_date, TaskInstance.end_date
+        )
         .where(*_of(TaskInstance, key))
         .order_by(TaskInstance.start_date.desc())
         .limit(1)
     )
 
 
-def _fields(key: TaskKey) -> Any:
-    return select(RenderedTaskInstanceFields.rendered_fields).where(*_of(RenderedTaskInstanceFields, key)).limit(1)
+def _fields(key: TaskKey, attempt_id: Any) -> Any:
+    table = RenderedTaskInstanceFields
+    # Since Airflow 3.4 they are of an attempt, not of a task instance.
+    found = _of(table, key) if hasattr(table, "dag_id") else (table.task_instance_id == attempt_id,)
+    return select(table.rendered_fields).where(*found).limit(1)
 
 
 def _of(table: Any, key: TaskKey) -> tuple[Any, ...]:

@@ -89,6 +89,14 @@ def test_every_response_carries_the_headers_that_keep_others_out(as_user, tables
     assert "unsafe" not in headers["content-security-policy"]
 
 
+def test_a_fault_of_ours_carries_them_too(as_user, tables, monkeypatch):
+    monkeypatch.setattr("airflow_provider_music.plugin.pages.song_page", lambda *_: 1 / 0)
+    answer = as_user("reader").get(tables.path(tables.song()), headers=HTML)
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "division" not in answer.text
+
+
 def test_the_library_holds_the_songs_of_readable_dags_only(as_user, tables):
     tables.song()
     tables.song(dag_id="secret", task_id="hidden")
