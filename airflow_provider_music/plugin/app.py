@@ -13,8 +13,10 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_music.exceptions import MusicError
@@ -46,6 +48,7 @@ def app() -> FastAPI:
     made = FastAPI(dependencies=[ANY_USER], openapi_url=None, docs_url=None, redoc_url=None, title="Music")
     made.add_middleware(SecureHeaders)
     made.add_exception_handler(AnyHTTPException, _error)
+    made.add_exception_handler(RequestValidationError, _no_such_address)
     made.add_exception_handler(MusicError, _store_error)
     made.add_exception_handler(OSError, _store_error)
     made.add_exception_handler(Exception, _fault)
@@ -83,7 +86,15 @@ async def _static(name: str) -> Response:
     )
 
 
-def _key(dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, InPath(ge=-1)]) -> TaskKey:
+def _unmapped(value: Any) -> Any:
+    """Airflow's tab leaves the name in place where a task is not mapped."""
+    return -1 if value == "{MAP_INDEX}" else value
+
+
+MapIndex = Annotated[int, BeforeValidator(_unmapped), InPath(ge=-1)]
+
+
+def _key(dag_id: str, run_id: str, task_id: str, map_index: MapIndex) -> TaskKey:
     return TaskKey(dag_id, run_id, task_id, map_index)
 
 
@@ -180,6 +191,10 @@ async def _error(request: Request, exc: Exception) -> Response:
 
 async def _store_error(request: Request, exc: Exception) -> Response:
     return await _error(request, HTTPException(status.HTTP_502_BAD_GATEWAY, f"The store does not answer: {exc}"))
+
+
+async def _no_such_address(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - it says what was given
+    return await _error(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "This is no address of a page"))
 
 
 async def _fault(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - the server logs it

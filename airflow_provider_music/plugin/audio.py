@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import stat
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ async def respond(file: AudioFile, headers: Mapping[str, str], *, save_as: str |
         part = requested_bytes(headers, size, etag)
     except UnsatisfiableRangeError:
         raise HTTPException(
-            status.HTTP_416_RANGE_NOT_SATISFIABLE, "Nothing is there", {"Content-Range": f"bytes */{size}"}
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "Nothing is there", {"Content-Range": f"bytes */{size}"}
         ) from None
     answer["Content-Length"] = str(part.length)
     if part.is_part:

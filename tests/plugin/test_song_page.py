@@ -204,6 +204,21 @@ def test_a_sensor_s_song_is_heard_by_what_it_returned(reader, tables, output_dir
     assert reader.get(tables.path(key, "/take/0/audio")).content == b"RIFF"
 
 
+def test_the_tab_of_a_task_that_is_not_mapped_leads_to_its_page(reader, tables):
+    url = tables.path(tables.song()).removesuffix("-1") + "{MAP_INDEX}"
+    page = reader.get(url, headers=HTML)
+    assert page.status_code == 200
+    assert "/song/-1/take/1/audio" in page.text
+
+
+@pytest.mark.parametrize("index", ["-2", "x", "<script>alert(1)</script>", "{TASK_ID}"])
+def test_an_address_that_is_none_is_refused_without_its_words(reader, tables, index):
+    answer = reader.get(tables.path(tables.song()).removesuffix("-1") + index.replace("/", ""), headers=HTML)
+    assert answer.status_code == 422
+    assert "alert" not in answer.text
+    assert "{TASK_ID}" not in answer.text
+
+
 def test_a_mapped_task_leads_to_its_own_song(reader, tables):
     keys = [tables.song(b"ID3 %d" % index, map_index=index) for index in range(3)]
     for index, key in enumerate(keys):
