@@ -88,7 +88,7 @@ test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no di
 	@touch $@
 
 # Not in `make test`: a browser, and what drives it. Without Debian's chromium it says so; without npm it leaves axe out.
-# The pictures in docs/: make test-browser ARGS="-k pictures" MUSIC_PICTURES=docs/images
+# The pictures in docs/ are taken anew by: make test-browser MUSIC_PICTURES=docs/images
 test-browser: $(NEWEST)/.made .browser/.made ## a browser at a real Airflow: a song is heard, takes are compared, others are kept out
 	PYTHONPATH=.browser/tools:$${PYTHONPATH:-} $(NEWEST)/bin/python -m pytest -m browser --timeout 600 $(ARGS) tests/plugin/browser
 

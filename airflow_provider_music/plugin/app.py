@@ -141,7 +141,7 @@ def _file_of(key: TaskKey, index: int | None, n: int) -> AudioFile:
     try:
         return audio_of(take)
     except MusicError as exc:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, str(exc)) from exc
+        raise HTTPException(status.HTTP_404_NOT_FOUND, words.text(str(exc))) from exc
 
 
 def _base(request: Request) -> str:
@@ -190,7 +190,9 @@ async def _error(request: Request, exc: Exception) -> Response:
 
 
 async def _store_error(request: Request, exc: Exception) -> Response:
-    return await _error(request, HTTPException(status.HTTP_502_BAD_GATEWAY, f"The store does not answer: {exc}"))
+    return await _error(
+        request, HTTPException(status.HTTP_502_BAD_GATEWAY, words.text(f"The store does not answer: {exc}"))
+    )
 
 
 async def _no_such_address(request: Request, exc: Exception) -> Response:  # noqa: ARG001 - it says what was given

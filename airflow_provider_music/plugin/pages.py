@@ -118,7 +118,7 @@ def song_page(key: TaskKey, index: int | None, base: str, now: datetime) -> Song
         is_open=_is_open(task),
         takes=tuple(view_of(take, path, index) for take in song.takes),
         words=tuple(_words(task, index)),
-        problem=song.problem,
+        problem=words.text(song.problem) if song.problem else None,
         batch=path if index is not None else None,
     )
 
@@ -169,7 +169,7 @@ def _batch_page(task: TaskFacts, path: str, airflow: str) -> BatchPage:
         songs=rows,
         requested=requested if isinstance(requested, int) else len(requests) or None,
         usage=usage if isinstance(usage, dict) else {},
-        problem=problem,
+        problem=words.text(problem) if problem else None,
     )
 
 

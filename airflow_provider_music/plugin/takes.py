@@ -62,7 +62,7 @@ def view_of(take: Take, page: str, index: int | None) -> TakeView:
         try:
             file = audio_of(take)
         except MusicError as exc:
-            problem = str(exc)
+            problem = words.text(str(exc))
     return TakeView(
         n=take.n,
         title=f"Take {take.n}" if take.n else "Song",
@@ -95,7 +95,7 @@ def _facts(take: Take, file: AudioFile | None) -> Iterator[tuple[str, str]]:
     yield "Made in", words.span(words.seconds_between(begin, completed.get("written_at")))
     yield "Generation", words.text(completed.get("generation_id") or take.generation_id or "")
     yield "sha256", words.text(audio.get("sha256") or "")
-    yield "File", file.folder.url_of(file.name) if file is not None else ""
+    yield "File", words.text(file.folder.url_of(file.name)) if file is not None else ""
 
 
 def _format(audio: Mapping[str, Any]) -> str:

@@ -85,9 +85,9 @@ def test_each_take_has_its_own_audio(reader, tables):
     assert reader.get(tables.path(key, "/take/0/audio")).status_code == 404
 
 
-def replaced(tables, audio_uri, kind="mp3"):
+def replaced(tables, audio_uri, kind="mp3", task_id="forged"):
     """A task whose XCom names another file than its own; its record is not to be read."""
-    key = tables.task(task_id="forged")
+    key = tables.task(task_id=task_id)
     tables.xcoms(key, [("return_value", {"audio_uri": audio_uri, "audio": {"format": kind}})])
     return tables.path(key, "/take/0/audio")
 
@@ -154,6 +154,18 @@ def test_a_file_that_went_away_is_said_to_be_gone(reader, tables):
     key = tables.song(SONG)
     (tables.result_folder(key) / "take-1/song.mp3").unlink()
     assert reader.get(tables.path(key, "/take/1/audio")).status_code == 404
+
+
+def test_a_song_in_a_bucket_is_streamed_by_the_connection_of_its_root(reader, tables, bucket, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__MUSIC__LISTEN_ROOTS", bucket.url.removesuffix("/take-1"))
+    bucket.replace("song.mp3", SONG * 100)
+    url = replaced(tables, bucket.url_of("song.mp3"))
+    assert reader.get(url).content == SONG * 100
+    part = reader.get(url, headers={"range": "bytes=700000-700999"})
+    assert (part.status_code, part.content) == (206, (SONG * 100)[700_000:701_000])
+
+    other = replaced(tables, bucket.url_of("song.mp3").replace("my_aws@", ""), task_id="other")
+    assert reader.get(other).status_code == 404
 
 
 async def test_a_listener_holds_one_piece_in_memory_and_leaves_no_open_file(tables, tmp_path, monkeypatch):

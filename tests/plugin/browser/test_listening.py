@@ -132,7 +132,6 @@ def test_the_page_of_a_waiting_task_becomes_a_player_by_itself(page, airflow):
     page.goto(airflow.url + path_of(run, "song"))
     until(page, "document.getElementById('progress').textContent.includes('usually takes')", 20)
     assert page.locator("audio").count() == 0
-    picture(page, "listen-waiting")
 
     page.wait_for_selector("audio[data-take='1']", timeout=90_000)
     until(page, "document.getElementById('progress').textContent === 'Ready.'", 60)
