@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz mutants soak test-browser
+    fuzz mutants soak test-browser browser
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,10 +29,11 @@ demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, gene
 up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
 
-test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between
+test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between; a browser
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
 	@$(MAKE) --no-print-directory test-cluster
 	@$(MAKE) --no-print-directory test-between
+	@$(MAKE) --no-print-directory test-browser
 
 lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/ruff check $(SOURCES)
@@ -87,10 +88,13 @@ test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no di
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
 	@touch $@
 
-# Not in `make test`: a browser, and what drives it. Without Debian's chromium it says so; without npm it leaves axe out.
+# Without a browser it says so and goes on; without npm it leaves axe out.
 # The pictures in docs/ are taken anew by: make test-browser MUSIC_PICTURES=docs/images
 test-browser: $(NEWEST)/.made .browser/.made ## a browser at a real Airflow: a song is heard, takes are compared, others are kept out
 	PYTHONPATH=.browser/tools:$${PYTHONPATH:-} $(NEWEST)/bin/python -m pytest -m browser --timeout 600 $(ARGS) tests/plugin/browser
+
+browser: ## install the browser that test-browser drives, on Debian or Ubuntu
+	sudo apt-get install --yes chromium || sudo apt-get install --yes chromium-browser
 
 .browser/.made: requirements/browser.txt
 	@rm -rf .browser && mkdir -p .browser/axe

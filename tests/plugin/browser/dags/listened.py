@@ -27,3 +27,8 @@ with DAG("heard_many", default_args=PATIENT, **HERE):
         requests=[{"model": "stable-audio", "prompt": f"a bell, {n} times"} for n in range(3)],
         poll_interval=1,
     )
+
+with DAG("heard_each", default_args=PATIENT, **HERE):
+    GenerateMusicOperator.partial(task_id="each", model="stable-audio", poll_interval=1).expand(
+        prompt=["a far bell", "a near drum"]
+    )
