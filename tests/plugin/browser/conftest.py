@@ -32,7 +32,7 @@ def airflow(chromium, tmp_path_factory):
     """An Airflow whose users sign in."""
     from harness.processes import leave_nothing_behind
     from harness.sandbox import SandboxProcess
-    from stage import airflow_with_users, sign_in_api
+    from listening_stage import airflow_with_users, sign_in_api
 
     leave_nothing_behind()
     sandbox = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--delay", "12", "--key", "sk-x", key="sk-x")

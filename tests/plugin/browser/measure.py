@@ -165,7 +165,7 @@ def seconds(one: Callable[[], Any]) -> float:
 def listeners(count: int = 10, megabytes: int = 200) -> None:
     """Print what the API server holds in memory before and while so many people hear one long song."""
     from harness.sandbox import SandboxProcess
-    from stage import airflow_with_users, client_of, sign_in_api
+    from listening_stage import airflow_with_users, client_of, sign_in_api
 
     from airflow_provider_music.plugin.listen_link import page_path
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from harness.settings import AIRFLOW_VERSION, IS_3
 from harness.watch import Watch
-from stage import client_of, token_of
+from listening_stage import client_of, token_of
 
 from airflow_provider_music.plugin.listen_link import page_path
 
