@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.lineage import HookLineageCollector, get_hook_lineage_collector
     from airflow.sdk.observability.stats import Stats
+    from airflow.sdk.plugins_manager import AirflowPlugin
 
 __all__ = [
     "AIRFLOW",
@@ -53,6 +54,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowOptionalProviderFeatureException",
+    "AirflowPlugin",
     "AirflowSensorTimeout",
     "Asset",
     "AssetAlias",
@@ -110,6 +112,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
     "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "AirflowPlugin": ("airflow.sdk.plugins_manager", "airflow.plugins_manager"),
     "AirflowSensorTimeout": _EXCEPTIONS,
     "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
     "AssetAlias": ("airflow.sdk", "airflow.datasets:DatasetAlias"),

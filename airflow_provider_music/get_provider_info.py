@@ -157,6 +157,18 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                         "example": "production",
                         "default": "",
                     },
+                    "listen_roots": {
+                        "description": (
+                            "More folders whose songs and records the pages below /music may read, separated by "
+                            "commas, as output_dir takes them. [music] output_dir and record_dir are read anyway. "
+                            "Read by the API server; an output_dir or record_dir that a DAG names has to lie below "
+                            "one of them to be heard there."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my_aws@my-bucket/jingles, /srv/music",
+                        "default": "",
+                    },
                     "shared_disk": {
                         "description": (
                             "Whether a local output_dir or record_dir is a mount that all workers and triggerers "
