@@ -55,7 +55,8 @@ def loaded_by(*modules):
 
 @pytest.fixture(scope="module")
 def loaded():
-    return loaded_by("airflow_provider_music.operators.music", "airflow_provider_music.sensors.music")
+    ours = ("operators.music", "sensors.music", "requests", "decorators.music")
+    return loaded_by(*(f"airflow_provider_music.{name}" for name in ours))
 
 
 def at_or_below(names, prefix):

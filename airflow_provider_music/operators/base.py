@@ -20,7 +20,7 @@ from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -113,6 +113,23 @@ class GenerationOperator(LineageMixin, BaseOperator):
     def _use_conn_id(self) -> None:
         """Take the connection's id as text: native rendering makes a number of an id of digits."""
         self.conn_id = conn_id_of(self.conn_id)
+
+    def _run(self, context: Any, half: Callable[[Any], Any], *, first: bool = False) -> dict[str, Any]:
+        """Do one half of a try: check the request where it is the first, then continue from the record."""
+
+        def work() -> dict[str, Any]:
+            if first:
+                self._begin(context)
+            return self._returned_or_deferred(context, half)
+
+        return self._run_with_lineage(context, work)
+
+    def _begin(self, context: Any) -> None:
+        """Check what the templates gave; only the first half of a try does."""
+        self._check_rendered(context)
+
+    def _returned_or_deferred(self, context: Any, half: Callable[[Any], Any]) -> dict[str, Any]:
+        raise NotImplementedError
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""
