@@ -102,3 +102,11 @@ def test_mypy_finds_what_a_model_does_not_take(tmp_path):
     lines = [int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line]
     first = len(PROGRAM.splitlines()) + 2
     assert lines == list(range(first, first + len(WRONG.split("\n")) - 2)), done.stdout
+
+
+def test_the_page_about_operators_names_every_class():
+    page = ROOT / "docs" / "operators.md"
+    if not page.is_file():
+        pytest.skip("an installed package has no docs beside it")
+    rows = [f"| `{each.model}` | `{name}` |" for name, each in CLASSES.items()]
+    assert [row for row in rows if row not in page.read_text()] == []
