@@ -22,6 +22,7 @@ from airflow_provider_music.generation.earlier_tries import (
     searched_takes,
 )
 from airflow_provider_music.generation.folders import SongFolders, folders_of
+from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
@@ -151,6 +152,7 @@ class GenerationTask:
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
         self._check_budget(song, decision)
+        keep_words(song, decision, take)
         spec = song.spec(decision)
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.

@@ -48,6 +48,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
     :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
+        ``song.request.json``; by default they are in no file that stays.
     :param deferrable: False waits on the worker.
     :raises ValueError: an argument that cannot be; names it, its value and the fix.
     """
@@ -66,6 +68,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         provenance: ProvenancePolicy = "manifest",
+        keep_request: bool = False,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -83,6 +86,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.max_usd = max_usd
         self.on_unknown_price = on_unknown_price
         self.provenance = provenance
+        self.keep_request = keep_request
         self.deferrable = deferrable
         check_provenance(provenance)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
