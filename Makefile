@@ -40,8 +40,9 @@ lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/mypy
 	$(NEWEST)/bin/lint-imports --no-cache --no-logo
 
-docs: $(NEWEST)/.made ## rewrite the tables of models and connection fields in README.md and docs/
+docs: $(NEWEST)/.made ## rewrite what is made from the code: tables in README.md and docs/, the typed requests
 	@$(NEWEST)/bin/python -W ignore tests/test_docs.py
+	@$(NEWEST)/bin/python -W ignore tests/typed_requests.py
 
 # Not in `make test`: minutes, and a tool of its own. Everything that it makes is in .release/.
 release-check: $(NEWEST)/.made ## what would be published: built, its metadata checked, installed, and the demo run from it

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
         PokeReturnValue,
         RetryDecision,
         RetryPolicy,
+        XComArg,
         get_current_context,
         task,
     )
+    from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
     from airflow.sdk.configuration import conf
     from airflow.sdk.exceptions import (
         AirflowException,
@@ -62,6 +64,7 @@ __all__ = [
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "DecoratedOperator",
     "HookLineageCollector",
     "ObjectStoragePath",
     "PokeReturnValue",
@@ -70,11 +73,14 @@ __all__ = [
     "Stats",
     "TaskDeferred",
     "XCom",
+    "XComArg",
     "conf",
+    "determine_kwargs",
     "get_current_context",
     "get_hook_lineage_collector",
     "push_outputs",
     "task",
+    "task_decorator_factory",
     "version_of",
     "with_asset_names",
 ]
@@ -105,6 +111,7 @@ AIRFLOW = version_of(_airflow_version)
 #: the keys of a result are pushed by :func:`push_outputs`, those without a value left out.
 MULTIPLE_OUTPUTS = not (3, 0, 0) <= AIRFLOW < (3, 1, 0)
 
+_DECORATORS = ("airflow.sdk.bases.decorator", "airflow.decorators.base")
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 #: Modules that have a name, the newest Airflow's first. "module:name" where it has another name there.
 _HOMES: dict[str, tuple[str, ...]] = {
@@ -121,6 +128,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
     "DAG": ("airflow.sdk", "airflow.models.dag"),
+    "DecoratedOperator": _DECORATORS,
     "HookLineageCollector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
@@ -130,10 +138,13 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "XComArg": ("airflow.sdk", "airflow.models.xcom_arg"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "determine_kwargs": ("airflow.sdk.bases.decorator", "airflow.utils.operator_helpers"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "task": ("airflow.sdk", "airflow.decorators"),
+    "task_decorator_factory": _DECORATORS,
 }
 
 

@@ -52,6 +52,7 @@ class GenerationOptions:
     provenance: ProvenancePolicy
     deferrable: bool
     wait_for_completion: bool = True
+    keep_request: bool = False
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -74,6 +75,7 @@ class GenerationOptions:
             provenance=task.provenance,
             deferrable=task.deferrable,
             wait_for_completion=getattr(task, "wait_for_completion", True),
+            keep_request=bool(getattr(task, "keep_request", False)),
         )
 
 
@@ -153,6 +155,11 @@ class SongAttempt:
     def conn_id(self) -> str:
         """Airflow connection id."""
         return self._options.conn_id
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether its words are to lie beside its audio."""
+        return self._options.keep_request
 
     def with_record(self, record_url: str) -> SongAttempt:
         """Return the same song with its record elsewhere."""

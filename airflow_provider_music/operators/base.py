@@ -21,7 +21,7 @@ from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -49,6 +49,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
     :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
+        ``song.request.json``; by default they are in no file that stays.
     :param deferrable: False waits on the worker.
     :raises ValueError: an argument that cannot be; names it, its value and the fix.
     """
@@ -67,6 +69,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         provenance: ProvenancePolicy = "manifest",
+        keep_request: bool = False,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +87,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.max_usd = max_usd
         self.on_unknown_price = on_unknown_price
         self.provenance = provenance
+        self.keep_request = keep_request
         self.deferrable = deferrable
         check_provenance(provenance)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
@@ -114,6 +118,24 @@ class GenerationOperator(LineageMixin, BaseOperator):
     def _use_conn_id(self) -> None:
         """Take the connection's id as text: native rendering makes a number of an id of digits."""
         self.conn_id = conn_id_of(self.conn_id)
+
+    def _run(self, context: Any, half: Callable[[Any], Any], *, first: bool = False) -> dict[str, Any]:
+        """Do one half of a try: check the request where it is the first, then continue from the record."""
+
+        def work() -> dict[str, Any]:
+            if first:
+                self._begin(context)
+            return self._returned_or_deferred(context, half)
+
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, work)
+
+    def _begin(self, context: Any) -> None:
+        """Check what the templates gave; only the first half of a try does."""
+        self._check_rendered(context)
+
+    def _returned_or_deferred(self, context: Any, half: Callable[[Any], Any]) -> dict[str, Any]:
+        raise NotImplementedError
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""
