@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz mutants soak
+    fuzz corpus mutants soak test-browser browser
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,10 +29,10 @@ demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, gene
 up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
 
-test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between
+test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between; a browser
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
 	@$(MAKE) --no-print-directory test-cluster
-	@$(MAKE) --no-print-directory test-between
+	@$(MAKE) --no-print-directory --output-sync=target -j2 test-between test-browser
 
 lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/ruff check $(SOURCES)
@@ -57,7 +57,7 @@ unit-2.11.2: NOT := $(ONCE:%=--ignore=%)
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster and not browser" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
@@ -88,6 +88,20 @@ test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no di
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
 	@touch $@
 
+# Without a browser it says so and goes on; without npm it leaves axe out.
+# The pictures in docs/ are taken anew by: make test-browser MUSIC_PICTURES=docs/images
+test-browser: $(NEWEST)/.made .browser/.made ## a browser at a real Airflow: a song is heard, takes are compared, others are kept out
+	PYTHONPATH=.browser/tools:$${PYTHONPATH:-} $(NEWEST)/bin/python -m pytest -m browser --timeout 600 $(ARGS) tests/plugin/browser
+
+browser: ## install the browser that test-browser drives, on Debian or Ubuntu
+	sudo apt-get install --yes chromium || sudo apt-get install --yes chromium-browser
+
+.browser/.made: requirements/browser.txt
+	@rm -rf .browser && mkdir -p .browser/axe
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .browser/tools -r requirements/browser.txt
+	cd .browser/axe && { npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz package/axe.min.js; } || echo "no npm here: without axe"
+	@touch $@
+
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
 bench: $(NEWEST)/.made ## what waiting and landing cost in one process, beside others; about ten minutes
 	@exec $(NEWEST)/bin/python tests/benchmarks/bench.py $(ARGS)
@@ -107,6 +121,15 @@ fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sen
 .fuzz/tools/.made: requirements/fuzz.txt
 	@rm -rf .fuzz/tools && mkdir -p .fuzz/tools
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .fuzz/tools -r requirements/fuzz.txt
+	@touch $@
+
+# Not in `make test`: it downloads test data of other projects, 50 MB, into .corpus/, and a tool of its own.
+corpus: $(NEWEST)/.made .corpus/tools/.made ## read the audio in the test data of other projects, beside FFmpeg as judge
+	@PYTHONPATH=.corpus/tools:. $(NEWEST)/bin/python -W ignore tests/corpus $(ARGS)
+
+.corpus/tools/.made: requirements/corpus.txt
+	@rm -rf .corpus/tools && mkdir -p .corpus/tools
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --target .corpus/tools -r requirements/corpus.txt
 	@touch $@
 
 # Not in `make test`: hours for all of it. For a look: make mutants ARGS="--sample 60 --only policy"; a run that was stopped
@@ -141,5 +164,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .mutants .celery .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .corpus .mutants .celery .browser .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

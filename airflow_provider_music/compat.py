@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         BaseSensorOperator,
         ObjectStoragePath,
         PokeReturnValue,
+        RetryDecision,
+        RetryPolicy,
         XComArg,
         get_current_context,
         task,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.lineage import HookLineageCollector, get_hook_lineage_collector
     from airflow.sdk.observability.stats import Stats
+    from airflow.sdk.plugins_manager import AirflowPlugin
 
 __all__ = [
     "AIRFLOW",
@@ -53,6 +56,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowOptionalProviderFeatureException",
+    "AirflowPlugin",
     "AirflowSensorTimeout",
     "Asset",
     "AssetAlias",
@@ -64,6 +68,8 @@ __all__ = [
     "HookLineageCollector",
     "ObjectStoragePath",
     "PokeReturnValue",
+    "RetryDecision",
+    "RetryPolicy",
     "Stats",
     "TaskDeferred",
     "XCom",
@@ -113,6 +119,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
     "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "AirflowPlugin": ("airflow.sdk.plugins_manager", "airflow.plugins_manager"),
     "AirflowSensorTimeout": _EXCEPTIONS,
     "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
     "AssetAlias": ("airflow.sdk", "airflow.datasets:DatasetAlias"),
@@ -125,6 +132,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "HookLineageCollector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    # Before 3.3 there is neither; the policy that is made of them refuses an older Airflow when it is used.
+    "RetryDecision": ("airflow.sdk", "builtins:object"),
+    "RetryPolicy": ("airflow.sdk", "builtins:object"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),

@@ -6,6 +6,7 @@
     └── MusicError                         base of all; Airflow's retries apply unless a class says "ends the task"
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
         │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
+        ├── ReferenceUnavailableError      retry can help: the store of the reference does not answer; nothing was sent
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
@@ -17,7 +18,8 @@
         │       └── NotTaggableError       retry can help: caught before a task sees it; the manifest says the reason
         ├── ApiError                       the API answered, and said no; what failed is not billed
         │   ├── AuthenticationError        ends the task: 401, or the account may not use this
-        │   ├── OutOfCreditsError          ends the task: 403, the account is empty
+        │   ├── NoCreditsError             retry can help: the account is empty, and the task's retry policy decides
+        │   │   └── OutOfCreditsError      ends the task: the same, of a task without a retry policy
         │   ├── RequestRejectedError       ends the task: 400 or 422, or base_resp says that the input is at fault
         │   ├── ModelUnavailableError      ends the task: 404, the model is withdrawn; names what replaces it
         │   ├── UnknownGenerationError     ends the task: 404 for a poll, the API knows no such id for this key
@@ -40,7 +42,8 @@
             └── AmbiguousRunError          ends the task: delivered to this try or to another run, nobody can tell
 
 A class that ends the task is also Airflow's ``AirflowFailException``: the task fails at once and its
-retries stay unused, because another try would get the same response or could pay twice.
+retries stay unused, because another try would get the same response or could pay twice. Airflow asks no retry policy
+about it, so what a policy may decide on is raised as another class by a task that has one (:meth:`for_policy`).
 """
 
 from __future__ import annotations
@@ -77,6 +80,10 @@ class InvalidRequestError(MusicError, AirflowFailException):
 
 class InvalidReferenceError(InvalidRequestError):
     """The reference track is missing, too short, too long, or not WAV or MP3. Nothing was sent."""
+
+
+class ReferenceUnavailableError(MusicError):
+    """The store of the reference track does not answer. Nothing was sent; a retry reads the track again."""
 
 
 class CredentialsError(MusicError, AirflowFailException):
@@ -144,8 +151,21 @@ class AuthenticationError(ApiError, AirflowFailException):
     """The key is wrong, lacks the scope ``model:audio``, or its account is not verified."""
 
 
-class OutOfCreditsError(ApiError, AirflowFailException):
-    """The account has no credits left, or the key's own spending limit is reached."""
+class NoCreditsError(ApiError):
+    """The account has no credits left, or the key's own spending limit is reached. Not billed.
+
+    This class itself is raised by a task that has a retry policy: the policy decides when the task runs again.
+    """
+
+
+class OutOfCreditsError(NoCreditsError, AirflowFailException):
+    """The same in a task without a retry policy: a clear after a top-up submits again."""
+
+    def for_policy(self) -> NoCreditsError:
+        """Return the form of it that Airflow asks a retry policy about."""
+        return NoCreditsError(
+            str(self), status=self.status, code=self.code, request_id=self.request_id, retry_after=self.retry_after
+        )
 
 
 class RequestRejectedError(ApiError, AirflowFailException):
@@ -204,11 +224,22 @@ class GenerationSensorTimeout(GenerationTimeoutError, AirflowSensorTimeout):  # 
 
 
 class PartialBatchError(MusicError):
-    """Songs of a batch are missing. What is in storage or still running is not submitted again."""
+    """Songs of a batch are missing. What is in storage or still running is not submitted again.
+
+    :param only_waits: whether every missing song is one that the API refused for want of credits or for its rate.
+    """
+
+    def __init__(self, message: str, *, only_waits: bool = False) -> None:
+        super().__init__(message)
+        self.only_waits = only_waits
 
 
 class HopelessBatchError(PartialBatchError, AirflowFailException):
     """Songs of a batch are missing, and another try would bring none of them."""
+
+    def for_policy(self) -> PartialBatchError:
+        """Return the form of it that Airflow asks a retry policy about; itself where waiting brings no song."""
+        return PartialBatchError(str(self), only_waits=True) if self.only_waits else self
 
 
 class AudioError(MusicError):

@@ -97,6 +97,7 @@ class FakeAirflow:
     max_tries: int = 2
     run_started_at: datetime = datetime(2026, 11, 1, tzinfo=UTC)
     clear_number: int = 0
+    reschedules: int = 0
     deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -110,7 +111,8 @@ class FakeAirflow:
             max_tries=self.max_tries,
         )
         run = SimpleNamespace(start_date=self.run_started_at, clear_number=self.clear_number)
-        return {"ti": ti, "task_instance": ti, "run_id": self.run_id, "dag_run": run}
+        context = {"ti": ti, "task_instance": ti, "run_id": self.run_id, "dag_run": run}
+        return context | {"task_reschedule_count": self.reschedules}
 
     def run(self, task: Any) -> Any:
         """One try, from execute to its end; in any thread."""
@@ -137,6 +139,10 @@ class FakeAirflow:
             await close_clients()
         assert len(events) == 1
         return events[0]
+
+    def reschedule(self) -> None:
+        """Airflow puts this try off and starts it again: its number stays."""
+        self.reschedules += 1
 
     def retry(self) -> None:
         """Airflow starts another try."""

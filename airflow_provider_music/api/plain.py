@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: Lengths of words that every model takes.
 SHORTEST, LONGEST = 10, 300
@@ -121,8 +118,3 @@ def _rendered(value: Any) -> Any:
 def is_mapped(task: Any) -> bool:
     """Whether an operator is made of one that is mapped: the DAG is not parsed then, but run."""
     return bool(getattr(task, "_BaseOperator__from_mapped", False))
-
-
-def wrong_choice(value: Any, known: Iterable[str]) -> bool:
-    """Whether a plain value is none of the words that there are."""
-    return is_plain(value) and value not in tuple(known)

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.cover_reference import MAX_BYTES, MAX_SECONDS, MIN_SECONDS
-from airflow_provider_music.audio.probe import NotAudioError, probe
-from airflow_provider_music.audio.reference import open_track
+from airflow_provider_music.audio.facts import NotAudioError
+from airflow_provider_music.audio.opening import open_track
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import InvalidReferenceError
 
 if TYPE_CHECKING:
-    from airflow_provider_music.audio.probe import AudioFacts
+    from airflow_provider_music.audio.facts import AudioFacts
 
 CONTENT_TYPES = {
     "mp3": "audio/mpeg",
@@ -53,9 +54,9 @@ def read_inline(file: Any) -> InlineTrack:
     problems: list[str] = []
     content = None
     with contextlib.ExitStack() as stack:
-        opened = open_track(file, problems, stack)
+        opened = open_track(file, problems)
         if opened is not None:
-            content = opened.read(MAX_BYTES + 1)
+            content = stack.enter_context(opened).read(MAX_BYTES + 1)
     facts = _facts(content, problems) if content is not None else None
     if problems or content is None or facts is None:
         raise InvalidReferenceError(problems, f"The reference {str(file)!r:.200}")

@@ -10,27 +10,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import re
+import logging
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from airflow_provider_music.audio.probe import NotAudioError, probe
-from airflow_provider_music.compat import ObjectStoragePath
+from airflow_provider_music.api.purposes import purpose_problem
+from airflow_provider_music.audio.facts import NotAudioError, OtherAudioError
+from airflow_provider_music.audio.formats import label
+from airflow_provider_music.audio.opening import open_track, unavailable
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import InvalidReferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_music.audio.probe import AudioFacts
+    from airflow_provider_music.audio.facts import AudioFacts
 
-PURPOSES = ("song", "voice", "instrumental")
+log = logging.getLogger(__name__)
+
 MIN_SECONDS = 10
 MAX_SECONDS = 600
 CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
-#: What is left of "s3://b" in a Path; one letter would be a drive of Windows.
-_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 #: Names that promise a format; another content under them is a mix-up worth stopping for.
 _SUFFIXES = {
     ".mp3": "mp3",
@@ -74,8 +76,13 @@ class HashingReader(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read on."""
-        data = self._file.read(-1 if size is None else size)
+        """Read on; whatever the store's library raises is an ``OSError``."""
+        try:
+            data = self._file.read(-1 if size is None else size)
+        except OSError:
+            raise
+        except Exception as exc:
+            raise OSError(f"{type(exc).__name__}: {exc}") from exc
         self._sha256.update(data)
         return data
 
@@ -102,77 +109,66 @@ def open_reference(file: Any, purpose: Any) -> Iterator[Reference]:
     :param file: any ``ObjectStoragePath`` or its URL, or a local path.
     :param purpose: ``song``, ``voice`` or ``instrumental``.
     :raises InvalidReferenceError: the file or the purpose is not what the API takes; nothing was sent.
+    :raises ReferenceUnavailableError: its store does not answer; nothing was sent.
     """
-    problems = []
-    if purpose not in PURPOSES:
-        problems.append(f"purpose: {purpose!r:.60}, but one of {', '.join(PURPOSES)} is taken; choose one of them.")
+    problems: list[str] = []
+    wrong = purpose_problem(purpose)
+    if wrong is not None:
+        problems.append(wrong)
     with contextlib.ExitStack() as stack:
-        opened = open_track(file, problems, stack)
-        facts = _facts(file, opened, problems) if opened is not None else None
-        if problems or opened is None or facts is None:
+        opened = open_track(file, problems)
+        reader = HashingReader(stack.enter_context(opened)) if opened is not None else None
+        facts = _facts(file, reader, problems) if reader is not None else None
+        if problems or reader is None or facts is None:
             raise InvalidReferenceError(problems, f"The reference {str(file)!r:.200}")
-        reader = HashingReader(opened)
         reader.seek(0)
         yield Reference(reader, facts, f"reference.{facts.format}", CONTENT_TYPES[facts.format])
 
 
-def open_track(file: Any, problems: list[str], stack: contextlib.ExitStack) -> IO[bytes] | None:
-    """Open a file wherever it lies, until the stack is closed; None with one problem more where that cannot be."""
-    path = _path(file, problems)
-    if path is None:
-        return None
+def _facts(file: Any, reader: HashingReader, problems: list[str]) -> AudioFacts | None:
+    """Check what can be told for certain. What is only likely is a warning: the API judges the track itself."""
     try:
-        opened: IO[bytes] = stack.enter_context((ObjectStoragePath(path) if isinstance(path, str) else path).open("rb"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        problems.append(f"file: {path} does not exist or is no file; give the path of a WAV or MP3 file.")
-    except PermissionError as exc:
-        problems.append(f"file: {path} may not be read by this worker: {exc}; grant it, or copy the file.")
-    except (ValueError, ImportError) as exc:
-        problems.append(f"file: {path} is in no storage known here: {exc}; install the provider of its scheme.")
-    else:
-        return opened
-    return None
-
-
-def _path(file: Any, problems: list[str]) -> Any:
-    """Return what can be opened: a URL, a path, or the path of an object store as it is, with its connection."""
-    is_stored = any(base.__module__.partition(".")[0] == "upath" for base in type(file).__mro__)
-    if not (file is None or is_stored or isinstance(file, str | PurePath)):
-        problems.append(f"file: {file!r:.60} is no path; give the path or the URL of a WAV or MP3 file as text.")
-        return None
-    url = str("" if file is None else file).strip()
-    if not url or url == "None":
-        problems.append(f"file: {file!r} names no file; give a path or a URL of a WAV or MP3 file.")
-        return None
-    cut = _ONE_SLASH.match(url)
-    if cut is not None and cut[1] not in ("file", "local"):
-        problems.append(
-            f"file: {url} has one slash after {cut[1]}: where a URL has two, as a Path makes of a URL; "
-            "give the URL as a text."
-        )
-        return None
-    if is_stored:
-        return file
-    return str(Path(url).expanduser()) if urlsplit(url).scheme == "" else url
-
-
-def _facts(file: Any, opened: IO[bytes], problems: list[str]) -> AudioFacts | None:
-    try:
-        facts = probe(opened)
+        facts = probe(cast("IO[bytes]", reader), may_be_edited=True)
     except NotAudioError as exc:
-        problems.append(f"file: {exc}; give a WAV or MP3 file.")
+        failed = _store_error(exc)
+        if failed is not None:
+            raise unavailable(file, failed) from failed
+        what = f"{exc}, but WAV or MP3 is taken; convert it." if isinstance(exc, OtherAudioError) else None
+        problems.append(f"file: {what or f'{exc}; give a WAV or MP3 file.'}")
         return None
-    if facts.format not in CONTENT_TYPES:
-        problems.append(f"file: its content is {facts.format}, but WAV or MP3 is taken; convert it.")
+    except OSError as exc:
+        raise unavailable(file, exc) from exc
     suffix = Path(urlsplit(str(file)).path).suffix.lower()
-    if _SUFFIXES.get(suffix, facts.format) != facts.format:
+    if facts.format not in CONTENT_TYPES:
+        problems.append(f"file: its content is {label(facts.format)}, but WAV or MP3 is taken; convert it.")
+    elif _SUFFIXES.get(suffix, facts.format) != facts.format:
         problems.append(
             f"file: it is named {suffix}, but its content is {facts.format}; rename it to .{facts.format}, "
             "or give the file that was meant."
         )
-    seconds = (facts.duration_ms or 0) / 1000
-    if seconds <= MIN_SECONDS:
-        problems.append(f"file: {seconds:.2f} s long, but it must be longer than {MIN_SECONDS} s; give a longer part.")
-    if seconds > MAX_SECONDS:
-        problems.append(f"file: {seconds:.1f} s long, but at most {MAX_SECONDS} s (10 min) are taken; cut it.")
+    _check_length(facts, problems)
+    for doubt in facts.doubts if not problems else ():
+        log.warning("The reference %s is odd: %s. It is sent, and the API may refuse it.", file, doubt)
     return facts
+
+
+def _check_length(facts: AudioFacts, problems: list[str]) -> None:
+    if facts.duration_ms is None:
+        return
+    seconds, off_by = facts.duration_ms / 1000, facts.tolerance_ms / 1000
+    if seconds + off_by <= MIN_SECONDS:
+        problems.append(f"file: {seconds:.2f} s long, but it must be longer than {MIN_SECONDS} s; give a longer part.")
+    if seconds - off_by > MAX_SECONDS:
+        problems.append(f"file: {seconds:.1f} s long, but at most {MAX_SECONDS} s (10 min) are taken; cut it.")
+    if not problems and not MIN_SECONDS < seconds <= MAX_SECONDS:
+        log.warning(
+            "The reference is %.2f s long, by up to %.2f s more or less; the API takes more than %d and at most %d s",
+            *(seconds, off_by, MIN_SECONDS, MAX_SECONDS),
+        )
+
+
+def _store_error(exc: BaseException | None) -> OSError | None:
+    """Return the store's own error, where a reader took it for a fault of the track."""
+    while exc is not None and not isinstance(exc, OSError):
+        exc = exc.__cause__ or exc.__context__
+    return exc

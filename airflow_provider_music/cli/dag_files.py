@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.purposes import purpose_problem
 from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.api.request import PreparedRequest, listed, prepare_one
 from airflow_provider_music.compat import DecoratedOperator
@@ -234,14 +235,9 @@ def _check_folder(name: str, value: Any, problems: list[str]) -> None:
 
 
 def _check_purpose(purpose: Any, problems: list[str]) -> None:
-    from airflow_provider_music.audio.reference import PURPOSES
-
-    if isinstance(purpose, str) and sources_of(purpose) is None and purpose not in PURPOSES:
-        from airflow_provider_music.api.naming import nearest
-
-        near = nearest(purpose, PURPOSES)
-        meant = f"; did you mean {near}?" if near else "."
-        problems.append(f"purpose: {purpose!r:.60} is none of {', '.join(PURPOSES)}{meant}")
+    wrong = purpose_problem(purpose) if isinstance(purpose, str) and sources_of(purpose) is None else None
+    if wrong is not None:
+        problems.append(wrong)
 
 
 def tasks_of(loaded: Loaded) -> Iterator[TaskRequests]:

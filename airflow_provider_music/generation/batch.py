@@ -164,7 +164,7 @@ class GenerationBatch:
         remove_plans(self._folder, names)
         nothing: list[Take | None] = [None] * len(self._songs)
         takes = self._newest() if names else nothing
-        if self._attempt.try_number == 1 or BatchList.was_written(names) or None not in takes:
+        if self._attempt.begun_tries == 0 or BatchList.was_written(names) or None not in takes:
             # Claims are exclusive, so a song submitted in this very moment is still submitted once.
             return takes
         if any(takes):

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.compat import AirflowFailException
-from airflow_provider_music.exceptions import HopelessBatchError, MusicError, OutputError, PartialBatchError, named
+from airflow_provider_music.exceptions import (
+    HopelessBatchError,
+    MusicError,
+    NoCreditsError,
+    OutputError,
+    PartialBatchError,
+    RateLimitedError,
+    named,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +56,13 @@ class SongOutcome:
         """Whether another try would not bring it."""
         return self.status in ("failed", "unknown") and isinstance(
             named(self.fields.get("error"), ""), AirflowFailException
+        )
+
+    @property
+    def waits(self) -> bool:
+        """Whether the API refused it for want of credits or for its rate, so that time alone can bring it."""
+        return self.status == "failed" and isinstance(
+            named(self.fields.get("error"), ""), NoCreditsError | RateLimitedError
         )
 
     @property
@@ -104,7 +119,10 @@ def missing(outcomes: Sequence[SongOutcome], manifest_uri: str, reason: str | No
     )
     head = f"{reason} " if reason else ""
     cls = HopelessBatchError if hopeless else PartialBatchError
-    return cls(f"{head}Of {len(outcomes)} songs: {spelled}. {how} Manifest: {manifest_uri}\n" + "\n".join(lines))
+    return cls(
+        f"{head}Of {len(outcomes)} songs: {spelled}. {how} Manifest: {manifest_uri}\n" + "\n".join(lines),
+        only_waits=all(one.waits for one in lost),
+    )
 
 
 def _message(one: SongOutcome) -> str:

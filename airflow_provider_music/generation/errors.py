@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.parsing import number_or_none
 from airflow_provider_music.api.statuses import meaning
 from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import (
     AmbiguousRunError,
+    ApiError,
     ChangedRequestError,
     GenerationTimeoutError,
     MusicError,
@@ -30,6 +32,8 @@ def failed(take: Take) -> MusicError:
     fact = take.facts.get(take.decided_by, {})
     reason = str(fact.get("reason") or "no reason is recorded")
     error = named(fact.get("error", "GenerationFailedError"), "")
+    if isinstance(error, ApiError):
+        error.retry_after = number_or_none(fact.get("retry_after"))
     # A refused request ends the task with its retries unused.
     how = "a clear" if isinstance(error, AirflowFailException) else "a retry"
     error.args = (

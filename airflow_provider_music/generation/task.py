@@ -90,7 +90,7 @@ class GenerationTask:
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
-        if take is None and not song.record.sent_nothing_before(attempt.try_number):
+        if take is None and not song.record.sent_nothing_before(attempt.begun_tries + 1):
             song, take = self._after_earlier_tries(song)
         return self._decided(song, take)
 

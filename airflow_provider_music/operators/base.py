@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
@@ -15,12 +16,12 @@ from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
-from airflow_provider_music.exceptions import InvalidRequestError
+from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutOfCreditsError
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
@@ -126,7 +127,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
                 self._begin(context)
             return self._returned_or_deferred(context, half)
 
-        return self._run_with_lineage(context, work)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, work)
 
     def _begin(self, context: Any) -> None:
         """Check what the templates gave; only the first half of a try does."""
@@ -141,6 +143,20 @@ class GenerationOperator(LineageMixin, BaseOperator):
             "Killed. The API cannot cancel: a generation that it accepted keeps running and is billed. Its record "
             "stays; clearing this task resumes it."
         )
+
+
+@contextlib.contextmanager
+def for_retry_policy(task: Any) -> Iterator[None]:
+    """Raise what time alone can mend in the form that Airflow asks the task's retry policy about, where it has one.
+
+    Another try costs nothing then: the API refused the former request and does not bill it.
+    """
+    try:
+        yield
+    except (OutOfCreditsError, HopelessBatchError) as exc:
+        if getattr(task, "retry_policy", None) is None:
+            raise
+        raise exc.for_policy().with_traceback(exc.__traceback__) from None
 
 
 def check_names(operator: type, arguments: Mapping[str, Any]) -> None:

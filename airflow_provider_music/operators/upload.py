@@ -6,20 +6,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.plain import is_mapped, wrong_choice
+from airflow_provider_music.api.plain import is_mapped, is_plain
+from airflow_provider_music.api.purposes import IDS_OF_PURPOSE, purpose_problem
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
+from airflow_provider_music.operators.base import for_retry_policy
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-
-#: The ids that the API gives for each purpose.
-IDS_OF_PURPOSE = {
-    "song": ("voice_id", "instrumental_id"),
-    "voice": ("voice_id",),
-    "instrumental": ("instrumental_id",),
-}
 
 
 class UploadReferenceOperator(LineageMixin, BaseOperator):
@@ -50,12 +45,14 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
         self.file = file
         self.purpose = purpose
         self.conn_id = conn_id
-        if not is_mapped(self) and wrong_choice(purpose, IDS_OF_PURPOSE):
-            _refuse_purpose(file, purpose)
+        wrong = purpose_problem(purpose) if is_plain(purpose) and not is_mapped(self) else None
+        if wrong is not None:
+            _refuse_purpose(file, wrong)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the file and send it."""
-        return self._run_with_lineage(context, self._upload)
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, self._upload)
 
     def _upload(self) -> dict[str, Any]:
         from airflow_provider_music.api import endpoints
@@ -91,13 +88,10 @@ class UploadReferenceOperator(LineageMixin, BaseOperator):
         }
 
 
-def _refuse_purpose(file: Any, purpose: str) -> None:
+def _refuse_purpose(file: Any, wrong: str) -> None:
     from airflow_provider_music.exceptions import InvalidReferenceError
 
-    raise InvalidReferenceError(
-        f"purpose: {purpose!r:.60}, but one of {', '.join(IDS_OF_PURPOSE)} is taken; choose one of them.",
-        f"The reference {str(file)!r:.200}",
-    )
+    raise InvalidReferenceError(wrong, f"The reference {str(file)!r:.200}")
 
 
 def _check_ids(purpose: str, ids: Any) -> None:

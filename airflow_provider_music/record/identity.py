@@ -147,6 +147,7 @@ class TaskAttempt:
     :param clear_number: how often Airflow counts the run as cleared.
     :param attempt_id: Airflow's own id of this try (3.x).
     :param returned: whether Airflow holds what an earlier try returned (3.x); None where it does not say.
+    :param rescheduled: whether Airflow began this very try before and put it off, as a retry policy may (3.4).
     """
 
     identity: SongIdentity
@@ -156,6 +157,7 @@ class TaskAttempt:
     clear_number: int | None = None
     attempt_id: str | None = None
     returned: bool | None = None
+    rescheduled: bool = False
 
     @classmethod
     def of(cls, context: Any) -> TaskAttempt:
@@ -169,11 +171,17 @@ class TaskAttempt:
             getattr(run, "clear_number", None),
             str(ti.id) if getattr(ti, "id", None) else None,
             _returned_before(ti),
+            bool(context.get("task_reschedule_count")),
         )
 
     def within(self, deployment: str, base_url: str) -> TaskAttempt:
         """Return it with the Airflow that runs the task and the API that is called."""
         return replace(self, identity=self.identity.within(deployment, base_url))
+
+    @property
+    def begun_tries(self) -> int:
+        """How many tries began before now and may have sent something, this one too where it was rescheduled."""
+        return self.try_number if self.rescheduled else self.try_number - 1
 
     def song(self, index: int) -> TaskAttempt:
         """Return it for one song of a batch."""

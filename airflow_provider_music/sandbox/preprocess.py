@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from airflow_provider_music.api.cover_reference import MAX_SECONDS, MIN_SECONDS, CoverReference
-from airflow_provider_music.audio.probe import NotAudioError, probe
+from airflow_provider_music.audio.facts import NotAudioError
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.sandbox.account import LogRow, account_of
 from airflow_provider_music.sandbox.models import invalid_body, refuse_withdrawn
 from airflow_provider_music.sandbox.responses import ApiError, client_request_id, json_body, json_response

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 
-from airflow_provider_music.audio.probe import AudioFacts, NotAudioError, probe
+from airflow_provider_music.audio.facts import AudioFacts, NotAudioError
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.sandbox.account import account_of
 from airflow_provider_music.sandbox.models import checked_body
 from airflow_provider_music.sandbox.queued import signed_url

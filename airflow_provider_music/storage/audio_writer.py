@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self, get_args
 
-from airflow_provider_music.audio.probe import (
-    AudioFacts,
-    AudioFormat,
-    NotAudioError,
-    describe_head,
-    is_text,
-    probe,
-    raw_pcm_facts,
-    sniff,
-)
+from airflow_provider_music.audio.counter import FrameCounter
+from airflow_provider_music.audio.facts import AudioFacts, AudioFormat, NotAudioError, raw_pcm_facts
+from airflow_provider_music.audio.formats import describe_head, is_text, sniff
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import AudioError, OutputError
 from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import store_errors
@@ -32,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_music.storage.folder import Folder
+
+log = logging.getLogger(__name__)
 
 #: What one upload block of an object store holds; S3 takes no part below 5 MiB.
 _BLOCK_BYTES = 5 * 2**20
@@ -99,6 +96,7 @@ class AudioWriter:
         self._leaves_part = False
         self._is_closed = False
         self._sha256 = hashlib.sha256()
+        self._counter = FrameCounter()
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -128,6 +126,9 @@ class AudioWriter:
             raise self._cannot_write(exc) from exc
         self._head += chunk[: _HEAD_BYTES - len(self._head)]
         self._sha256.update(chunk)
+        # While they are here: to count them later would fetch the song from the store again.
+        if sniff(self._head) in (None, "mp3"):
+            self._counter.update(chunk)
         self.size += len(chunk)
 
     def finish(self, *, expected_bytes: int | None = None, channels: int | None = None) -> StoredAudio:
@@ -215,9 +216,11 @@ class AudioWriter:
             if describe_head(head) != "its first bytes are of no audio format" and self.size < _TEXT_BYTES:
                 raise AudioError(f"Raw PCM was requested, but {describe_head(head)}.")
             return self._checked(lambda: raw_pcm_facts(self.size, self._requested.sample_rate_hz, channels))
-        facts = self._checked(lambda: probe(file))
+        facts = self._checked(lambda: probe(file, counter=self._counter))
         if self._requested.format not in (None, facts.format):
             raise AudioError(f"{self._requested.format} was requested, but the API sent {facts.format}.")
+        for doubt in facts.doubts:
+            log.warning("The song in %s is odd: %s", self._folder.url, doubt)
         return facts
 
     def _may_be_raw(self, head: bytes, file: IO[bytes]) -> bool:
@@ -225,7 +228,7 @@ class AudioWriter:
             return False
         try:
             # Samples can look like the two bytes that start an MP3 frame; a row of frames is an MP3.
-            probe(file)
+            probe(file, counter=self._counter)
         except NotAudioError as exc:
             _raise_store_error(exc)
             return not head.startswith(b"ID3")
@@ -288,10 +291,13 @@ def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
         if folder.size(name) is None:
             continue
         with folder.open(name) as file:
-            sha256 = _sha256_of(file)
+            counter = FrameCounter()
+            sha256 = _sha256_of(file, counter)
             try:
-                pcm = audio_format == "pcm"
-                facts = raw_pcm_facts(file.tell(), requested.sample_rate_hz, None) if pcm else probe(file)
+                if audio_format == "pcm":
+                    facts = raw_pcm_facts(file.tell(), requested.sample_rate_hz, None)
+                else:
+                    facts = probe(file, counter=counter)
             except NotAudioError as exc:
                 _raise_store_error(exc)
                 raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
@@ -299,10 +305,12 @@ def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
     return None
 
 
-def _sha256_of(file: IO[bytes]) -> str:
+def _sha256_of(file: IO[bytes], counter: FrameCounter | None = None) -> str:
     sha256 = hashlib.sha256()
     while chunk := file.read(_READ_BYTES):
         sha256.update(chunk)
+        if counter is not None:
+            counter.update(chunk)
     return sha256.hexdigest()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.audio.containers import RiffChunk, id3_tag_bytes, riff_chunks
+from airflow_provider_music.audio.containers import RiffChunk, ape_tag_bytes, id3_tag_bytes, riff_chunks
 
 
 def chunk(name, content, length=None):
@@ -33,6 +33,14 @@ def test_chunks_follow_each_other_with_a_pad_byte_behind_an_odd_length():
 def test_samples_without_a_length_that_holds_run_to_the_end_of_the_file(length):
     found = walk(chunk(b"data", b"de" + chunk(b"LIST", b""), length))
     assert [(one.name, one.end, one.next, one.open_ended) for one in found] == [(b"data", 30, 30, True)]
+
+
+@pytest.mark.parametrize("name", [b"LIST", b"id3 ", b"bext", b"C2PA"])
+def test_behind_a_length_of_nothing_a_known_chunk_is_a_chunk_and_no_sound(name):
+    found = walk(chunk(b"data", b""), chunk(name, b"abcd"))
+    assert [(one.name, one.end, one.open_ended) for one in found] == [(b"data", 20, False), (name, 32, False)]
+    # One that says more than there is may as well be samples.
+    assert [one.name for one in walk(chunk(b"data", b""), chunk(name, b"abcd", 1000))] == [b"data"]
 
 
 def test_another_chunk_that_says_more_than_there_is_ends_with_the_file_and_keeps_what_it_says():
@@ -81,3 +89,16 @@ def test_no_bytes_lead_the_walk_out_of_the_file_or_backwards(data, riff_end):
 )
 def test_a_tags_length_is_in_its_header(head, length):
     assert id3_tag_bytes(head) == length
+
+
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [
+        (b"", 0),
+        (b"APETAGEX" + struct.pack("<IIII8x", 2000, 50, 1, 0xA0000000), 82),
+        (b"APETAGEX" + struct.pack("<IIII8x", 2000, 50, 1, 0x80000000), 32),
+        (b"APETAGEX" + bytes(20), 0),
+    ],
+)
+def test_an_ape_tag_is_as_long_as_its_header_says_and_a_footer_stands_alone(head, length):
+    assert ape_tag_bytes(head) == length

@@ -9,14 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_music.audio.probe import (
-    AudioFacts,
-    NotAudioError,
-    describe_head,
-    probe,
-    raw_pcm_facts,
-    sniff,
-)
+from airflow_provider_music.audio.facts import AudioFacts, NotAudioError, raw_pcm_facts
+from airflow_provider_music.audio.formats import describe_head, sniff
+from airflow_provider_music.audio.probe import probe
 
 
 def facts(data):
@@ -96,7 +91,7 @@ def test_a_streamed_wav_of_a_few_samples_is_no_song(wav, placeholder, samples):
     assert "no sound behind it" in refusal(with_length(data[: at + 2 * samples], placeholder))
 
 
-@pytest.mark.parametrize("kept", [44, 100, 10_000, 32_043])
+@pytest.mark.parametrize("kept", [44, 100, 10_000, 31_944])
 def test_a_wav_that_lacks_what_its_header_promises_is_cut_short(wav, kept):
     assert refusal(wav(1.0)[:kept]).startswith("cut short: the wav header says 32000 bytes")
 

@@ -14,6 +14,10 @@ from airflow_provider_music.audio.reference import HashingReader, open_reference
 from airflow_provider_music.compat import ObjectStoragePath
 from airflow_provider_music.exceptions import InvalidReferenceError
 
+from .conftest import make_adts, make_frame, make_vbr, make_xing
+
+LAYER_II = b"\xff\xfd\x80\xc0".ljust(417, b"\0")
+
 
 @pytest.fixture
 def saved(tmp_path):
@@ -64,7 +68,8 @@ def test_the_file_is_closed_afterwards(saved, wav):
 @pytest.mark.parametrize("purpose", ["melody", "", None, "Song", 5, ["song"]])
 def test_a_purpose_that_the_api_does_not_know_is_named_with_those_it_does(saved, wav, purpose):
     message = problem(saved(wav(11.0)), purpose)
-    assert message == f"purpose: {purpose!r}, but one of song, voice, instrumental is taken; choose one of them."
+    meant = "did you mean song?" if "song" in str(purpose).lower() else "choose one of them."
+    assert message == f"purpose: {purpose!r}, but one of song, voice, instrumental is taken; {meant}"
 
 
 @pytest.mark.parametrize("file", [None, "", "  "])
@@ -167,6 +172,44 @@ class Counting(io.BytesIO):
         data = super().read(size)
         self.reads.append(len(data))
         return data
+
+
+@pytest.mark.parametrize(
+    ("frames", "taken"), [(380, False), (382, True), (384, True), (22968, True), (22970, True), (22974, False)]
+)
+def test_an_mp3_is_refused_for_its_length_only_where_that_is_certain(saved, caplog, frames, taken):
+    # Ten seconds are 382.8 frames, ten minutes 22968.75; encoders add about two, and not all of them say so.
+    path = saved(make_frame(32) * frames, "track.mp3")
+    if not taken:
+        assert "s long, but" in problem(path)
+        return
+    with open_reference(path, "song"):
+        pass
+    assert any("more or less" in line for line in caplog.messages) == (frames in (382, 22970))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (make_adts(371) * 1000, "its content is AAC (ADTS), but WAV or MP3 is taken; convert it."),
+        (b"caff" + bytes(100), "it is Apple CAF, but WAV or MP3 is taken; convert it."),
+        (LAYER_II * 1000, "its content is MPEG Layer II (MP2), but WAV or MP3 is taken; convert it."),
+    ],
+)
+def test_real_audio_of_another_format_is_named(saved, data, message):
+    assert problem(saved(data, "track.mp3")) == f"file: {message}"
+
+
+def test_what_is_odd_is_a_warning_and_the_file_goes_up(saved, caplog):
+    with open_reference(saved(b"\0" * 417 + make_vbr(20), "track.mp3"), "song") as reference:
+        assert reference.facts.duration_ms == 20010
+    assert "track.mp3 is odd: 417 bytes before its first frame are of none. It is sent, and the API may" in caplog.text
+
+
+def test_a_header_that_an_editor_left_is_a_warning(saved, caplog):
+    with open_reference(saved(make_xing(9000, 10**6) + make_vbr(20), "track.mp3"), "song") as reference:
+        assert reference.facts.duration_ms == 20010
+    assert "its header says 1000000 bytes of sound" in caplog.text
 
 
 def test_the_upload_reads_the_file_in_pieces_and_hashes_what_it_sends(saved, wav, mocker):

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One short run on every Airflow: both lanes, a triggerer killed in mid-wait, S3, a clear; what was paid is counted.
 
+On Airflow 3.4 also task loops, and tasks that wait for a top-up without spending a try.
+
 `make test-matrix` runs it on each version beside what its day had; the tests of the oldest and the newest do more.
 """
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,29 @@ from harness.s3 import S3Server
 from harness.sandbox import SandboxProcess, make_reference
 from harness.standalone import Standalone
 
+from airflow_provider_music.compat import AIRFLOW
+
 pytestmark = [pytest.mark.cluster, pytest.mark.matrix]
 
-_DAGS = Path(__file__).parent / "dags" / "matrix.py"
+_DAGS = Path(__file__).parent / "dags"
+_IS_3_4 = AIRFLOW >= (3, 4, 0)
 _SONG_SECONDS = 12.0
+_SHORT_SONG_SECONDS = 5.0
 _REPLACED = "triggerer-after-kill"
 #: What a triggerer of Airflow 3 says before it exits because its supervisor and its runner lost each other.
 _DEATHS = ("Trigger runner process has died", "Response read out of order", "attached to a different loop")
+
+
+@dataclass
+class Stage:
+    """What it is played on; the sandboxes of loops and of the empty account have no other songs."""
+
+    folder: Path
+    airflow: Standalone
+    s3: S3Server
+    sandbox: SandboxProcess
+    loop: SandboxProcess
+    empty: SandboxProcess
 
 
 @dataclass
@@ -42,31 +61,40 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory):
-    """Play it once: queued songs, the triggerer's death, the card's DAG beside them, a clear."""
+def stage(tmp_path_factory):
+    """One Airflow, its store, and the sandboxes."""
     leave_nothing_behind()
     folder = tmp_path_factory.mktemp("matrix")
     dags = folder / "dags"
     dags.mkdir()
-    (dags / _DAGS.name).write_text(_DAGS.read_text())
+    for name in ("matrix.py", *(("matrix_3_4.py",) if _IS_3_4 else ())):
+        shutil.copy(_DAGS / name, dags)
+    short = ("--delay", str(_SHORT_SONG_SECONDS), "--any-reference")
     sandbox = SandboxProcess(folder / "sandbox", "--delay", str(_SONG_SECONDS), key="matrix-key")
+    loop = SandboxProcess(folder / "loop", *short, key="loop-key")
+    empty = SandboxProcess(folder / "empty", *short, "--balance", "0", key="empty-key")
     s3 = S3Server(folder / "s3")
     env = {
         "AIRFLOW_CONN_MUSIC_DEFAULT": sandbox.connection_json(),
+        "AIRFLOW_CONN_MUSIC_LOOP": loop.connection_json(),
+        "AIRFLOW_CONN_MUSIC_EMPTY": empty.connection_json(),
         "AIRFLOW_CONN_AWS_MUSIC": s3.connection_json(),
         "AIRFLOW_VAR_MUSIC_REFERENCE": str(make_reference(folder / "reference.mp3")),
         "AIRFLOW__MUSIC__OUTPUT_DIR": str(folder / "songs"),
     }
     try:
         with Standalone(folder / "airflow", dags, env) as airflow:
-            yield _play(airflow, sandbox, s3)
+            yield Stage(folder, airflow, s3, sandbox, loop, empty)
         assert airflow.processes.members() == []
     finally:
-        s3.stop()
-        sandbox.stop()
+        for server in (s3, sandbox, loop, empty):
+            server.stop()
 
 
-def _play(airflow: Standalone, sandbox: SandboxProcess, s3: S3Server) -> Story:
+@pytest.fixture(scope="module")
+def story(stage):
+    """Play it once: queued songs, the triggerer's death, the card's DAG beside them, a clear."""
+    airflow, sandbox, s3 = stage.airflow, stage.sandbox, stage.s3
     queued = airflow.run("matrix_queued")
     for task in ("wait", "stored"):
         queued.until_seen(task, "deferred")
@@ -134,3 +162,78 @@ def test_the_triggerer_that_was_started_after_the_kill_is_alive_at_the_end(story
     assert story.killed
     assert story.triggerer == "healthy"
     assert [sign for sign in _DEATHS if sign in story.triggerer_log] == []
+
+
+@dataclass
+class Newest:
+    """What happened to the loops and to the tasks that waited for a top-up."""
+
+    loop_posts: dict[str, int]
+    loop_posts_after_clear: dict[str, int]
+    loop_tries: dict[str, int]
+    refused: dict[str, int]
+    topped_up: dict[str, tuple[str | None, int]]
+
+
+@pytest.fixture(scope="module")
+def newest(stage, story):
+    """Play what only 3.4 has, after the triggerer's death: loops, a clear of one iteration, an empty account."""
+    airflow = stage.airflow
+    loop, credits_ = airflow.run("matrix_loop"), airflow.run("matrix_credits")
+    for task in ("queued", "synchronous"):
+        credits_.until_seen(task, "up_for_reschedule")
+    refused = _posts(stage.empty)
+    stage.empty.settings(balance=10)
+    airflow.finish(loop)
+    before = _posts(stage.loop)
+    cleared = next(task for task in airflow.api.tasks(loop.dag_id, loop.run_id) if task.name == "verses.queued loop 1")
+    airflow.api.clear_one(loop.dag_id, loop.run_id, cleared)
+    airflow.finish(credits_)
+    airflow.finish(loop)
+    tasks = airflow.api.tasks(loop.dag_id, loop.run_id)
+    return Newest(
+        loop_posts=before,
+        loop_posts_after_clear=_posts(stage.loop),
+        loop_tries={task.name: task.try_number for task in tasks if "gate" not in task.name},
+        refused=refused,
+        topped_up={
+            task.task_id: (task.state, task.try_number) for task in airflow.api.tasks(credits_.dag_id, credits_.run_id)
+        },
+    )
+
+
+def _posts(sandbox: SandboxProcess) -> dict[str, int]:
+    return {route: count for route, count in sandbox.state()["posts"].items() if count}
+
+
+def _takes(stage: Stage, dag_id: str) -> list[str]:
+    """SHA-256 of the audio of each take that a DAG's tasks delivered."""
+    return sorted(
+        hashlib.sha256((fact.parent / "song.mp3").read_bytes()).hexdigest()
+        for fact in (stage.folder / "songs" / dag_id).rglob("delivered.json")
+    )
+
+
+@pytest.mark.skipif(not _IS_3_4, reason="task loops came with Airflow 3.4")
+def test_each_iteration_of_a_loop_pays_once_and_gets_its_own_song(stage, newest):
+    assert newest.loop_posts == {"submit": 2, "generate": 2}
+    assert newest.loop_posts_after_clear == {"submit": 3, "generate": 2}
+    assert newest.loop_tries == {
+        "choruses.synchronous loop 0": 1,
+        "choruses.synchronous loop 1": 1,
+        "verses.queued loop 0": 1,
+        "verses.queued loop 1": 2,
+    }
+    made = sorted(generation["sha256"] for generation in stage.loop.generations())
+    # The sandbox sings the cleared iteration's request as it did before.
+    assert (len(made), len(set(made))) == (5, 4)
+    assert _takes(stage, "matrix_loop") == made
+
+
+@pytest.mark.skipif(not _IS_3_4, reason="a retry policy can put a task off from Airflow 3.4 on")
+def test_a_task_that_is_out_of_credits_is_put_off_until_the_top_up_and_pays_once(stage, newest):
+    assert set(newest.refused) == {"submit", "generate"}
+    assert newest.topped_up == {"queued": ("success", 1), "synchronous": ("success", 1)}
+    # Only what was accepted makes a song, and a bill.
+    assert len(stage.empty.generations()) == 2
+    assert _takes(stage, "matrix_credits") == sorted(made["sha256"] for made in stage.empty.generations())

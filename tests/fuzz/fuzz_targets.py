@@ -21,7 +21,9 @@ from airflow_provider_music.api.bounded_body import BufferedResponse
 from airflow_provider_music.api.connection import MusicSettings
 from airflow_provider_music.api.hex_stream import HexStream, HexStreamError
 from airflow_provider_music.api.responses import check_base_resp, retry_after
-from airflow_provider_music.audio.probe import NotAudioError, describe_head, probe
+from airflow_provider_music.audio.facts import NotAudioError
+from airflow_provider_music.audio.formats import describe_head
+from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import CredentialsError, MusicError
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ import pytest
 from airflow_provider_music.api import plain
 from airflow_provider_music.api.models import CATALOGUE
 from airflow_provider_music.api.request import prepare
-from airflow_provider_music.audio.reference import PURPOSES
 from airflow_provider_music.compat import DAG, BaseOperator
 from airflow_provider_music.exceptions import InvalidReferenceError, InvalidRequestError
 from airflow_provider_music.operators.music import (
@@ -22,7 +21,6 @@ from airflow_provider_music.operators.music import (
     GenerateMusicOperator,
     UploadReferenceOperator,
 )
-from airflow_provider_music.operators.upload import IDS_OF_PURPOSE
 
 MODEL = "minimax/music-2.6"
 PROMPT = "a calm song of the sea"
@@ -92,7 +90,6 @@ def test_a_batchs_mistakes_are_found_too(requests, says):
 def test_a_purpose_that_there_is_not_is_found_too():
     with pytest.raises(InvalidReferenceError, match="purpose: 'vocals', but one of song, voice, instrumental is taken"):
         UploadReferenceOperator(task_id="upload", file="/r.mp3", purpose="vocals")
-    assert tuple(IDS_OF_PURPOSE) == PURPOSES
 
 
 class Upstream(BaseOperator):
@@ -116,7 +113,7 @@ class Upstream(BaseOperator):
         {"model": "vendor/of-tomorrow", "lyrics": LONG, "audio_setting": {"format": "flac"}},
         {"lyrics": lambda context, jinja_env: "la"},
     ],
-    ids=repr,
+    ids=", ".join,
 )
 def test_where_the_run_decides_nothing_is_said_at_the_import(fields):
     song(**fields)

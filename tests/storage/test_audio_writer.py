@@ -500,3 +500,72 @@ def test_a_song_of_any_size_takes_little_memory(folder):
 )
 def test_sizes_are_readable(count, message):
     assert readable(count) == message
+
+
+# Lengths and oddities of paid songs
+
+
+def vbr(seconds):
+    """An MP3 of many bitrates without a header: a loud first second, then quiet."""
+
+    def frame(kbits, index):
+        return bytes((0xFF, 0xFB, index << 4, 0xC4)).ljust(144 * kbits * 1000 // 44100, b"\0")
+
+    count = round(seconds * 44100 / 1152)
+    return frame(320, 14) * 38 + frame(64, 5) * (count - 38)
+
+
+@pytest.mark.parametrize("pieces", [1000, 65536, 10**9])
+def test_a_landed_song_of_many_bitrates_has_the_length_of_its_frames(folder, pieces):
+    data = vbr(20)
+    assert land(folder, data, pieces=pieces).as_dict()["duration_ms"] == 20010
+    assert find_stored_audio(folder, FREE).facts.duration_ms == 20010
+
+
+@pytest.mark.parametrize("junk", [b"\0", bytes(417), b"\xef\xbb\xbf", vbr(3)[700:1044]])
+def test_bytes_before_the_first_frame_cost_no_paid_song_its_place(folder, left, caplog, junk):
+    landed = land(folder, junk + vbr(20), RequestedAudio("mp3"))
+    assert landed.facts.duration_ms == 20010
+    assert left() == ["song.mp3"]
+    assert [line for line in caplog.messages if f"is odd: {len(junk)} bytes before its first frame" in line]
+
+
+def test_a_song_is_counted_while_it_comes_and_not_fetched_again_for_it(folder, mocker):
+    data, taken = vbr(600), []
+    opened = Folder.open
+
+    def counted(self, name):
+        file = opened(self, name)
+        read = file.read
+        counting = mocker.Mock(wraps=file)
+        counting.read = lambda size=-1: taken.append(len(found := read(size))) or found
+        counting.__enter__ = lambda _: counting
+        counting.__exit__ = lambda *_: file.close()
+        return counting
+
+    mocker.patch.object(Folder, "open", counted)
+    assert land(folder, data, pieces=65536).facts.duration_ms == 600007
+    assert sum(taken) < 1000
+    taken.clear()
+    assert find_stored_audio(folder, FREE).facts.duration_ms == 600007
+    assert sum(taken) < len(data) + 1000
+
+
+def test_what_is_counted_while_it_came_is_counted_anew_where_the_store_kept_less(folder, mocker):
+    opened = Folder.open
+    mocker.patch.object(Folder, "open", lambda self, name: io.BytesIO(opened(self, name).read()[: -208 * 100]))
+    assert land(folder, vbr(20)).facts.duration_ms == 20010 - 2612
+
+
+def test_a_song_of_a_format_that_nobody_requested_lands_under_its_own_name(folder, left):
+    frame = (bytes((0xFF, 0xF1, 0x50)) + (2 << 30 | 371 << 13 | 0x1FFC).to_bytes(4)).ljust(371, b"\0")
+    assert land(folder, frame * 500).facts.duration_ms == 11610
+    assert left() == ["song.aac"]
+    assert find_stored_audio(folder, FREE).url == folder.url_of("song.aac")
+    assert "mp3 was requested, but the API sent aac" in refused(AudioError, folder, frame * 500, RequestedAudio("mp3"))
+
+
+@pytest.mark.parametrize("told", [0, 0x20000000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wav_that_was_streamed_lands_whatever_its_placeholder(folder, wav, told):
+    data = wav[:40] + struct.pack("<I", told) + wav[44:]
+    assert land(folder, data, RequestedAudio("wav")).facts == land(folder, wav).facts

@@ -22,10 +22,15 @@ class ClusterError(RuntimeError):
 
 @dataclass(frozen=True, order=True)
 class TaskState:
-    """One task of a run as Airflow shows it now; `map_index` is -1 where the task is not mapped."""
+    """One task of a run as Airflow shows it now; `id` is Airflow's own of its present try, on 3.x.
+
+    `map_index` is -1 where the task is not mapped, `iteration` where it is in no loop.
+    """
 
     task_id: str
     map_index: int
+    iteration: int
+    id: str
     state: str | None
     try_number: int
     max_tries: int
@@ -34,8 +39,9 @@ class TaskState:
 
     @property
     def name(self) -> str:
-        """`task` or `task[3]`."""
-        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+        """`task`, `task[3]`, or `task loop 3`."""
+        looped = f" loop {self.iteration}" if self.iteration >= 0 else ""
+        return (self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]") + looped
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> Self:
@@ -43,6 +49,8 @@ class TaskState:
         return cls(
             **{key: body[key] for key in ("task_id", "map_index", "state", "max_tries", "start_date", "end_date")},
             try_number=body["try_number"] or 0,
+            iteration=(body.get("loop_iteration") or {}).get("iteration", -1),
+            id=str(body.get("id")),
         )
 
 
@@ -146,6 +154,11 @@ class Api:
             "reset_dag_runs": True,
             "include_downstream": downstream,
         }
+        self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
+    def clear_one(self, dag_id: str, run_id: str, task: TaskState) -> None:
+        """Have one try run again by Airflow's own id of it, as 3.4 does for one iteration of a loop."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_instance_ids": [task.id], "only_failed": False}
         self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def mark_failed(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
