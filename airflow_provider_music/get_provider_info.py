@@ -95,17 +95,17 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "python-modules": ["airflow_provider_music.triggers.music"],
             }
         ],
+        # @task.music and @task.music_batch
+        "task-decorators": [
+            {"name": "music", "class-name": "airflow_provider_music.decorators.music.music_task"},
+            {"name": "music_batch", "class-name": "airflow_provider_music.decorators.music.music_batch_task"},
+        ],
         # From Airflow 3.4 on; the module refuses an older one by name.
         "retry-policies": [
             {
                 "integration-name": "AI/ML API music",
                 "python-modules": ["airflow_provider_music.policies.retry"],
             }
-        ],
-        # @task.music and @task.music_batch
-        "task-decorators": [
-            {"name": "music", "class-name": "airflow_provider_music.decorators.music.music_task"},
-            {"name": "music_batch", "class-name": "airflow_provider_music.decorators.music.music_batch_task"},
         ],
         "extra-links": [
             "airflow_provider_music.lineage.links.SongLink",

@@ -19,7 +19,11 @@ OPERATORS = (
     "airflow_provider_music.decorators.music._MusicDecoratedOperator",
     "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",
     "airflow_provider_music.sensors.music.MusicGenerationSensor",
+    "airflow_provider_music.decorators.music._MusicDecoratedOperator",
+    "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",
 )
+#: The names that Airflow shows for the tasks of decorators.
+DECORATORS = ("@task.music", "@task.music_batch")
 
 
 class ListenLink(BaseOperatorLink):

@@ -17,7 +17,7 @@ import pytest
 import airflow_provider_music
 from airflow_provider_music.compat import AIRFLOW
 from airflow_provider_music.plugin import music_plugin
-from airflow_provider_music.plugin.listen_link import OPERATORS, ListenLink, page_path
+from airflow_provider_music.plugin.listen_link import DECORATORS, OPERATORS, ListenLink, page_path
 
 ROOT = Path(airflow_provider_music.__file__).parent.parent
 PROGRAM = """
@@ -56,7 +56,8 @@ def test_since_airflow_3_4_a_tab_is_on_our_operators_only(monkeypatch):
     monkeypatch.setattr(music_plugin, "AIRFLOW", (3, 4, 0))
     (tab,) = [view for view in music_plugin._views() if view["destination"] == "task_instance"]
     names = ["GenerateMusicOperator", "GenerateMusicBatchOperator", "MusicGenerationSensor"]
-    assert tab["applies_to"] == {"operator_name": names}
+    decorated = ["_MusicDecoratedOperator", "_MusicBatchDecoratedOperator", "@task.music", "@task.music_batch"]
+    assert tab["applies_to"] == {"operator_name": [*names, *decorated]}
     assert tab["href"] == "music/song/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"
 
 
@@ -80,10 +81,14 @@ def test_the_link_leads_below_the_path_of_airflow_itself(monkeypatch):
 
 
 def test_the_link_is_on_the_classes_that_users_import():
+    from airflow_provider_music.decorators import music as decorators
     from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
     from airflow_provider_music.sensors.music import MusicGenerationSensor
 
-    assert ListenLink().operators == [GenerateMusicOperator, GenerateMusicBatchOperator, MusicGenerationSensor]
+    users = [GenerateMusicOperator, GenerateMusicBatchOperator, MusicGenerationSensor]
+    decorated = [decorators._MusicDecoratedOperator, decorators._MusicBatchDecoratedOperator]
+    assert ListenLink().operators == [*users, *decorated]
+    assert [each.custom_operator_name for each in decorated] == list(DECORATORS)
     for path, found in zip(OPERATORS, ListenLink().operators, strict=True):
         # Airflow compares these two.
         assert path == f"{found.__module__}.{found.__name__}"
