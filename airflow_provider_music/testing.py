@@ -166,8 +166,9 @@ class TaskRunner:
     async def fire(self, trigger: Any) -> Any:
         """Wait for a trigger's event, and return its content."""
         try:
-            async for event in trigger.run():
-                return event.payload
+            async with contextlib.aclosing(trigger.run()) as events:
+                async for event in events:
+                    return event.payload
         finally:
             await close_clients()
         raise RuntimeError(f"{type(trigger).__name__} ended without an event: the task would wait for ever.")
