@@ -138,7 +138,8 @@ def _line(
         return Line(outcome, f"{why}; the API's own response said {known} USD", usd, over, row, take, sensed)
     if sensed is not None:
         return Line("delivered", "submitted elsewhere, and landed by a sensor", usd, row=row, sensed=sensed)
-    if is_music is not None and row.client_request_id is None and not is_music(row.model):
+    is_ours = n_of_request(row.client_request_id or "") is not None
+    if is_music is not None and not is_ours and not is_music(row.model):
         return Line("other_model", "no music, set aside", usd, row=row)
     return Line("no_record", _why_unknown(row), usd, usd or Decimal(), row)
 

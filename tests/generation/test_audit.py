@@ -25,7 +25,7 @@ from airflow_provider_music.exceptions import (
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import audit_adopt, audit_bill
-from airflow_provider_music.generation.audit import AuditOptions, audit
+from airflow_provider_music.generation.audit import AuditOptions, _is_music, audit
 from airflow_provider_music.generation.audit_bill import Bill, read_bill
 from airflow_provider_music.generation.audit_lines import lines_of
 from airflow_provider_music.generation.audit_records import Records
@@ -160,8 +160,17 @@ def test_a_request_of_which_only_the_beginning_is_known_explains_its_own_take_on
 def test_rows_of_other_models_are_set_aside_only_where_that_is_wanted():
     chat = row(None, "c-1", 0.3, model="gpt-5")
     assert explained([chat])[0].outcome == "no_record"
-    found = explained([chat, row(None, "g-9")], is_music=lambda model: model != "gpt-5")
-    assert [line.outcome for line in found] == ["other_model", "no_record"]
+    named = row("their-own-id", "c-2", 0.3, model="gpt-5")
+    ours = row(model="gpt-5")
+    found = explained([chat, named, ours, row(None, "g-9")], is_music=lambda model: model != "gpt-5")
+    assert [line.outcome for line in found] == ["other_model", "other_model", "no_record", "no_record"]
+
+
+def test_the_catalogue_says_what_music_is_with_and_without_a_vendor():
+    assert [_is_music(name) for name in ("minimax/music-2.6", "music-2.6", None, "openai/gpt-5")] == [
+        *[True] * 3,
+        False,
+    ]
 
 
 def test_requests_without_a_row_are_named_unless_nothing_is_owed(tmp_path):
@@ -344,6 +353,18 @@ def test_an_analysis_of_a_reference_is_explained_too(music_sandbox, airflow, out
     assert [line.outcome for line in audited().lines] == ["delivered"]
 
 
+def test_an_analysis_whose_response_is_lost_is_lost_and_nothing_to_land(
+    music_sandbox, airflow, output_dir, audited, old_enough, quick_clock
+):
+    music_sandbox.fault("preprocess:cut-after")
+    task = PreprocessCoverOperator(
+        task_id="heard", reference_audio_url="https://example.org/a.mp3", record_dir=str(output_dir), timeout=5
+    )
+    with pytest.raises(UnknownOutcomeError):
+        airflow.run(task)
+    assert [line.outcome for line in audited(adopt=True).lines] == ["lost"]
+
+
 def test_a_song_that_a_sensor_landed_is_delivered(music_sandbox, airflow, song, output_dir, audited):
     accepted = airflow.run(song(wait_for_completion=False))
     # Its row may be there already.
@@ -381,6 +402,21 @@ def test_folders_that_hold_one_another_count_their_records_once(music_sandbox, a
     airflow.run(song())
     report = audited(str(output_dir), str(output_dir), str(output_dir / "dag"))
     assert [line.outcome for line in report.lines] == ["delivered"]
+
+
+def test_records_in_a_bucket_explain_their_rows_and_songs_are_landed_there(
+    music_sandbox, airflow, song, bucket, audited, old_enough
+):
+    root = bucket.url.removesuffix("/take-1")
+    airflow.run(song(output_dir=root))
+    music_sandbox.fault("download:status=500,times=99")
+    airflow.map_index = 1
+    with pytest.raises(ApiUnreachableError):
+        airflow.run(song(output_dir=root))
+    music_sandbox.clear_faults()
+    report = audited(root, adopt=True)
+    assert sorted(line.outcome for line in report.lines) == ["delivered", "in_storage"]
+    assert report.adopted[0].startswith(root)
 
 
 def test_a_record_that_cannot_be_read_is_named_and_its_row_unexplained(
