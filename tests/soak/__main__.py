@@ -23,7 +23,7 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-music-soak-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 from auditing import audit_soak
-from soaking import Soak, arm, let_threads_execute, prepare
+from soaking import TRIES, Soak, arm, let_threads_execute, prepare
 
 from airflow_provider_music.generation import reconcile
 from airflow_provider_music.record import lease
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--songs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=0.1, help="of each route's requests, that are spoilt")
+    parser.add_argument("--tries", type=int, default=TRIES, help="of each song; with 1 the audit has songs to land")
     parser.add_argument("--airflow", action="store_true", help="as tasks of a real Airflow 3 on Postgres")
     parser.add_argument("--keep", action="store_true", help="with --airflow: leave its logs and the songs in place")
     asked = parser.parse_args()
@@ -55,7 +56,7 @@ def _in_process(asked: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="music-soak-") as folder, SpawnedSandbox("--delay", "0.05") as sandbox:
         os.environ["AIRFLOW_CONN_MUSIC_DEFAULT"] = prepare(sandbox)
         arm(sandbox, asked.seed, asked.share)
-        soak = Soak(sandbox, Path(folder) / "songs")
+        soak = Soak(sandbox, Path(folder) / "songs", tries=asked.tries)
         began = time.monotonic()
         asyncio.run(soak.run(asked.songs))
         took = time.monotonic() - began
