@@ -169,7 +169,6 @@ def test_a_lost_response_never_calls_the_function_again_in_the_second_half(
         ({"prompt": "x" * 3000}, "3000 characters, but"),
         ({f"field_{number}": 1 for number in range(50)}, "and 30 more"),
     ],
-    ids=lambda value: repr(value)[:40],
 )
 def test_no_wrong_request_of_a_function_is_sent(returned, says, music, airflow, music_sandbox, output_dir):
     with pytest.raises(InvalidRequestError, match=says) as caught:
@@ -346,7 +345,6 @@ def test_a_retry_of_a_batch_with_another_list_is_refused_while_songs_are_open(mu
         ([{"model": MODEL, "prompt": "{% if x %}"}], r"requests\[0\] prompt: .* is a template"),
         ([{"model": MODEL, "prompt": "x" * 3000}], r"requests\[0\] prompt: 3000 characters"),
     ],
-    ids=lambda value: repr(value)[:40],
 )
 def test_no_wrong_list_of_a_function_is_sent(returned, says, music, airflow, music_sandbox, output_dir):
     op = music(PROMPT, decorator="music_batch")
