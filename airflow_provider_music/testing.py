@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -207,18 +208,48 @@ class TaskRunner:
         if not self.skip_waits:
             yield
             return
-        skipped = 0.0
-        now, monotonic = runtime.now, runtime.monotonic
-
-        async def sleep(seconds: float) -> None:
-            nonlocal skipped
-            skipped += seconds
-            await asyncio.sleep(min(seconds, _REAL_SECONDS))
-
-        with mock.patch.multiple(
-            runtime, now=lambda: now() + skipped, monotonic=lambda: monotonic() + skipped, sleep=sleep
-        ):
+        with _skipped_waits:
             yield
+
+
+class _SkippedWaits:
+    """While anybody is in it, waits end at once and the clocks move on instead; several threads may be, for tests."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._patched: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                # By the first and for all: patches that are taken back in another order would leave one behind.
+                self._patched = _patched_clocks()
+                self._patched.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._patched.__exit__(*exc)
+
+
+_skipped_waits = _SkippedWaits()
+
+
+def _patched_clocks() -> Any:
+    skipped = 0.0
+    now, monotonic = runtime.now, runtime.monotonic
+
+    async def sleep(seconds: float) -> None:
+        nonlocal skipped
+        skipped += seconds
+        await asyncio.sleep(min(seconds, _REAL_SECONDS))
+
+    return mock.patch.multiple(
+        runtime, now=lambda: now() + skipped, monotonic=lambda: monotonic() + skipped, sleep=sleep
+    )
 
 
 class TaskInstanceStub:

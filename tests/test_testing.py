@@ -215,8 +215,12 @@ def test_an_error_of_the_task_is_raised_as_it_is(run_music_task, music_sandbox):
 
 
 def test_nothing_opens_a_database(run_music_task):
+    files = list(Path(os.environ["AIRFLOW_HOME"]).glob("*.db"))
+    sizes = [(path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     run_music_task(GenerateMusicOperator(task_id="song", model=MODEL, prompt="a calm song"))
-    assert not list(Path(os.environ["AIRFLOW_HOME"]).glob("*.db"))
+    # Other tests of this session may have left one.
+    assert list(Path(os.environ["AIRFLOW_HOME"]).glob("*.db")) == files
+    assert [(path.stat().st_size, path.stat().st_mtime_ns) for path in files] == sizes
 
 
 def test_a_trigger_that_ends_without_an_event_is_named(music_sandbox, monkeypatch, tmp_path):
@@ -232,3 +236,14 @@ def test_a_trigger_that_ends_without_an_event_is_named(music_sandbox, monkeypatc
 
 def test_airflows_own_runner_would_say_the_same_to_execute():
     assert compat.task_runner_sentinel() is not None
+
+
+def test_the_clocks_are_as_before_once_runs_in_several_threads_end_in_any_order(monkeypatch):
+    before = (runtime.now, runtime.monotonic, runtime.sleep)
+    one, other = TaskRunner()._waits(), TaskRunner()._waits()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert runtime.sleep is not before[2]
+    other.__exit__(None, None, None)
+    assert (runtime.now, runtime.monotonic, runtime.sleep) == before

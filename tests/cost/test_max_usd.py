@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_music.exceptions import InvalidRequestError, OverBudgetError, PartialBatchError
+from airflow_provider_music.exceptions import (
+    ChangedRequestError,
+    InvalidRequestError,
+    OverBudgetError,
+    PartialBatchError,
+)
 
 QUOTED = "minimax/music-2.6"
 
@@ -223,8 +228,12 @@ def test_songs_that_are_under_way_are_landed_before_a_batch_says_that_it_is_over
         airflow.run(batch(2))
     music_sandbox.clear_faults()
     airflow.retry()
+    longer = batch(3, max_usd=0.5, on_partial="keep")
+    with pytest.raises(ChangedRequestError):
+        airflow.run(longer)
+    airflow.clear()
     with pytest.raises(OverBudgetError, match=r"\$0\.39 that is spent") as caught:
-        airflow.run(batch(3, max_usd=0.5, on_partial="keep"))
+        airflow.run(longer)
     uri = str(caught.value).split("Manifest: ")[1].split()[0].removeprefix("file://")
     lines = [json.loads(line) for line in Path(uri).read_text().splitlines()]
     assert [line["status"] for line in lines] == ["completed", "completed", "not_submitted"]
