@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_music.compat import AirflowFailException
 from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutputError, QualityError
 from airflow_provider_music.generation import quality
+from airflow_provider_music.lineage.listener import extra_of
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 from tests.lanes import LANES, ROUTES
@@ -252,3 +254,18 @@ def test_a_sensor_measures_and_a_clear_of_it_is_free(song, music_sandbox, airflo
 def test_a_song_in_a_bucket_is_measured(song, music_sandbox, airflow, bucket):
     result = airflow.run(song(output_dir=bucket.url, quality="measure"))
     assert result["audio"]["quality"]["loudness_lufs"] < 0
+
+
+def test_the_figures_are_in_the_asset_event_and_in_openlineage(song, music_sandbox, airflow):
+    task = song(quality="measure")
+    result = airflow.run(task)
+    assert extra_of(result, None)["quality"] == result["audio"]["quality"]
+    pytest.importorskip("airflow.providers.openlineage")
+    reported = task.get_openlineage_facets_on_complete(SimpleNamespace(try_number=1))
+    assert reported.outputs[0].facets["aimlapi_musicAudio"].quality == result["audio"]["quality"]
+
+
+def test_the_figures_of_each_song_of_a_batch_are_in_its_manifest(batch, music_sandbox, airflow):
+    result = airflow.run(batch(quality="measure"))
+    lines = Path(result["manifest_uri"].removeprefix("file://")).read_text().splitlines()
+    assert [json.loads(line)["audio"]["quality"]["channels"] for line in lines] == [1, 1, 1]
