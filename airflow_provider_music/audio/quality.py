@@ -26,6 +26,8 @@ _FORMATS = "aac,aiff,caf,flac,mov,mp3,ogg,w64,wav"
 _STEP = 1024
 _MOST_STEPS = 1400
 _FULL_SCALE = 32768
+#: A small file can hold days of silence; an hour takes about a minute of CPU.
+_LONGEST_SECONDS = 4 * 3600
 #: How near to 1 the channels' correlation stays all along where both carry the same.
 _SAME = 0.9999
 
@@ -126,6 +128,8 @@ def _measured(file: str | IO[bytes], raw: RawPcm | None) -> Quality:
             for frame in frames:
                 meters = meters or _Meters(frame)
                 meters.push(frame)
+            if meters is not None and meters.seconds > _LONGEST_SECONDS:
+                return Quality(error=f"it is longer than {_LONGEST_SECONDS} s, and is not measured")
         if meters is None:
             return Quality(error=f"FFmpeg decodes nothing of it; {refused} packets refused")
         return meters.result(refused)
@@ -171,7 +175,13 @@ class _Meters:
         self._pending: list[tuple[float, float]] = []
         self._phase: float | None = None
 
+    @property
+    def seconds(self) -> float:
+        """Length so far."""
+        return float(self._samples / self._rate)
+
     def push(self, frame: Any) -> None:
+        """Measure one frame more."""
         for one in self._alike(frame):
             self._samples += one.samples
             self._feed(one)
@@ -227,10 +237,11 @@ class _Meters:
             self._per_step *= 2
 
     def result(self, refused: int) -> Quality:
+        """Return what was measured; nothing can be pushed after that."""
         self._feed(None)
         if self._pending:
             self._steps.append(_joined(self._pending))
-        seconds = self._samples / self._rate
+        seconds = self.seconds
         said, levels = self._last_loudness, self._last_levels
         silences = [(start, min(end, seconds)) for start, end in self._silences if start < seconds]
         clipped = self._clipped(levels)

@@ -13,7 +13,7 @@ from array import array
 
 import pytest
 
-from airflow_provider_music.audio import quality_limits
+from airflow_provider_music.audio import quality, quality_limits
 from airflow_provider_music.audio.quality import RawPcm, measure
 from airflow_provider_music.audio.quality_limits import broken_limits, check_quality
 
@@ -187,6 +187,11 @@ def test_a_song_whose_rate_and_channels_change_midway_is_measured_to_its_end():
     measured = measure(io.BytesIO(encoded(stereo(5), "libmp3lame", "mp3") + mono))
     assert measured.error is None
     assert measured.duration_ms == pytest.approx(10_000, abs=300)
+
+
+def test_a_small_file_that_holds_days_is_given_up(monkeypatch):
+    monkeypatch.setattr(quality, "_LONGEST_SECONDS", 3)
+    assert measure(io.BytesIO(stereo())).figures() == {"error": "it is longer than 3 s, and is not measured"}
 
 
 def test_a_file_that_is_not_there_is_the_store_s_error(tmp_path):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_music.compat import AirflowFailException
+from airflow_provider_music.compat import AirflowFailException, TaskDeferred
 from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutputError, QualityError
 from airflow_provider_music.generation import quality
 from airflow_provider_music.lineage.listener import extra_of
@@ -269,3 +270,14 @@ def test_the_figures_of_each_song_of_a_batch_are_in_its_manifest(batch, music_sa
     result = airflow.run(batch(quality="measure"))
     lines = Path(result["manifest_uri"].removeprefix("file://")).read_text().splitlines()
     assert [json.loads(line)["audio"]["quality"]["channels"] for line in lines] == [1, 1, 1]
+
+
+def test_what_the_triggerer_landed_is_measured_by_the_worker(song, music_sandbox, airflow, output_dir):
+    task = song("synchronous", quality="measure")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(airflow.context(task))
+    event = asyncio.run(airflow.fire(deferred.value.trigger))
+
+    assert len(files(output_dir, "song.mp3")) == 1
+    assert files(output_dir, "quality.json") == []
+    assert task.execute_complete(airflow.context(task), event)["audio"]["quality"]["channels"] == 1
