@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz corpus mutants soak
+    fuzz corpus mutants soak test-browser browser
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,10 +29,10 @@ demo: $(NEWEST)/.made ## make a song on a real Airflow: reference uploaded, gene
 up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 	@exec $(NEWEST)/bin/python tests/cluster/demo.py --stay-up
 
-test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between
+test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between; a browser
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
 	@$(MAKE) --no-print-directory test-cluster
-	@$(MAKE) --no-print-directory test-between
+	@$(MAKE) --no-print-directory --output-sync=target -j2 test-between test-browser
 
 lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/ruff check $(SOURCES)
@@ -40,8 +40,9 @@ lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what
 	$(NEWEST)/bin/mypy
 	$(NEWEST)/bin/lint-imports --no-cache --no-logo
 
-docs: $(NEWEST)/.made ## rewrite the tables of models and connection fields in README.md and docs/
+docs: $(NEWEST)/.made ## rewrite what is made from the code: tables in README.md and docs/, the typed requests
 	@$(NEWEST)/bin/python -W ignore tests/test_docs.py
+	@$(NEWEST)/bin/python -W ignore tests/typed_requests.py
 
 # Not in `make test`: minutes, and a tool of its own. Everything that it makes is in .release/.
 release-check: $(NEWEST)/.made ## what would be published: built, its metadata checked, installed, and the demo run from it
@@ -56,7 +57,7 @@ unit-2.11.2: NOT := $(ONCE:%=--ignore=%)
 unit: $(AIRFLOWS:%=unit-%) ## unit tests, on both Airflows
 
 unit-%: .venv-airflow-%/.made
-	.venv-airflow-$*/bin/python -m pytest -m "not cluster" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
+	.venv-airflow-$*/bin/python -m pytest -m "not cluster and not browser" --timeout 300 --numprocesses 2 --dist worksteal $(NOT) $(ARGS)
 
 test-cluster: $(AIRFLOWS:%=test-cluster-%) ## real-Airflow tests, on both Airflows
 
@@ -85,6 +86,20 @@ test-disks: $(NEWEST)/.made .celery/.made ## Airflows whose machines share no di
 .celery/.made: requirements/celery.txt
 	@rm -rf .celery
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .celery -r requirements/celery.txt
+	@touch $@
+
+# Without a browser it says so and goes on; without npm it leaves axe out.
+# The pictures in docs/ are taken anew by: make test-browser MUSIC_PICTURES=docs/images
+test-browser: $(NEWEST)/.made .browser/.made ## a browser at a real Airflow: a song is heard, takes are compared, others are kept out
+	PYTHONPATH=.browser/tools:$${PYTHONPATH:-} $(NEWEST)/bin/python -m pytest -m browser --timeout 600 $(ARGS) tests/plugin/browser
+
+browser: ## install the browser that test-browser drives, on Debian or Ubuntu
+	sudo apt-get install --yes chromium || sudo apt-get install --yes chromium-browser
+
+.browser/.made: requirements/browser.txt
+	@rm -rf .browser && mkdir -p .browser/axe
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .browser/tools -r requirements/browser.txt
+	cd .browser/axe && { npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz package/axe.min.js; } || echo "no npm here: without axe"
 	@touch $@
 
 # In .bench/ a table and a picture; for a part or a first look: make bench ARGS="--only waits --quick"
@@ -149,5 +164,5 @@ constraints: $(NEWEST)/.made ## resolve anew what each Airflow's day had, into r
 	@.ci/make-constraints
 
 clean: ## remove the environments, the demo and every cache
-	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .corpus .mutants .celery .release dist build
+	rm -rf .venv-tools .venv-airflow-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .corpus .mutants .celery .browser .release dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

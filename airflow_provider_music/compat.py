@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import importlib
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as _airflow_version
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from airflow.sdk import (
         DAG,
         Asset,
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
         PokeReturnValue,
         RetryDecision,
         RetryPolicy,
+        XComArg,
         get_current_context,
         task,
     )
+    from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
     from airflow.sdk.configuration import conf
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
@@ -40,9 +46,11 @@ if TYPE_CHECKING:
         AirflowSensorTimeout,
         TaskDeferred,
     )
+    from airflow.sdk.execution_time.context import ConnectionAccessor, VariableAccessor, set_current_context
     from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.lineage import HookLineageCollector, get_hook_lineage_collector
     from airflow.sdk.observability.stats import Stats
+    from airflow.sdk.plugins_manager import AirflowPlugin
 
 __all__ = [
     "AIRFLOW",
@@ -53,6 +61,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowOptionalProviderFeatureException",
+    "AirflowPlugin",
     "AirflowSensorTimeout",
     "Asset",
     "AssetAlias",
@@ -60,19 +69,30 @@ __all__ = [
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "ConnectionAccessor",
+    "DecoratedOperator",
     "HookLineageCollector",
     "ObjectStoragePath",
+    "PlainXComArg",
     "PokeReturnValue",
     "RetryDecision",
     "RetryPolicy",
     "Stats",
     "TaskDeferred",
+    "VariableAccessor",
     "XCom",
+    "XComArg",
     "conf",
+    "determine_kwargs",
     "get_current_context",
     "get_hook_lineage_collector",
     "push_outputs",
+    "set_current_context",
     "task",
+    "task_decorator_factory",
+    "task_runner_sentinel",
+    "task_session",
+    "template_macros",
     "version_of",
     "with_asset_names",
 ]
@@ -103,6 +123,7 @@ AIRFLOW = version_of(_airflow_version)
 #: the keys of a result are pushed by :func:`push_outputs`, those without a value left out.
 MULTIPLE_OUTPUTS = not (3, 0, 0) <= AIRFLOW < (3, 1, 0)
 
+_DECORATORS = ("airflow.sdk.bases.decorator", "airflow.decorators.base")
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 #: Modules that have a name, the newest Airflow's first. "module:name" where it has another name there.
 _HOMES: dict[str, tuple[str, ...]] = {
@@ -110,6 +131,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": _EXCEPTIONS,
     "AirflowNotFoundException": _EXCEPTIONS,
     "AirflowOptionalProviderFeatureException": _EXCEPTIONS,
+    "AirflowPlugin": ("airflow.sdk.plugins_manager", "airflow.plugins_manager"),
     "AirflowSensorTimeout": _EXCEPTIONS,
     "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
     "AssetAlias": ("airflow.sdk", "airflow.datasets:DatasetAlias"),
@@ -117,20 +139,28 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "ConnectionAccessor": ("airflow.sdk.execution_time.context", "airflow.utils.context"),
     "DAG": ("airflow.sdk", "airflow.models.dag"),
+    "DecoratedOperator": _DECORATORS,
     "HookLineageCollector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
     "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "PlainXComArg": ("airflow.sdk.definitions.xcom_arg", "airflow.models.xcom_arg"),
     "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
     # Before 3.3 there is neither; the policy that is made of them refuses an older Airflow when it is used.
     "RetryDecision": ("airflow.sdk", "builtins:object"),
     "RetryPolicy": ("airflow.sdk", "builtins:object"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
     "TaskDeferred": _EXCEPTIONS,
+    "VariableAccessor": ("airflow.sdk.execution_time.context", "airflow.utils.context"),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
+    "XComArg": ("airflow.sdk", "airflow.models.xcom_arg"),
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "determine_kwargs": ("airflow.sdk.bases.decorator", "airflow.utils.operator_helpers"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+    "set_current_context": ("airflow.sdk.execution_time.context", "airflow.models.taskinstance"),
     "task": ("airflow.sdk", "airflow.decorators"),
+    "task_decorator_factory": _DECORATORS,
 }
 
 
@@ -188,3 +218,25 @@ def push_outputs(context: Any, result: Any) -> None:
     for key, value in result.items():
         if value is not None:
             context["ti"].xcom_push(key=key, value=value)
+
+
+def task_runner_sentinel() -> object | None:
+    """Return what tells an operator's ``execute`` that Airflow's task runner calls it; None where that is unknown."""
+    module = importlib.import_module("airflow.sdk.bases.operator" if AIRFLOW >= (3, 0, 0) else "airflow.models.base")
+    safeguard = getattr(module, "ExecutorSafeguard", None)
+    return getattr(safeguard, "sentinel_value", None) or getattr(module, "_sentinel", None)
+
+
+def task_session() -> AbstractContextManager[None]:
+    """Let fields of mapped tasks be rendered without a database: Airflow 2 opens a session for it otherwise."""
+    if AIRFLOW >= (3, 0, 0):
+        return nullcontext()
+    from airflow.utils.task_instance_session import set_current_task_instance_session
+
+    session: AbstractContextManager[None] = set_current_task_instance_session(session=object())
+    return session
+
+
+def template_macros() -> Any:
+    """Return the ``macros`` of templates."""
+    return importlib.import_module("airflow.sdk.execution_time.macros" if AIRFLOW >= (3, 0, 0) else "airflow.macros")

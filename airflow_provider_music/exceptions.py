@@ -9,6 +9,7 @@
         ├── ReferenceUnavailableError      retry can help: the store of the reference does not answer; nothing was sent
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
+        ├── UnexplainedBillError           ends the task: an audit found cents that no record explains, or missed rows
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
         │   ├── InvalidFolderError         ends the task: relative, without a bucket, or none; nothing was sent
         │   ├── StorageNotSharedError      ends the task: worker and triggerer do not see one disk; nothing was sent
@@ -93,6 +94,10 @@ class CredentialsError(MusicError, AirflowFailException):
 
 class OverBudgetError(MusicError, AirflowFailException):
     """The request could cost more than ``max_usd``, or it is unpriced. Nothing was sent."""
+
+
+class UnexplainedBillError(MusicError, AirflowFailException):
+    """An audit found cents on the bill that no record explains, or could not read the whole bill. It sent nothing."""
 
 
 class OutputError(MusicError):

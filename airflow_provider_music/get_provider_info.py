@@ -95,6 +95,11 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "python-modules": ["airflow_provider_music.triggers.music"],
             }
         ],
+        # @task.music and @task.music_batch
+        "task-decorators": [
+            {"name": "music", "class-name": "airflow_provider_music.decorators.music.music_task"},
+            {"name": "music_batch", "class-name": "airflow_provider_music.decorators.music.music_batch_task"},
+        ],
         # From Airflow 3.4 on; the module refuses an older one by name.
         "retry-policies": [
             {
@@ -155,6 +160,18 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "production",
+                        "default": "",
+                    },
+                    "listen_roots": {
+                        "description": (
+                            "More folders whose songs and records the pages below /music may read, separated by "
+                            "commas, as output_dir takes them. [music] output_dir and record_dir are read anyway. "
+                            "Read by the API server; an output_dir or record_dir that a DAG names has to lie below "
+                            "one of them to be heard there."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my_aws@my-bucket/jingles, /srv/music",
                         "default": "",
                     },
                     "shared_disk": {

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every test shares: an Airflow that needs no database, a sandbox, and a stand-in for the task runner."""
+"""What every test shares: an Airflow that needs no database, a sandbox, and songs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ import os
 import tempfile
 import uuid
 import wave
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 # Before Airflow is imported anywhere: its folder must not be the user's.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-music-tests-"))
@@ -23,12 +19,11 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 import pytest
 
-from airflow_provider_music.compat import TaskDeferred
 from airflow_provider_music.generation import runtime as clock
-from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.sandbox.songs import SongSpec, make
 from airflow_provider_music.storage.folder import Folder
+from airflow_provider_music.testing import TaskRunner
 from tests.lanes import LANES
 
 pytest_plugins = ["airflow_provider_music.sandbox.fixtures"]
@@ -87,84 +82,16 @@ def let_this_thread_execute() -> None:
         sentinel.callers = {}
 
 
-@dataclass
-class FakeAirflow:
-    """Runs a task's tries as Airflow does: execute, defer, run the trigger, resume on a fresh context."""
+class OnTheOperatorItself(TaskRunner):
+    """Runs no copy of the operator and renders nothing: tests put odd values into it, and look at what it keeps."""
 
-    run_id: str = "scheduled__2026-11-01T00:00:00+00:00"
-    map_index: int = -1
-    try_number: int = 1
-    max_tries: int = 2
-    run_started_at: datetime = datetime(2026, 11, 1, tzinfo=UTC)
-    clear_number: int = 0
-    reschedules: int = 0
-    deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def context(self, task: Any) -> dict[str, Any]:
-        ti = SimpleNamespace(
-            dag_id="dag",
-            run_id=self.run_id,
-            task_id=task.task_id,
-            map_index=self.map_index,
-            try_number=self.try_number,
-            max_tries=self.max_tries,
-        )
-        run = SimpleNamespace(start_date=self.run_started_at, clear_number=self.clear_number)
-        context = {"ti": ti, "task_instance": ti, "run_id": self.run_id, "dag_run": run}
-        return context | {"task_reschedule_count": self.reschedules}
-
-    def run(self, task: Any) -> Any:
-        """One try, from execute to its end; in any thread."""
-        let_this_thread_execute()
-        try:
-            return task.execute(self.context(task))
-        except TaskDeferred as deferred:
-            return self.resume(task, deferred)
-
-    def resume(self, task: Any, deferred: TaskDeferred) -> Any:
-        path, kwargs = deferred.trigger.serialize()
-        self.deferrals.append((path, kwargs))
-        event = asyncio.run(self.fire(deferred.trigger.__class__(**kwargs)))
-        self.events.append(event)
-        try:
-            return getattr(task, deferred.method_name)(self.context(task), event)
-        except TaskDeferred as again:
-            return self.resume(task, again)
-
-    async def fire(self, trigger: Any) -> dict[str, Any]:
-        try:
-            events = [event.payload async for event in trigger.run()]
-        finally:
-            await close_clients()
-        assert len(events) == 1
-        return events[0]
-
-    def reschedule(self) -> None:
-        """Airflow puts this try off and starts it again: its number stays."""
-        self.reschedules += 1
-
-    def retry(self) -> None:
-        """Airflow starts another try."""
-        self.try_number += 1
-
-    def clear(self, retries: int = 2) -> None:
-        """A person clears the task, which raises max_tries."""
-        self.max_tries = self.try_number + retries
-        self.try_number += 1
-        # The run goes on anew.
-        self.clear_number += 1
-        self.run_started_at += timedelta(hours=1)
-
-    def create_again(self) -> None:
-        """A person deletes the run and creates it again, with the same id."""
-        self.try_number, self.max_tries, self.clear_number = 1, 2, 0
-        self.run_started_at += timedelta(hours=1)
+    def _prepared(self, task):
+        return task, self.context(task)
 
 
 @pytest.fixture
 def airflow():
-    return FakeAirflow()
+    return OnTheOperatorItself(skip_waits=False)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ except ImportError:
     from airflow.hooks.base import BaseHook
     from airflow.models.baseoperator import BaseOperator
     from airflow.sensors.base import BaseSensorOperator
+{before}
 before = set(sys.modules)
 import {modules}
 print(json.dumps(sorted(set(sys.modules) - before)))
@@ -42,9 +43,9 @@ OURS = (
 )
 
 
-def loaded_by(*modules):
+def loaded_by(*modules, before=""):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM.format(modules=", ".join(modules))],
+        [sys.executable, "-W", "ignore", "-c", PROGRAM.format(modules=", ".join(modules), before=before)],
         capture_output=True,
         text=True,
         check=True,
@@ -55,7 +56,8 @@ def loaded_by(*modules):
 
 @pytest.fixture(scope="module")
 def loaded():
-    return loaded_by("airflow_provider_music.operators.music", "airflow_provider_music.sensors.music")
+    ours = ("operators.music", "sensors.music", "requests")
+    return loaded_by(*(f"airflow_provider_music.{name}" for name in ours))
 
 
 def at_or_below(names, prefix):
@@ -80,3 +82,10 @@ def test_a_dag_file_loads_nothing_of_ours_that_only_a_run_needs(loaded, name):
 def test_the_hooks_module_is_light_too():
     found = loaded_by("airflow_provider_music.hooks.music")
     assert [name for heavy in HEAVY for name in at_or_below(found, heavy)] == []
+
+
+def test_the_decorators_load_no_more_than_airflows_own_do():
+    airflows = "from airflow_provider_music.compat import DecoratedOperator"
+    found = loaded_by("airflow_provider_music.decorators.music", before=airflows)
+    assert [name for heavy in HEAVY for name in at_or_below(found, heavy)] == []
+    assert [name for own in OURS for name in at_or_below(found, f"airflow_provider_music.{own}")] == []

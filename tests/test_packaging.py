@@ -90,8 +90,11 @@ def test_the_wheel_holds_the_package_all_of_it_and_nothing_else(wheel):
     assert wheel.name.endswith("-py3-none-any.whl")
 
 
-def test_the_wheel_holds_code_and_schemas_only_and_is_small(wheel):
-    assert {Path(name).suffix for name in contents(wheel) if ".dist-info/" not in name} <= {".py", ".json", ".typed"}
+def test_the_wheel_holds_code_schemas_and_pages_only_and_is_small(wheel):
+    names = [name for name in contents(wheel) if ".dist-info/" not in name]
+    pages = [name for name in names if name.startswith((f"{PACKAGE}/plugin/templates/", f"{PACKAGE}/plugin/static/"))]
+    assert {Path(name).suffix for name in set(names) - set(pages)} <= {".py", ".json", ".typed"}
+    assert {Path(name).suffix for name in pages} == {".html", ".css", ".js"}
     assert wheel.stat().st_size < MOST_BYTES
 
 
@@ -117,9 +120,9 @@ def test_the_archive_makes_the_same_wheel(archive, wheel, tmp_path):
 def test_airflow_finds_the_provider_in_the_wheel(wheel, metadata):
     found = contents(wheel)
     (name,) = [name for name in found if name.endswith("/entry_points.txt")]
-    assert found[name].decode().split("\n")[:2] == [
-        "[apache_airflow_provider]",
-        f"provider_info = {PACKAGE}.get_provider_info:get_provider_info",
+    assert found[name].decode().split() == [
+        *("[airflow.plugins]", "music", "=", f"{PACKAGE}.plugin.music_plugin:MusicPlugin"),
+        *("[apache_airflow_provider]", "provider_info", "=", f"{PACKAGE}.get_provider_info:get_provider_info"),
     ]
     assert metadata["Name"] == "airflow-provider-music"
     assert metadata["License-Expression"] == "Apache-2.0"

@@ -201,6 +201,13 @@ class SyncMusicClient:
         """
         return self._run(lambda: self._client.call(call))
 
+    def run(self, work: Callable[[MusicClient], Coroutine[Any, Any, R]]) -> R:
+        """Run a coroutine with the client that this is a facade of; blocks.
+
+        :raises RuntimeError: as of :meth:`call`.
+        """
+        return self._run(lambda: work(self._client))
+
     def close(self) -> None:
         """Close its connections and its event loop; not inside a running one either."""
         if "_client" in vars(self):
@@ -211,7 +218,10 @@ class SyncMusicClient:
     def _run(self, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
         # Before there is a coroutine, which nobody would await.
         if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the way to know without an exception
-            raise RuntimeError("An event loop runs in this thread; use MusicHook.get_async_conn() here.")
+            raise RuntimeError(
+                "An event loop runs in this thread; use MusicHook.get_async_conn() here, or AsyncClient in place of "
+                "Client, and await its methods."
+            )
         return self._runner.run(work())
 
 

@@ -69,6 +69,7 @@ class LogRow:
     usd: float | None
     credits: int | None
     created: str | None
+    model: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -238,6 +239,7 @@ def _log_row(row: Mapping[str, Any]) -> LogRow:
         usd=number_or_none(cost.get("usd")),
         credits=int(credits_used) if credits_used is not None else None,
         created=text_or_none(row.get("created")),
+        model=text_or_none(row.get("model")),
     )
 
 

@@ -21,6 +21,7 @@ from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.purposes import purpose_problem
 from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.api.request import PreparedRequest, listed, prepare_one
+from airflow_provider_music.compat import DecoratedOperator
 from airflow_provider_music.exceptions import InvalidFolderError, InvalidRequestError
 from airflow_provider_music.operators.music import (
     GenerateMusicBatchOperator,
@@ -162,7 +163,15 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
     for name in _FOLDERS:
         if arguments.get(name) is not None and static_part(arguments[name]) == arguments[name]:
             _check_folder(name, arguments[name], found.problems)
-    if issubclass(operator, GenerateMusicOperator):
+    whole = arguments.get("request")
+    if issubclass(operator, DecoratedOperator):
+        found.unknown = "a function makes its requests when the task runs"
+    elif issubclass(operator, GenerateMusicOperator) and whole is not None:
+        if sources_of(whole) is None or isinstance(whole, Mapping):
+            _add_song(found, whole, label)
+        else:
+            found.unknown = "its request is known in a run only"
+    elif issubclass(operator, GenerateMusicOperator):
         _add_song(found, {name: arguments[name] for name in _SONG_KEYS if name in arguments}, label)
     elif issubclass(operator, GenerateMusicBatchOperator):
         _add_batch(found, arguments.get("requests"), label)

@@ -30,7 +30,7 @@ class Command:
     help: str
     module: str
     arguments: tuple[Argument, ...] = ()
-    #: Whether it prints a table, or JSON where that is wanted.
+    #: Whether it prints a table, or JSON where that is wanted; False too where its own arguments say how it prints.
     shows_table: bool = True
 
 
@@ -102,6 +102,26 @@ COMMANDS: tuple[Command, ...] = (
         "one song: what happened to each of its takes, and when",
         "show",
         (_argument("path", help="a record: the folder of a song or a take, or a file in it"),),
+    ),
+    Command(
+        "audit",
+        "the bill of a span of time, each row explained by the records; free, sends no request for a song",
+        "audit",
+        (
+            _argument(
+                "folders", nargs="*", metavar="folder", help="of records (default: [music] record_dir or output_dir)"
+            ),
+            _argument("--since", default="7d", help="ISO 8601 in UTC, or how long before --until (default: 7d)"),
+            _argument("--until", help="ISO 8601 in UTC, or how long ago (default: now)"),
+            _argument("--adopt", action="store_true", help="land what is paid and still to be had"),
+            _argument("--music-only", action="store_true", help="set rows of models aside that are no music models"),
+            _argument("--max-rows", type=int, default=100_000, help="most rows of the log (default: 100000)"),
+            _CONN_ID,
+            _argument(
+                *("--output", "-o"), choices=("table", "json", "csv"), default="table", help="csv is for spreadsheets"
+            ),
+        ),
+        shows_table=False,
     ),
     Command(
         "verify",

@@ -5,19 +5,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from airflow_provider_music.exceptions import RecordError
 from airflow_provider_music.generation.folders import default_record_dir
+from airflow_provider_music.record.listing import takes_below
 from airflow_provider_music.record.store import SongRecord
-from airflow_provider_music.storage.folder import Folder, store_errors
+from airflow_provider_music.storage.folder import Folder
 from airflow_provider_music.storage.location import location
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _TAKE = re.compile(r"(?P<song>.*)/take-(?P<n>[1-9][0-9]*)(?:/[^/]*)?")
-_INTENT = re.compile(r"(?P<song>(?:.*/)?)take-(?P<n>[1-9][0-9]*)/intent\.json")
 
 
 def root_of(folder: str | None) -> str:
@@ -35,23 +31,6 @@ def absolute(path: str) -> str:
     from pathlib import Path
 
     return path if "://" in path else str(Path(path).expanduser().absolute())
-
-
-def takes_below(root: str) -> Iterator[tuple[str, int]]:
-    """Yield each take below a folder, as the URL of its song's folder and its number; one listing.
-
-    :raises RecordError: the store does not answer.
-    """
-    folder = Folder(root)
-    try:
-        with store_errors():
-            names = sorted(folder.names())
-    except OSError as exc:
-        raise RecordError(f"{folder.url} cannot be listed: {exc}") from exc
-    for name in names:
-        found = _INTENT.fullmatch(name)
-        if found is not None:
-            yield f"{folder.url}/{found['song']}".rstrip("/"), int(found["n"])
 
 
 def record_at(path: str) -> tuple[SongRecord, list[int]]:

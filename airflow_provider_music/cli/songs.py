@@ -22,7 +22,8 @@ _COLUMNS = ("submitted", "task", "take", "model", "state", "cost", "length", "wh
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Print one line a take."""
-    from airflow_provider_music.cli.records import root_of, takes_below
+    from airflow_provider_music.cli.records import root_of
+    from airflow_provider_music.record.listing import takes_below
 
     root = root_of(args.folder)
     places = list(takes_below(root))

@@ -54,6 +54,7 @@ class GenerationOptions:
     deferrable: bool
     quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
+    keep_request: bool = False
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -77,6 +78,7 @@ class GenerationOptions:
             deferrable=task.deferrable,
             quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
+            keep_request=bool(getattr(task, "keep_request", False)),
         )
 
 
@@ -162,6 +164,11 @@ class SongAttempt:
     def conn_id(self) -> str:
         """Airflow connection id."""
         return self._options.conn_id
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether its words are to lie beside its audio."""
+        return self._options.keep_request
 
     def with_record(self, record_url: str) -> SongAttempt:
         """Return the same song with its record elsewhere."""

@@ -28,6 +28,7 @@ from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
 from airflow_provider_music.generation.earlier_tries import newest_takes, searched_again, searched_takes
 from airflow_provider_music.generation.folders import SongFolders
+from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.hooks.clients import settings_of, sync_client_of
@@ -211,6 +212,9 @@ class GenerationBatch:
             listed.write()
         if self.record_url is not None:
             self._memory.note(self.record_url)
+        if self._options.keep_request:
+            # Some at once: a store answers slowly.
+            _each(lambda index: keep_words(self._songs[index], decisions[index], takes[index]), due)
         specs = [song.spec(decision) for song, decision in zip(self._songs, decisions, strict=True)]
         plan = BatchPlan(specs, due, str(refusal) if refusal is not None else None)
         wait = DeferBatch(plan.write(self._options.conn_id), self._batch.max_in_flight, self._batch.fail_fast)

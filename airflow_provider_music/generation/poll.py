@@ -25,7 +25,7 @@ from airflow_provider_music.generation import hosts, rate_limits, runtime
 from airflow_provider_music.hooks.clients import client_of, look_up_again
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.client import Repeated
+    from airflow_provider_music.api.client import MusicClient, Repeated
     from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.responses import Generation
 
@@ -133,6 +133,7 @@ async def poll_until_done(
     deadline: float,
     submitted_at: float,
     polls: Polls | None = None,
+    client: MusicClient | None = None,
 ) -> Generation | None:
     """Return the generation once it is done or failed.
 
@@ -141,6 +142,8 @@ async def poll_until_done(
     :param deadline: seconds since 1970.
     :param submitted_at: when the request was submitted, seconds since 1970; the pace counts from it.
     :param polls: takes down what the polls brought.
+    :param client: to poll with; None is the connection's, which is looked up again where its key is refused.
+    :raises AuthenticationError: the key of a given client is refused.
     :raises CredentialsError: the connection cannot be used where this runs.
     :raises HostUnknownError: the API's host has no address, and has not answered in this process, and the generation
         was submitted elsewhere.
@@ -149,7 +152,7 @@ async def poll_until_done(
     without_file = 0
     odd: Generation | None = None
     age, polls = _Age(submitted_at), polls if polls is not None else Polls()
-    wait, progress = _Wait(conn_id, generation_id, deadline, polls), _Progress(generation_id, age)
+    wait, progress = _Wait(conn_id, generation_id, deadline, polls, client), _Progress(generation_id, age)
     while await runtime.sleep_until(deadline, wait.pause or _delay(pace, age, polls.failures)):
         found = await wait.poll()
         polls.note(found)
@@ -232,8 +235,11 @@ class _Progress:
 class _Wait:
     """The polls of one wait."""
 
-    def __init__(self, conn_id: str, generation_id: str, deadline: float, polls: Polls) -> None:
+    def __init__(
+        self, conn_id: str, generation_id: str, deadline: float, polls: Polls, client: MusicClient | None
+    ) -> None:
         self._conn_id = conn_id
+        self._given = client
         self._call = endpoints.poll(generation_id)
         self._deadline = deadline
         self._polls = polls
@@ -245,7 +251,7 @@ class _Wait:
         """Poll once, or return None where there was no usable answer."""
         client = self.pause = None
         try:
-            client = await client_of(self._conn_id)
+            client = self._given or await client_of(self._conn_id)
             if self._repeated is None or self._repeated.client is not client:
                 self._repeated = client.repeated(self._call)
             if not await rate_limits.polls(client.settings).turn(self._deadline):
@@ -261,6 +267,8 @@ class _Wait:
             if isinstance(exc, HostUnknownError) and client is not None and self._polls.submitted_elsewhere:
                 self.pause = pause_without_address(client.settings, exc, failures)
             if isinstance(exc, AuthenticationError):
+                if self._given is not None:
+                    raise
                 look_up_again(self._conn_id)
             wait = getattr(exc, "retry_after", None)
             if wait and client is not None:

@@ -22,6 +22,7 @@ from airflow_provider_music.generation.earlier_tries import (
     searched_takes,
 )
 from airflow_provider_music.generation.folders import SongFolders, folders_of
+from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
@@ -57,8 +58,8 @@ class GenerationTask:
     """One try of a task for one song.
 
     :param options: what the task says beside its request.
-    :param request: ``model``, ``fields`` and ``extra_body`` of the request, as
-        :func:`~airflow_provider_music.api.request.prepare` takes them.
+    :param request: as :func:`~airflow_provider_music.api.request.prepare_one` takes it; None in a second half whose
+        first half alone knew it.
     :param attempt: which try this is.
     :param memory: what Airflow keeps of earlier tries.
     """
@@ -66,7 +67,7 @@ class GenerationTask:
     def __init__(
         self,
         options: GenerationOptions,
-        request: Mapping[str, Any],
+        request: Any,
         attempt: TaskAttempt,
         memory: TaskMemory | None = None,
     ) -> None:
@@ -118,6 +119,9 @@ class GenerationTask:
             raise self._failed(take)
         # unknown: whether another request may be made is the policy's business.
         metrics.without_song(take, "unknown", self._attempt.metadata)
+        if self._given is None:
+            # A retry knows the request, and decides.
+            raise errors.unknown(take, self._options.on_unknown)
         return self._decided(self._song(folders_of(take, self.record_url)), take)
 
     def _known(self, record: SongRecord, n: int, event: Mapping[str, Any]) -> Take | None:
@@ -149,6 +153,7 @@ class GenerationTask:
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
         self._check_budget(song, decision)
+        keep_words(song, decision, take)
         spec = song.spec(decision)
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
@@ -248,9 +253,9 @@ class GenerationTask:
     @functools.cached_property
     def _request(self) -> PreparedRequest:
         # Not for the second half of a task: the catalogue's import is most of what this costs.
-        from airflow_provider_music.api.request import prepare
+        from airflow_provider_music.api.request import prepare_one
 
-        return prepare(**self._given)
+        return prepare_one(self._given)
 
 
 def _sent_nothing(event: Mapping[str, Any]) -> bool:

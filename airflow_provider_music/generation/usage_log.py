@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import text_or_none
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from airflow_provider_music.api.client import MusicClient
-    from airflow_provider_music.api.endpoints import LogRow
+    from airflow_provider_music.api.endpoints import Call, LogRow
     from airflow_provider_music.record.take import Fact
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,17 @@ _BREAKER_SECONDS = 60.0
 
 _REQUEST_ID = re.compile(r"(airflow-music-[^-]+-)([1-9][0-9]*)-([^-]*)-[^-]+")
 _open_until = 0.0
+
+
+class Caller(Protocol):
+    """What reads the log's pages."""
+
+    async def call(self, call: Call[T]) -> T:
+        """Make a free call.
+
+        :raises ApiError: the API said no.
+        :raises ApiUnreachableError: there was no usable answer.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ async def find_row(
     :raises ApiError: the log says no.
     :raises ApiUnreachableError: it does not answer.
     """
-    async for rows in _pages(client, reach or Reach(request.submitted_at), max_pages):
+    async for rows in log_pages(client, reach or Reach(request.submitted_at), max_pages):
         for row in rows:
             if request.is_in(row):
                 return row
@@ -138,6 +151,12 @@ def new_request_id(key: str, n: int, fingerprint: str) -> str:
     :param n: number of the take.
     """
     return f"{request_id_prefix(key)}{n}-{fingerprint[:FINGERPRINT_LENGTH]}-{uuid.uuid4().hex[:12]}"
+
+
+def n_of_request(request_id: str) -> tuple[str, int] | None:
+    """Return how the ids of all requests for a request's song begin, and its take; None where it is not one of ours."""
+    named = _REQUEST_ID.fullmatch(request_id)
+    return (named[1], int(named[2])) if named is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +192,7 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
     wanted = {request_id_prefix(key): key for key in keys}
     found: dict[str, EarlierRequest] = {}
     reach = Reach(since)
-    async for rows in _pages(client, reach, MAX_PAGES, to_the_end=True):
+    async for rows in log_pages(client, reach, MAX_PAGES, to_the_end=True):
         for row in rows:
             named = _REQUEST_ID.fullmatch(row.client_request_id or "")
             key = wanted.get(named[1]) if named else None
@@ -186,8 +205,8 @@ async def find_earlier(client: MusicClient, keys: Iterable[str], since: datetime
     return found
 
 
-async def _pages(
-    client: MusicClient, reach: Reach, max_pages: int, *, to_the_end: bool = False
+async def log_pages(
+    client: Caller, reach: Reach, max_pages: int, *, to_the_end: bool = False
 ) -> AsyncIterator[tuple[LogRow, ...]]:
     """Yield the log's pages, newest first, back to a moment.
 

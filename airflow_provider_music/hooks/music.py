@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.compat import BaseHook
 
 if TYPE_CHECKING:
-    from airflow_provider_music.api.client import MusicClient, SyncMusicClient
     from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import Balance
     from airflow_provider_music.api.responses import Generation
+    from airflow_provider_music.client import AsyncClient, Client
 
 
 class MusicHook(BaseHook):
@@ -71,17 +71,19 @@ class MusicHook(BaseHook):
 
         return settings_of(self.conn_id)
 
-    def get_conn(self) -> SyncMusicClient:
+    def get_conn(self) -> Client:
         """Client for blocking code; one per thread and connection."""
+        from airflow_provider_music.client import Client
         from airflow_provider_music.hooks.clients import sync_client_of
 
-        return sync_client_of(self.conn_id)
+        return Client.over(sync_client_of(self.conn_id))
 
-    async def get_async_conn(self) -> MusicClient:
-        """Client for the running event loop; one per loop and connection."""
+    async def get_async_conn(self) -> AsyncClient:
+        """Client for the running event loop; one per loop and connection. It is closed with the loop's others."""
+        from airflow_provider_music.client import AsyncClient
         from airflow_provider_music.hooks.clients import client_of
 
-        return await client_of(self.conn_id)
+        return AsyncClient.over(await client_of(self.conn_id))
 
     def get_balance(self) -> Balance:
         """Return what the account holds, in US dollars; costs nothing."""

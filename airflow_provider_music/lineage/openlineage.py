@@ -84,6 +84,9 @@ def _inputs(task: Any) -> list[Any]:
         return _named({"generation": generation.get("generation_id")})
     if kind == "song":
         return _read_by(vars(task))
+    if not task.requests:
+        # Of a function that has not run yet.
+        return []
     from airflow_provider_music.api.request import listed
 
     found = {(one.namespace, one.name): one for request in listed(task.requests) for one in _read_by(request)}

@@ -22,7 +22,7 @@ from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_music.audio.quality_limits import QualityPolicy
     from airflow_provider_music.provenance.attach import ProvenancePolicy
@@ -54,6 +54,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
+    :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
+        ``song.request.json``; by default they are in no file that stays.
     :param deferrable: False waits on the worker.
     :raises ValueError: an argument that cannot be; names it, its value and the fix.
     """
@@ -74,6 +76,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         provenance: ProvenancePolicy = "manifest",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
+        keep_request: bool = False,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -93,6 +96,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.provenance = provenance
         self.quality = quality
         self.quality_limits = quality_limits
+        self.keep_request = keep_request
         self.deferrable = deferrable
         check_provenance(provenance)
         check_quality(quality, quality_limits)
@@ -124,6 +128,24 @@ class GenerationOperator(LineageMixin, BaseOperator):
     def _use_conn_id(self) -> None:
         """Take the connection's id as text: native rendering makes a number of an id of digits."""
         self.conn_id = conn_id_of(self.conn_id)
+
+    def _run(self, context: Any, half: Callable[[Any], Any], *, first: bool = False) -> dict[str, Any]:
+        """Do one half of a try: check the request where it is the first, then continue from the record."""
+
+        def work() -> dict[str, Any]:
+            if first:
+                self._begin(context)
+            return self._returned_or_deferred(context, half)
+
+        with for_retry_policy(self):
+            return self._run_with_lineage(context, work)
+
+    def _begin(self, context: Any) -> None:
+        """Check what the templates gave; only the first half of a try does."""
+        self._check_rendered(context)
+
+    def _returned_or_deferred(self, context: Any, half: Callable[[Any], Any]) -> dict[str, Any]:
+        raise NotImplementedError
 
     def on_kill(self) -> None:
         """Say what a kill means for the bill; the API has no cancel."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_music.api.plain import check_plain_batch, is_mapped
 from airflow_provider_music.lineage.links import RecordLink
-from airflow_provider_music.operators.base import GenerationOperator, for_retry_policy
+from airflow_provider_music.operators.base import GenerationOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,9 @@ class GenerateMusicBatchOperator(GenerationOperator):
     :class:`~airflow_provider_music.operators.base.GenerationOperator` are taken too.
 
     :param requests: one dict a song, of the fields that :class:`GenerateMusicOperator` takes for one song
-        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``); templated. A song is known by its place in the
-        list, so a retry has to give the same list.
+        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``), or one of the classes of
+        :mod:`airflow_provider_music.requests`; templated. A song is known by its place in the list, so a retry has
+        to give the same list.
     :param max_in_flight: generations submitted and not done at any time.
     :param on_partial: what a song without an end in storage (failed, or its answer lost) means when all others are
         done: ``fail`` ends the task with an error, and a retry submits what failed; ``keep`` succeeds with the songs
@@ -66,8 +67,12 @@ class GenerateMusicBatchOperator(GenerationOperator):
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
             raise ValueError(f"max_in_flight: {max_in_flight!r}; give a whole number of 1 or more.")
         self._note_templates()
+        self._check_as_written()
+
+    def _check_as_written(self) -> None:
+        """Check the requests as the DAG file has them."""
         if not is_mapped(self):
-            check_plain_batch(requests)
+            check_plain_batch(self.requests)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the requests, continue from what their records say, and wait."""
@@ -76,17 +81,6 @@ class GenerateMusicBatchOperator(GenerationOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Land what is done and say what is missing."""
         return self._run(context, lambda batch: batch.resume(event))
-
-    def _run(
-        self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch], *, first: bool = False
-    ) -> dict[str, Any]:
-        def work() -> dict[str, Any]:
-            if first:
-                self._check_rendered(context)
-            return self._returned_or_deferred(context, half)
-
-        with for_retry_policy(self):
-            return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationBatch], dict[str, Any] | DeferBatch]

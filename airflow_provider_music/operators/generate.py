@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.plain import check_plain_request, is_mapped
+from airflow_provider_music.api.templated import parse_templated
+from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.links import RecordLink, SongLink
-from airflow_provider_music.operators.base import GenerationOperator, for_retry_policy
+from airflow_provider_music.operators.base import GenerationOperator
+from airflow_provider_music.operators.whole_request import SONG_KEYS, named_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from airflow_provider_music.compat import XComArg
     from airflow_provider_music.generation.task import Defer, GenerationTask
 
 
@@ -46,6 +51,8 @@ class GenerateMusicOperator(GenerationOperator):
     :param duration: length, seconds (test/dummy-audio).
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param request: the whole request as one value, in place of ``model`` and the fields above: a dict of them, or one
+        of the classes of :mod:`airflow_provider_music.requests`, whose fields an editor completes.
     :param wait_for_completion: False returns once the API has accepted the request (queued models). A synchronous
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
@@ -56,15 +63,23 @@ class GenerateMusicOperator(GenerationOperator):
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     """
 
-    template_fields: Sequence[str] = ("model", *REQUEST_FIELDS, "extra_body", "output_dir", "conn_id", "max_usd")
-    template_fields_renderers = {"audio_setting": "json", "extra_body": "json"}  # noqa: RUF012 - Airflow's own form
+    template_fields: Sequence[str] = (
+        *("model", *REQUEST_FIELDS, "extra_body", "request"),
+        *("output_dir", "conn_id", "max_usd"),
+    )
+    template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
+        "audio_setting": "json",
+        "extra_body": "json",
+        "request": "json",
+    }
     lineage_kind = "song"
     operator_extra_links = (SongLink(), RecordLink())
+    model: str | None
 
     def __init__(
         self,
         *,
-        model: str,
+        model: str | None = None,
         lyrics: str | None = None,
         prompt: str | None = None,
         refer_voice: str | None = None,
@@ -82,21 +97,55 @@ class GenerateMusicOperator(GenerationOperator):
         cover_feature_id: str | None = None,
         duration: int | str | None = None,
         extra_body: Mapping[str, Any] | str | None = None,
+        request: Mapping[str, Any] | XComArg | str | None = None,
         wait_for_completion: bool = True,
         **kwargs: Any,
     ) -> None:
         arguments = locals()
         super().__init__(**kwargs)
-        for name in REQUEST_FIELDS:
+        for name in SONG_KEYS:
             setattr(self, name, arguments[name])
-        self.model = model
-        self.extra_body = extra_body
+        self.request = request
         self.wait_for_completion = wait_for_completion
+        self._take_written_request()
         self._note_templates()
-        if not is_mapped(self):
-            check_plain_request(
-                {"model": model, **{name: arguments[name] for name in REQUEST_FIELDS}, "extra_body": extra_body}
-            )
+        self._check_as_written()
+
+    def _take_written_request(self) -> None:
+        """Take the fields of a request that the DAG file has whole: each is templated and checked by its own name."""
+        if self.request is None:
+            return
+        beside = [name for name in SONG_KEYS if getattr(self, name) is not None]
+        if beside:
+            raise ValueError(f"request and {', '.join(beside)}: both given; put all fields of the song into request.")
+        if isinstance(self.request, Mapping) and not is_mapped(self):
+            self._take_fields(named_fields(self.request, "request"))
+            self.request = None
+
+    def _take_fields(self, request: Mapping[str, Any]) -> None:
+        for name in SONG_KEYS:
+            setattr(self, name, request.get(name))
+
+    def _check_as_written(self) -> None:
+        """Check the request as the DAG file has it."""
+        if self.request is not None or is_mapped(self):
+            return
+        if self.model is None:
+            raise InvalidRequestError("model: not given; name the model, or give a request that does.")
+        check_plain_request(self._own_fields())
+
+    def _own_fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SONG_KEYS}
+
+    def _begin(self, context: Any) -> None:
+        super()._begin(context)
+        if self.request is not None:
+            # Of a template, an XCom or a mapped task: known since now.
+            self._take_fields(named_fields(parse_templated(self.request, dict), "request"))
+
+    def _whole_request(self) -> Any:
+        """Return the request as it is to be sent; it is checked where it is needed."""
+        return self._own_fields() if self.request is None else parse_templated(self.request, dict)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""
@@ -105,17 +154,6 @@ class GenerateMusicOperator(GenerationOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Resume when the wait is over."""
         return self._run(context, lambda task: task.resume(event))
-
-    def _run(
-        self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer], *, first: bool = False
-    ) -> dict[str, Any]:
-        def work() -> dict[str, Any]:
-            if first:
-                self._check_rendered(context)
-            return self._returned_or_deferred(context, half)
-
-        with for_retry_policy(self):
-            return self._run_with_lineage(context, work)
 
     def _returned_or_deferred(
         self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]
@@ -126,10 +164,8 @@ class GenerateMusicOperator(GenerationOperator):
         from airflow_provider_music.record.task_memory import TaskMemory
 
         self._use_conn_id()
-        fields = {name: getattr(self, name) for name in REQUEST_FIELDS}
-        request = {"model": self.model, "fields": fields, "extra_body": self.extra_body}
         options, attempt = GenerationOptions.of(self, context), TaskAttempt.of(context)
-        task = GenerationTask(options, request, attempt, TaskMemory.of(context))
+        task = GenerationTask(options, self._whole_request(), attempt, TaskMemory.of(context))
         try:
             result = half(task)
         finally:

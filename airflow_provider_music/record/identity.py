@@ -88,7 +88,7 @@ class SongIdentity:
         """Where its takes lie below the folder of all records, and its audio below that of all audio."""
         parts = [safe_name(part) for part in (self.dag_id, self.run_id, self.task_id)]
         if self.deployment or self.base_url:
-            parts.insert(1, self._realm)
+            parts.insert(1, self.realm)
         if self.map_index >= 0:
             parts.append(str(self.map_index))
         if self.loop is not None:
@@ -98,7 +98,7 @@ class SongIdentity:
         return "/".join(parts)
 
     @property
-    def _realm(self) -> str:
+    def realm(self) -> str:
         """One name for this Airflow and this API: the first may be one of several in a bucket, the second changed."""
         both = hashlib.sha256(json.dumps([self.deployment, self.base_url]).encode()).hexdigest()[:_REALM_LENGTH]
         return f"{safe_name(conf.get('music', 'deployment', fallback='').strip() or 'airflow')}~{both}"

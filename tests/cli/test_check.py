@@ -137,3 +137,19 @@ def test_of_a_folder_only_what_looks_like_a_dag_file_is_run(music_sandbox, comma
     (path.parent / "script.py").write_text("raise SystemExit('a script of another kind was run')")
     done = command("check", path.parent, "-o", "json")
     assert (done.code, done.json["import_errors"]) == (0, {})
+
+
+def test_what_a_function_returns_is_known_in_a_run_and_a_whole_request_now(music_sandbox, command, dag_file):
+    path = dag_file(
+        "from airflow_provider_music.compat import task",
+        "task.music(task_id='made', model='stable-audio')(lambda: 'rain')()",
+        "GenerateMusicOperator(task_id='whole', request={'model': 'stable-audio', 'prompt': 'rain'})",
+        "GenerateMusicOperator(task_id='later', request='{{ params.song }}')",
+        "GenerateMusicOperator.partial(task_id='each').expand(request=[{'model': 'stable-audio', 'prompt': ''}])",
+    )
+    tasks = tasks_of(command("check", path, "--output", "json"))
+    assert {name: task["songs"] for name, task in tasks.items() if task["songs"]} == {"whole": 1}
+    assert "add 1 or more" in "\n".join(tasks["each"]["problems"])
+    texts = {name: str(task) for name, task in tasks.items()}
+    assert "a function makes its requests" in texts["made"]
+    assert "its request is known in a run only" in texts["later"]

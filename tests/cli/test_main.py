@@ -19,7 +19,7 @@ from airflow_provider_music.cli.main import main, parser
 from airflow_provider_music.compat import AIRFLOW
 
 ROOT = Path(airflow_provider_music.__file__).parent.parent
-NAMES = ["doctor", "models", "estimate", "check", "try", "songs", "show", "verify", "adopt", "sandbox"]
+NAMES = ["doctor", "models", "estimate", "check", "try", "songs", "show", "audit", "verify", "adopt", "sandbox"]
 HEAVY = ("airflow", "rich", "httpx", "pydantic", "starlette", "fsspec")
 
 

@@ -88,7 +88,7 @@ def _run(*, stay_up: bool) -> None:
         if stay_up:
             _stay(airflow)
         else:
-            print("`make up` does the same and leaves Airflow up.", flush=True)
+            print("`make up` does the same and leaves Airflow up: then the song is heard at /music/.", flush=True)
     except ClusterError:
         raise
     except Exception as error:
@@ -146,7 +146,8 @@ def _cost(song: dict[str, Any], sandbox: SandboxProcess) -> str:
 
 
 def _stay(airflow: Standalone) -> None:
-    print(f"\nUI        {airflow.url} (no password)\nCtrl-C ends everything.", flush=True)
+    print(f"\nUI        {airflow.url} (no password)\nListen    {airflow.url}/music/", flush=True)
+    print("Ctrl-C ends everything.", flush=True)
     try:
         while airflow.processes.members():
             time.sleep(1)

@@ -8,10 +8,10 @@ It reads one line of JSON a task, and answers each with a line of JSON.
 from __future__ import annotations
 
 import gc
-import importlib.util
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 ANSWER = "ended: "
@@ -24,18 +24,11 @@ def memory(name: str) -> int:
     return int(found.split()[1]) * 1024
 
 
-def stand_in():
-    """The tests' stand-in for Airflow's task runner."""
-    spec = importlib.util.spec_from_file_location("stand_in", Path(__file__).parent.parent / "conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stand_in"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def main() -> None:
-    airflow = stand_in()
+    # Before Airflow is imported anywhere: its folder must not be the user's.
+    os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-music-tests-"))
     from airflow_provider_music.operators.music import GenerateMusicOperator
+    from airflow_provider_music.testing import TaskRunner
     from airflow_provider_music.triggers import music as triggers
 
     triggers.HOLD_BACK_SECONDS = 0.0
@@ -49,8 +42,9 @@ def main() -> None:
         Path("/proc/self/clear_refs").write_text("5")
         error = None
         try:
-            fake = airflow.FakeAirflow(run_id=f"run-{number}")
-            fake.run(GenerateMusicOperator(task_id="song", **asked["task"]))
+            TaskRunner(run_id=f"run-{number}", skip_waits=False).run(
+                GenerateMusicOperator(task_id="song", **asked["task"])
+            )
         except Exception as exc:  # noqa: BLE001 - told as it is
             error = f"{type(exc).__name__}: {exc}"
         over = memory("VmHWM") - idle if idle else 0

@@ -326,7 +326,8 @@ def test_reprs_hold_none(api):
     client = hook.get_conn()
     with pytest.raises(MusicError):
         hook.get_balance()
-    inner = client._client
+    inner = client._sync._client
     https = [inner._free, inner._paid]
-    shown = [hook, client, client.settings, vars(client), inner, vars(inner), *(http.headers for http in https)]
+    outer = [client, vars(client), client._sync, vars(client._sync)]
+    shown = [hook, *outer, client.settings, inner, vars(inner), *(http.headers for http in https)]
     clean({"reprs": shown + [vars(http) for http in https]})

@@ -91,7 +91,7 @@ def ended(monkeypatch):
         log = SimpleNamespace(info=quiet, exception=lambda *_, **more: errors.append(more), debug=quiet)
         if AIRFLOW >= (3, 3, 0):
             monkeypatch.setattr(runner, "_xcom_push_to_db", lambda ti, key, value: left.update({key: value}))
-            ti = SimpleNamespace(task=task, start_date=None, end_date=None, **vars(context["ti"]))
+            ti = SimpleNamespace(**{**vars(context["ti"]), "task": task, "start_date": None, "end_date": None})
             runner.finalize(ti, "deferred", context, log)
         else:
             for link in task.operator_extra_links:

@@ -113,7 +113,7 @@ class Upstream(BaseOperator):
         {"model": "vendor/of-tomorrow", "lyrics": LONG, "audio_setting": {"format": "flac"}},
         {"lyrics": lambda context, jinja_env: "la"},
     ],
-    ids=repr,
+    ids=", ".join,
 )
 def test_where_the_run_decides_nothing_is_said_at_the_import(fields):
     song(**fields)

@@ -113,11 +113,13 @@ class Soak:
 
     :param sandbox: to be had from, with its faults armed by :func:`arm`.
     :param abreast: songs under way at once.
+    :param tries: as often a task is tried; then it has failed for good.
     """
 
     sandbox: Sandbox
     output_dir: Path
     abreast: int = 16
+    tries: int = TRIES
     songs: list[Song] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
 
@@ -143,7 +145,7 @@ class Soak:
 
     async def _in_turn(self, song: Song, places: asyncio.Semaphore) -> None:
         async with places:
-            while song.tries < TRIES and song.result is None:
+            while song.tries < self.tries and song.result is None:
                 song.tries += 1
                 try:
                     song.result = await self._try(song)
@@ -177,7 +179,7 @@ class Soak:
             task_id="song",
             map_index=song.number,
             try_number=song.tries,
-            max_tries=TRIES - 1,
+            max_tries=self.tries - 1,
         )
         return {"ti": ti, "task_instance": ti, "run_id": "run"}
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 
 import pytest
+from auditing import audit_soak
 from soaking import FAULTS, Soak, arm, prepare
 
 
@@ -38,6 +39,11 @@ def test_sixty_songs_are_delivered_or_plainly_failed_and_none_is_billed_twice(
     assert not list(output_dir.rglob("*part*"))
     assert sum(fault["hits"] for fault in music_sandbox.state()["faults"]) > 10
     assert {lane for lane, _ in ends} == {"queued", "synchronous"}
+
+    audited = audit_soak(music_sandbox, output_dir)
+    assert audited.before.unexplained.count == 0
+    assert audited.before.bill.usd == audited.charged > 5
+    assert audited.holds, "\n".join(audited.table())
 
 
 def test_what_is_to_last_beyond_a_timeout_does_so_however_patient_the_client_is(music_sandbox):

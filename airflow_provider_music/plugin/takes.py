@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""One take as its page shows it: what it is, what it cost, and its record as a timeline of facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.plugin import words
+from airflow_provider_music.plugin.songs import audio_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_music.plugin.songs import AudioFile
+    from airflow_provider_music.record.take import Take
+
+#: What a fact says beside its time, in this order; nothing else of it is shown.
+_DETAILS = ("error", "reason", "generation_id", "source", "status", "trace_id", "try_number")
+_NOT_PLAYED = ("pcm",)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact in a take's timeline."""
+
+    name: str
+    when: str
+    details: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeView:
+    """One take for a page; texts only.
+
+    :param url: of its audio, below the page's; None where there is none.
+    :param problem: why it cannot be heard, where it should be there.
+    """
+
+    n: int
+    title: str
+    state: str
+    billing: str
+    is_playable: bool
+    url: str | None
+    problem: str | None
+    facts: tuple[tuple[str, str], ...]
+    timeline: tuple[Event, ...] = field(default_factory=tuple)
+
+
+def view_of(take: Take, page: str, index: int | None) -> TakeView:
+    """Return a take as its page shows it; blocks.
+
+    :param page: path of the task instance's page.
+    :param index: of the song in its batch.
+    """
+    file, problem = None, None
+    if "completed" in take:
+        try:
+            file = audio_of(take)
+        except MusicError as exc:
+            problem = words.text(str(exc))
+    return TakeView(
+        n=take.n,
+        title=f"Take {take.n}" if take.n else "Song",
+        state=words.STATE_NAMES[take.state],
+        billing=words.BILLING_NAMES[take.billing],
+        is_playable=file is not None and file.format not in _NOT_PLAYED,
+        url=take_path(page, take.n, "audio", index) if file is not None else None,
+        problem=problem,
+        facts=tuple((name, value) for name, value in _facts(take, file) if value),
+        timeline=tuple(_timeline(take)),
+    )
+
+
+def take_path(page: str, n: int, what: str, index: int | None, **more: Any) -> str:
+    """Return the path of something of a take."""
+    query = {**({} if index is None else {"song": index}), **more}
+    return f"{page}/take/{n}/{what}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _facts(take: Take, file: AudioFile | None) -> Iterator[tuple[str, str]]:
+    completed, intent = take.facts.get("completed", {}), take.facts.get("intent", {})
+    audio, usage = _object(completed.get("audio")), _object(completed.get("usage"))
+    begin = intent.get("written_at")
+    yield "Model", words.text(completed.get("model") or take.model or "")
+    yield "Length", words.length(audio.get("duration_ms"))
+    yield "Size", words.size(audio.get("size_bytes"))
+    yield "Format", _format(audio)
+    yield "Cost", _cost(usage)
+    yield "Submitted", words.when(begin)
+    yield "Made in", words.span(words.seconds_between(begin, completed.get("written_at")))
+    yield "Generation", words.text(completed.get("generation_id") or take.generation_id or "")
+    yield "sha256", words.text(audio.get("sha256") or "")
+    yield "File", words.text(file.folder.url_of(file.name)) if file is not None else ""
+
+
+def _format(audio: Mapping[str, Any]) -> str:
+    rate, bits = audio.get("sample_rate_hz"), audio.get("bitrate_bps")
+    parts = [
+        words.text(audio.get("format") or ""),
+        f"{rate / 1000:g} kHz" if isinstance(rate, int | float) else "",
+        f"{bits / 1000:.0f} kbit/s" if isinstance(bits, int | float) else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _cost(usage: Mapping[str, Any]) -> str:
+    credits_used = usage.get("credits_used")
+    counted = f"{credits_used:,.0f} credits" if isinstance(credits_used, int | float) else ""
+    return ", ".join(part for part in (words.usd(usage.get("usd_spent")), counted) if part)
+
+
+def _timeline(take: Take) -> Iterator[Event]:
+    facts = sorted(take.facts.items(), key=lambda item: str(item[1].get("written_at") or ""))
+    for name, fact in facts:
+        if not fact.get("written_at"):
+            continue
+        details = ((key.replace("_", " "), words.text(fact[key])) for key in _DETAILS if fact.get(key) is not None)
+        yield Event(words.FACT_NAMES[name], words.when(fact["written_at"]), tuple(details))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
