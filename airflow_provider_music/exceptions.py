@@ -34,6 +34,7 @@
         ├── GenerationFailedError          retry can help: the API says that the generation failed; not billed
         ├── GenerationTimeoutError         retry can help: past the deadline; the generation keeps running and is billed
         │   └── GenerationSensorTimeout    ends the task: the same from the sensor, as Airflow's sensors raise it
+        ├── QualityError                   ends the task: the song breaks a limit of quality="fail"; paid, in place
         ├── PartialBatchError              retry can help: songs of a batch are missing; those in storage stay there
         │   └── HopelessBatchError         ends the task: another try would bring none of the missing songs
         ├── AudioError                     retry can help: what came is not the audio requested; it is downloaded again
@@ -226,6 +227,10 @@ class GenerationTimeoutError(MusicError):
 
 class GenerationSensorTimeout(GenerationTimeoutError, AirflowSensorTimeout):  # noqa: N818 - Airflow's own name
     """The sensor's deadline passed. Airflow does not retry a sensor's timeout."""
+
+
+class QualityError(MusicError, AirflowFailException):
+    """The song breaks a limit of ``quality="fail"``. It is paid, stays where it is, and is not delivered."""
 
 
 class PartialBatchError(MusicError):

@@ -43,7 +43,7 @@ from airflow_provider_music.api.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic_core import InitErrorDetails
 
@@ -309,6 +309,16 @@ def usual_seconds(model: Any) -> float:
     """Return how long a song of the model usually takes, in seconds."""
     known = find(model)
     return known.usual_seconds if known else USUAL_SECONDS
+
+
+def requested_ms(body: Mapping[str, Any]) -> int | None:
+    """Return the length that a request asks for, in milliseconds, where its model takes one and it is given."""
+    known = find(body.get("model"))
+    for name, length in known.marked(Length).items() if known else ():
+        value = body.get(name)
+        if isinstance(value, int) and value > 0:
+            return value * 1000 // length.per_second
+    return None
 
 
 def nearest_model(model: str) -> str | None:

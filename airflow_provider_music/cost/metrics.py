@@ -4,7 +4,8 @@
 
 ``music.generations`` (counter; tags ``model``, ``status``), ``music.submissions`` (counter of paid requests; tag
 ``model``), ``music.usd_spent`` (counter in US dollars, with a fraction; tag ``model``), ``music.wait_seconds``
-(timing, from the request to the song in storage; tag ``model``).
+(timing, from the request to the song in storage; tag ``model``), ``music.quality_failed`` (counter of songs that break
+a limit of ``quality``; tag ``model``).
 
 Every take is counted once at most: only by the try that wrote its last fact first.
 """
@@ -33,6 +34,9 @@ _LONGEST_NAME = 80
 def delivered(take: Take) -> None:
     """Count a take that this try was the first to mark delivered."""
     try:
+        if "rejected" in take:
+            # Counted then, with what it cost.
+            return
         model = take["intent"].get("model")
         _count("music.submissions", model)
         done = take.facts.get("completed")
@@ -43,6 +47,25 @@ def delivered(take: Take) -> None:
         _spent(done.get("usage") or {}, model)
         waited = _written(done) - _written(take["intent"])
         _stats().timing("music.wait_seconds", max(waited, timedelta()), tags=_tags(model))
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def rejected(take: Take) -> None:
+    """Count a take that this try was the first to reject for its quality: paid, and not delivered."""
+    try:
+        model = take["intent"].get("model")
+        _count("music.submissions", model)
+        _count("music.generations", model, status="rejected")
+        _spent(take["completed"].get("usage") or {}, model)
+    except Exception:
+        log.warning("The song's metrics were not sent", exc_info=True)
+
+
+def quality_failed(model: object) -> None:
+    """Count a song that breaks a limit, by the try that measured it."""
+    try:
+        _count("music.quality_failed", model)
     except Exception:
         log.warning("The song's metrics were not sent", exc_info=True)
 

@@ -13,6 +13,7 @@ from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import errors, runtime
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders, is_mapped
+from airflow_provider_music.generation.quality import UNMEASURED, QualityOptions, judge
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest, new_request_id
@@ -51,6 +52,7 @@ class GenerationOptions:
     on_unknown_price: Literal["refuse", "allow"]
     provenance: ProvenancePolicy
     deferrable: bool
+    quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
     keep_request: bool = False
 
@@ -74,6 +76,7 @@ class GenerationOptions:
             on_unknown_price=task.on_unknown_price,
             provenance=task.provenance,
             deferrable=task.deferrable,
+            quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
             keep_request=bool(getattr(task, "keep_request", False)),
         )
@@ -125,10 +128,15 @@ class SongAttempt:
 
     def decide(self, take: Take | None) -> Decision:
         """Decide what this try does, given the song's newest take."""
-        return decide(take, self._policy_attempt)
+        attempt = self._policy_attempt
+        if take is not None and "rejected" in take:
+            attempt = replace(attempt, rejects=self._options.quality.rejects(take["rejected"].get("quality")))
+        return decide(take, attempt)
 
     def spec(self, decision: Decision) -> GenerationSpec:
         """Return what the wait has to know; the deadline counts from now."""
+        from airflow_provider_music.api.models import requested_ms
+
         options, request = self._options, self.request
         return GenerationSpec(
             conn_id=options.conn_id,
@@ -148,6 +156,7 @@ class SongAttempt:
             resubmission=decision.resubmission,
             request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
             references=references_of(request.body),
+            requested_ms=requested_ms(request.body),
             **self.attempt.metadata,
         )
 
@@ -220,19 +229,30 @@ async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttemp
 
 
 def with_provenance(
-    take: Take, attempt: TaskAttempt, how: ProvenancePolicy, song_index: int | None = None
+    record: SongRecord,
+    take: Take,
+    attempt: TaskAttempt,
+    how: ProvenancePolicy,
+    quality: QualityOptions = UNMEASURED,
+    *,
+    song_index: int | None = None,
 ) -> dict[str, Any]:
-    """Attach a take's provenance and return its result, its audio described as the file is then.
+    """Measure a take and attach its provenance; return its result, its audio described as the file is then.
 
-    :raises OutputError: the provenance cannot be written; a retry does, and submits nothing.
+    :raises QualityError: it breaks a limit, and ``quality`` says to fail.
+    :raises OutputError: it cannot be measured, or its provenance not be written; a retry does, and submits nothing.
     """
-    changed = attach_provenance(take.audio_folder, take, attempt.identity, how, song_index=song_index)
-    return with_attached(result_of(take), changed)
+    figures = judge(record, take, attempt, quality)
+    folder, identity = take.audio_folder, attempt.identity
+    changed = attach_provenance(folder, take, identity, how, song_index=song_index, quality=figures)
+    return with_attached(result_of(take), {**changed, **({"quality": figures} if figures else {})})
 
 
-def deliver(record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy) -> dict[str, Any]:
+def deliver(
+    record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy, quality: QualityOptions = UNMEASURED
+) -> dict[str, Any]:
     """Return a song's result, and write down that the task did. Errors as of :func:`with_provenance`."""
-    result = with_provenance(take, attempt, how)
+    result = with_provenance(record, take, attempt, how, quality)
     mark_delivered(record, take, attempt.metadata)
     log_ready(result)
     return result

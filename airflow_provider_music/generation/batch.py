@@ -17,6 +17,7 @@ from airflow_provider_music.exceptions import (
     ChangedRequestError,
     MusicError,
     OverBudgetError,
+    QualityError,
     RecordError,
     StorageNotSharedError,
 )
@@ -117,6 +118,7 @@ class GenerationBatch:
         # Before the records, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
         _ = self._budget
+        self._options.quality.check_installed()
         folders = SongFolders.of(self._options.folders, attempt.identity)
         self.record_url = folders.record_url
         self._songs = [
@@ -226,7 +228,7 @@ class GenerationBatch:
         manifest_uri = batch_manifest.write_manifest(self._folder, self._attempt.try_number, outcomes)
         # Under fail_fast what was not submitted is as good as failed; at a deadline it is still to come.
         stopped = bool((event.get("counts") or {}).get("not_submitted"))
-        kept = ("failed", "unknown", "not_submitted") if stopped else ("failed", "unknown")
+        kept = ("failed", "unknown", "rejected", *(["not_submitted"] if stopped else []))
         lost = [one for one in outcomes if one.status != "completed"]
         if refusal is not None and lost:
             raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
@@ -260,9 +262,11 @@ class GenerationBatch:
                 take = await land(record, take, self._options.conn_id, self._attempt)
             self._takes[index] = take
             if take.state in ("completed", "delivered"):
-                how = self._options.provenance
-                result = await in_thread(with_provenance, take, self._attempt, how, index)
+                how, quality = self._options.provenance, self._options.quality
+                result = await in_thread(with_provenance, record, take, self._attempt, how, quality, song_index=index)
                 return SongOutcome(index, "completed", take.n, result)
+        except QualityError as exc:
+            return SongOutcome.without(index, "rejected", take.n, exc)
         except MusicError as exc:
             return SongOutcome.without(index, "pending", take.n, exc)
         return self._without_song(index, take)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_music.storage.folder import Folder
 
 #: completed: in storage. failed: the API said so; not billed. unknown: the answer is lost. pending: paid or about to
-#: be, and another try resumes it. not_submitted: nothing was sent.
-Status = Literal["completed", "failed", "unknown", "pending", "not_submitted"]
+#: be, and another try resumes it. rejected: paid and in storage, but it breaks a limit of quality. not_submitted:
+#: nothing was sent.
+Status = Literal["completed", "failed", "unknown", "pending", "rejected", "not_submitted"]
 _MOST_LISTED = 5
 _LONGEST = 300
 
@@ -54,7 +55,7 @@ class SongOutcome:
     @property
     def hopeless(self) -> bool:
         """Whether another try would not bring it."""
-        return self.status in ("failed", "unknown") and isinstance(
+        return self.status in ("failed", "unknown", "rejected") and isinstance(
             named(self.fields.get("error"), ""), AirflowFailException
         )
 
@@ -96,6 +97,7 @@ def result_of(outcomes: Sequence[SongOutcome], manifest_uri: str) -> dict[str, A
         "delivered": counts["completed"],
         "failed": counts["failed"],
         "unknown": counts["unknown"],
+        **({"rejected": counts["rejected"]} if counts["rejected"] else {}),
         "usage": {key: _sum(outcomes, key) for key in ("credits_used", "usd_spent")},
     }
 

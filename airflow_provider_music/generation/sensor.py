@@ -33,6 +33,7 @@ from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.errors import known_at_deadline, said_last
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.poll import Polls, pause_without_address
+from airflow_provider_music.generation.quality import QualityOptions, judge_landed
 from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import LoggedRequest
@@ -70,6 +71,7 @@ class SensorOptions:
     poll_interval: float | None
     timeout: float
     provenance: ProvenancePolicy
+    quality: QualityOptions
 
     @classmethod
     def of(cls, sensor: Any) -> SensorOptions:
@@ -84,6 +86,7 @@ class SensorOptions:
             poll_interval=seconds_of(interval) if interval is not None else None,
             timeout=float(sensor.timeout),
             provenance=sensor.provenance,
+            quality=QualityOptions.of(sensor),
         )
 
 
@@ -128,6 +131,7 @@ class SensedGeneration:
         :raises GenerationFailedError: the API says that it failed.
         :raises ApiError: the API does not know it, or refuses the key.
         """
+        self._options.quality.check_installed()
         known = self._landed_before()
         return known if known is not None else run_sync(self._poll_and_land())
 
@@ -258,7 +262,10 @@ class SensedGeneration:
         except OSError as exc:
             raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
-        return with_attached(result, attach_provenance(self._folder, take, self._identity, self._options.provenance))
+        figures = judge_landed(take, self._options.quality)
+        how = self._options.provenance
+        changed = attach_provenance(self._folder, take, self._identity, how, quality=figures)
+        return with_attached(result, {**changed, **({"quality": figures} if figures else {})})
 
 
 #: How a list of XComs shows where a template renders it as text.

@@ -34,6 +34,7 @@ class GenerationSpec:
     :param request_id: of the request for take n, made before it is sent so that a later try can search for it.
     :param marker: a file that the worker left in the record where it knows of no take: who does not see it is on
         another disk, and must not submit.
+    :param requested_ms: the length that the request asks for, where it does.
     """
 
     conn_id: str
@@ -61,6 +62,7 @@ class GenerationSpec:
     facts: Mapping[str, Mapping[str, Any]] | None = None
     request_id: str | None = None
     marker: str | None = None
+    requested_ms: int | None = None
 
     @property
     def model(self) -> str:
@@ -83,6 +85,7 @@ class GenerationSpec:
             "audio_format": self.audio_format,
             "sample_rate_hz": self.sample_rate_hz,
             "references": self.references,
+            "requested_ms": self.requested_ms,
         }
 
     @property

@@ -87,6 +87,7 @@ class GenerationTask:
         # Before the record, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt_here
         _ = self._budget
+        self._options.quality.check_installed()
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
@@ -218,7 +219,7 @@ class GenerationTask:
         return self._deliver(record, run_sync(land(record, take, self._options.conn_id, self._attempt)))
 
     def _deliver(self, record: SongRecord, take: Take) -> dict[str, Any]:
-        result = deliver(record, take, self._attempt, self._options.provenance)
+        result = deliver(record, take, self._attempt, self._options.provenance, self._options.quality)
         self.delivered = take
         return result
 

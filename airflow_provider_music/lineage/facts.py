@@ -120,7 +120,7 @@ def billing_of_batch(folder: Folder, try_number: int) -> Billing:
         content = folder.read(f"manifest-try-{number}.jsonl")
         if content is not None:
             found = {json.loads(line)["status"] for line in content.splitlines()}
-            if found & {"completed", "pending"}:
+            if found & {"completed", "pending", "rejected"}:
                 return "billed"
             return "may_be_billed" if "unknown" in found else "not_billed"
     return "may_be_billed"

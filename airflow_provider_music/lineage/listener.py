@@ -98,12 +98,15 @@ def extra_of(result: Mapping[str, Any], fingerprint: str | None) -> dict[str, An
         "generation_id": result.get("generation_id"),
         "record_uri": result.get("record_uri"),
         "fingerprint": fingerprint,
+        **({"quality": audio["quality"]} if audio.get("quality") else {}),
     }
 
 
 def extra_of_batch(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event's extra of a whole batch."""
     counts = {name: result.get(name) for name in ("manifest_uri", "requested", "delivered", "failed", "unknown")}
+    if "rejected" in result:
+        counts["rejected"] = result["rejected"]
     return {**counts, **(result.get("usage") or {})}
 
 

@@ -151,6 +151,7 @@ def _song(result: Mapping[str, Any], fingerprint: str | None) -> Any:
         model=result.get("model"),
         generationId=result.get("generation_id"),
         fingerprint=fingerprint,
+        quality=audio.get("quality"),
         producer=PRODUCER,
     )
     statistics = OutputStatisticsOutputDatasetFacet(size=audio.get("size_bytes"), fileCount=1)
@@ -270,6 +271,7 @@ class MusicAudioDatasetFacet(DatasetFacet):
     model: str | None = None
     generationId: str | None = None
     fingerprint: str | None = None
+    quality: dict[str, Any] | None = None
 
     @staticmethod
     def _get_schema() -> str:

@@ -15,6 +15,7 @@ from airflow_provider_music.api.connection import conn_id_of
 from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
+from airflow_provider_music.audio.quality_limits import check_quality
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutOfCreditsError
 from airflow_provider_music.lineage.mixin import LineageMixin
@@ -23,6 +24,7 @@ from airflow_provider_music.provenance.attach import check_provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from airflow_provider_music.audio.quality_limits import QualityPolicy
     from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.policy import OnUnknown
 
@@ -49,6 +51,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
     :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
+        ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
+    :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
         ``song.request.json``; by default they are in no file that stays.
     :param deferrable: False waits on the worker.
@@ -69,6 +74,8 @@ class GenerationOperator(LineageMixin, BaseOperator):
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         provenance: ProvenancePolicy = "manifest",
+        quality: QualityPolicy = "none",
+        quality_limits: Mapping[str, float | None] | None = None,
         keep_request: bool = False,
         deferrable: bool = True,
         **kwargs: Any,
@@ -87,9 +94,12 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.max_usd = max_usd
         self.on_unknown_price = on_unknown_price
         self.provenance = provenance
+        self.quality = quality
+        self.quality_limits = quality_limits
         self.keep_request = keep_request
         self.deferrable = deferrable
         check_provenance(provenance)
+        check_quality(quality, quality_limits)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
         _check_spending(max_usd, on_unknown_price)
 

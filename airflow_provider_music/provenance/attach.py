@@ -46,12 +46,19 @@ def check_provenance(policy: str) -> None:
 
 
 def attach_provenance(
-    folder: Folder, take: Take, identity: SongIdentity, policy: ProvenancePolicy, *, song_index: int | None = None
+    folder: Folder,
+    take: Take,
+    identity: SongIdentity,
+    policy: ProvenancePolicy,
+    *,
+    song_index: int | None = None,
+    quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Attach the provenance of a task's take; blocks, and may be called again.
 
     :param folder: the take's, where the song lies.
     :param song_index: of a song in its batch.
+    :param quality: what was measured of its sound, if it was.
     :return: what changed of the song's audio, for :func:`with_attached`; nothing where the policy is ``none`` or the
         take holds no song yet.
     :raises OutputError: it cannot be attached; a retry does, and submits nothing.
@@ -64,6 +71,7 @@ def attach_provenance(
         "task_id": identity.task_id,
         "map_index": identity.map_index,
         "song_index": song_index,
+        "quality": quality,
     }
     try:
         file = attach_manifest(folder, take, origin, embed=policy == "embed").manifest["file"]

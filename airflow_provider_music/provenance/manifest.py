@@ -46,7 +46,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
 
     :param origin: whose song it is: ``dag_id``, ``run_id``, ``task_id``, ``map_index``; where there are such,
         ``song_index`` (in its batch), ``references`` (a list of ``{"id", "sha256"}``) and ``submitted_by``, which
-        are otherwise taken from the intent. What is missing is null.
+        are otherwise taken from the intent, and ``quality``, what was measured of its sound. What is missing is null.
     :raises ProvenanceError: the take holds no song.
     """
     completed = take.facts.get("completed", {})
@@ -82,6 +82,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cost": {"credits": usage.get("credits_used"), "usd": usage.get("usd_spent")},
         "software": {"name": PACKAGE, "version": __version__},
+        **({"quality": origin["quality"]} if origin.get("quality") else {}),
     }
 
 

@@ -34,6 +34,7 @@ class Attempt:
     """One try of a task instance as Airflow reports it, and what it would submit.
 
     :param fingerprint: of the request, see :func:`airflow_provider_music.api.request.fingerprint`.
+    :param rejects: whether this try would not deliver the take that an earlier one rejected for its quality.
 
     The others are those of :class:`airflow_provider_music.record.identity.TaskAttempt`.
     """
@@ -46,6 +47,7 @@ class Attempt:
     clear_number: int | None = None
     attempt_id: str | None = None
     returned: bool | None = None
+    rejects: bool = False
 
 
 class AnyAttempt(Protocol):
@@ -91,6 +93,8 @@ def decide(take: Take | None, attempt: Attempt) -> Decision:
         case "delivered":
             return _after_delivery(take, attempt)
         case "completed":
+            if attempt.rejects and "rejected" in take and began_anew(take["rejected"], attempt):
+                return Decision("submit", n + 1, f"take {n} was rejected and the task was cleared: take {n + 1}")
             return _unless_changed(Decision("deliver", n, f"take {n} is in storage already"), take, attempt)
         case "failed":
             return Decision("submit", n + 1, f"take {n} failed and is not billed")

@@ -10,6 +10,7 @@
         failed.json      the API said that it failed, or the request never left: nothing is owed
         unknown.json     the answer was lost and could not be found again
         changed.json     a changed request was refused while this one was open
+        rejected.json    the audio broke a limit of quality="fail", and was not delivered
         delivered.json   the task returned the result
         song.mp3         the audio (or .wav, .pcm), where it lies in the same folder; the intent says where it lies
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_music.storage.folder import Folder
 
-Fact = Literal["intent", "sent", "accepted", "completed", "failed", "unknown", "changed", "delivered"]
+Fact = Literal["intent", "sent", "accepted", "completed", "failed", "unknown", "changed", "rejected", "delivered"]
 FACTS: tuple[Fact, ...] = get_args(Fact)
 
 #: Where a take stands. open: claimed, and nobody has said yet what came of it.
 State = Literal["open", "accepted", "completed", "failed", "unknown", "delivered"]
-#: The first fact that is there decides. An id in hand outranks "unknown"; "changed" says nothing of the take itself.
+#: The first fact that is there decides. An id in hand outranks "unknown". "changed" and "rejected" do not count.
 _PRECEDENCE: tuple[tuple[Fact, State], ...] = (
     ("delivered", "delivered"),
     ("completed", "completed"),

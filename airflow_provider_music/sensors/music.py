@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.audio.quality_limits import check_quality
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.lineage.mixin import LineageMixin
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from airflow_provider_music.audio.quality_limits import QualityPolicy
     from airflow_provider_music.generation.poll import Polls
     from airflow_provider_music.generation.sensor import SensedGeneration
     from airflow_provider_music.provenance.attach import ProvenancePolicy
@@ -38,6 +40,9 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :param timeout: seconds until the sensor gives up; an absolute deadline that no restart extends.
     :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
+        ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
+    :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param deferrable: False pokes on a worker, in the sensor's ``mode``.
     :return: the same as :class:`GenerateMusicOperator`; each value also under its own XCom key.
     :raises GenerationFailedError: the API says that the generation failed.
@@ -61,6 +66,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         poll_interval: timedelta | float | str | None = None,
         timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         provenance: ProvenancePolicy = "manifest",
+        quality: QualityPolicy = "none",
+        quality_limits: Mapping[str, float | None] | None = None,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -78,8 +85,11 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         self.conn_id = conn_id
         self.poll_interval = poll_interval
         self.provenance = provenance
+        self.quality = quality
+        self.quality_limits = quality_limits
         self.deferrable = deferrable
         check_provenance(provenance)
+        check_quality(quality, quality_limits)
 
     def execute(self, context: Any) -> Any:
         """Poll once, then wait in the triggerer; or poke on the worker."""

@@ -26,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.compat import AirflowException, TaskDeferred
-from airflow_provider_music.generation import reconcile
+from airflow_provider_music.generation import quality, reconcile
 from airflow_provider_music.generation import runtime as clock
 from airflow_provider_music.hooks.clients import close_clients
 from airflow_provider_music.operators.music import GenerateMusicOperator
@@ -182,7 +182,10 @@ class Promises(RuleBasedStateMachine):
         self.state = StateStore()
         self.wanted = ""
         self.results: list[tuple[dict[str, Any], str]] = []
-        self.words = WORDS[0]
+        self.words, self.quality = WORDS[0], "none"
+        self.patch.setattr(quality, "is_installed", lambda: True)
+        # Every song breaks a limit, whatever it sounds like.
+        self.patch.setattr(quality, "_figures", lambda *_: ({"loudness_lufs": -60.0}, True))
         self.record_was_lost = False
         self.first_on_this_disk = 0
 
@@ -223,7 +226,7 @@ class Promises(RuleBasedStateMachine):
         fields = {"model": "minimax/music-2.6", "prompt": self.words}
         if self.lane == "synchronous":
             fields = {"model": "music-01", "lyrics": self.words, "refer_voice": "vocal-2025082518145625-6XW9wCOF"}
-        return GenerateMusicOperator(task_id="song", timeout=300, **fields)
+        return GenerateMusicOperator(task_id="song", timeout=300, quality=self.quality, **fields)
 
     def context(self) -> dict[str, Any]:
         ti = type("Ti", (), {})()
@@ -330,6 +333,17 @@ class Promises(RuleBasedStateMachine):
     def a_person_edits_the_request(self, words):
         """Between processes, as a new version of the DAG file does; also back to what it was."""
         self.words = words
+
+    @rule(then=st.sampled_from(["none", "fail"]))
+    def a_song_is_rejected_for_its_quality_and_a_person_clears(self, then):
+        self.quality = "fail"
+        self.airflow_goes_on_to_the_end()
+        self.airflow_retries()
+        self.airflow_goes_on_to_the_end()
+        rejected = list(Path(self.folder.name).rglob("rejected.json"))
+        reached["rejected", self.phase, bool(rejected), then] += 1
+        self.quality = then
+        self.a_person_clears()
 
     @rule()
     def airflow_goes_on(self):

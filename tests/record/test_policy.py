@@ -13,6 +13,8 @@ CLEARED = Attempt(try_number=3, max_tries=4, fingerprint="same")
 CHANGED = Attempt(try_number=2, max_tries=2, fingerprint="other")
 CHANGED_AND_CLEARED = Attempt(try_number=3, max_tries=4, fingerprint="other")
 RESUBMIT = Attempt(try_number=2, max_tries=2, fingerprint="same", on_unknown="resubmit")
+REJECTS = Attempt(try_number=2, max_tries=2, fingerprint="same", rejects=True)
+CLEARED_REJECTS = Attempt(try_number=3, max_tries=4, fingerprint="same", rejects=True)
 
 
 def take(*facts, n=3, **intent):
@@ -38,6 +40,13 @@ def step(found, attempt):
         (take("accepted"), CLEARED, "attach", 3),
         (take("accepted", "completed"), RETRY, "deliver", 3),
         (take("accepted", "completed"), CLEARED, "deliver", 3),
+        (take("accepted", "completed", "rejected"), RETRY, "deliver", 3),
+        (take("accepted", "completed", "rejected"), REJECTS, "deliver", 3),
+        (take("accepted", "completed", "rejected"), CLEARED, "deliver", 3),
+        (take("accepted", "completed", "rejected"), CLEARED_REJECTS, "submit", 4),
+        (take("accepted", "completed"), CLEARED_REJECTS, "deliver", 3),
+        (take("accepted", "completed", "rejected", "delivered"), RETRY, "deliver", 3),
+        (take("accepted", "completed", "rejected", "delivered"), REJECTS, "deliver", 3),
         (take("accepted", "completed", "delivered"), RETRY, "deliver", 3),
         (take("accepted", "completed", "delivered"), CLEARED, "submit", 4),
         (take("accepted", "delivered"), RETRY, "deliver", 3),

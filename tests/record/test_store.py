@@ -108,10 +108,10 @@ def test_the_facts_say_where_a_take_stands(record, facts, state):
     assert take.state == record.read(1).state == record.latest().state == state
 
 
-def test_every_fact_but_sent_and_changed_decides_a_state_and_every_state_is_decided():
+def test_every_fact_but_sent_changed_and_rejected_decides_a_state_and_every_state_is_decided():
     decided = dict(takes._PRECEDENCE)
 
-    assert set(decided) == set(FACTS) - {"sent", "changed"}
+    assert set(decided) == set(FACTS) - {"sent", "changed", "rejected"}
     assert set(decided.values()) == set(get_args(State))
 
 
