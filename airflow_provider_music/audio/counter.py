@@ -19,7 +19,7 @@ from airflow_provider_music.audio.frame_header import (
     channels_of,
     frame_header,
 )
-from airflow_provider_music.audio.told import TOLD_BYTES, Told, told_by
+from airflow_provider_music.audio.vbr_header import VBR_HEADER_BYTES, VbrHeader, vbr_header_of
 
 if TYPE_CHECKING:
     from airflow_provider_music.audio.facts import AudioFormat
@@ -54,7 +54,7 @@ class Frames:
     sound_bytes: int
     stray_bytes: int
     ends_in_mid_frame: bool
-    told: Told | None
+    declared: VbrHeader | None
 
 
 class FrameCounter:
@@ -106,12 +106,12 @@ class FrameCounter:
         self.gave_up = True
         if self._first is None or self._last is None:
             return None
-        told = told_by(self._head) if self._first.format == "mp3" else None
+        declared = vbr_header_of(self._head) if self._first.format == "mp3" else None
         count, samples, length = self._count, self._samples, self._bytes
         if ends_in_mid_frame:
             count, samples, length = count - 1, samples - self._last.samples, length - self._last.length
         seconds = self._seconds + samples / self._last.rate
-        if told is not None:
+        if declared is not None:
             count, length = count - 1, length - self._first.length
             seconds -= self._first.samples / self._first.rate
         return Frames(
@@ -126,7 +126,7 @@ class FrameCounter:
             sound_bytes=length,
             stray_bytes=self._stray,
             ends_in_mid_frame=ends_in_mid_frame,
-            told=told,
+            declared=declared,
         )
 
     def _walk(self, *, at_end: bool) -> None:
@@ -229,7 +229,7 @@ class FrameCounter:
         if self._first is None:
             self._first = header
             self._start = self._base + at
-            self._head = bytes(self._buffer[at : at + min(TOLD_BYTES, header.length)])
+            self._head = bytes(self._buffer[at : at + min(VBR_HEADER_BYTES, header.length)])
             self._channels = channels_of(self._buffer, at, header)
         else:
             self._stray += max(0, self._base + at - self._lost_since)

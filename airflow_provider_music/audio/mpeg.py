@@ -60,23 +60,23 @@ def _oddities(frames: Frames) -> list[str]:
 
 def _missing(frames: Frames, size: int) -> str | None:
     """Say what the header promises and is not there; where all frames are there, its figure of bytes is wrong."""
-    told, there = frames.told, size - frames.start
-    if told is None or (told.frames and frames.count >= told.frames - _TOLERATED_FRAMES):
+    declared, there = frames.declared, size - frames.start
+    if declared is None or (declared.frames and frames.count >= declared.frames - _TOLERATED_FRAMES):
         return None
-    if told.bytes and (
-        there < told.bytes * (1 - _TOLERATED)
-        or (there < told.bytes - frames.length and told.frames and frames.ends_in_mid_frame)
+    if declared.bytes and (
+        there < declared.bytes * (1 - _TOLERATED)
+        or (there < declared.bytes - frames.length and declared.frames and frames.ends_in_mid_frame)
     ):
-        return f"{told.bytes} bytes of sound, but there are {there}"
-    if told.frames and not told.bytes and frames.count < told.frames * (1 - _TOLERATED):
-        return f"{told.frames} frames, but there are {frames.count}"
+        return f"{declared.bytes} bytes of sound, but there are {there}"
+    if declared.frames and not declared.bytes and frames.count < declared.frames * (1 - _TOLERATED):
+        return f"{declared.frames} frames, but there are {frames.count}"
     return None
 
 
 def _encoders_own(frames: Frames) -> float:
     """Return the seconds at both ends that the encoder added, where it says so and the header is of this very file."""
-    told = frames.told
-    if told is None or abs(told.frames - frames.count) > 1:
+    declared = frames.declared
+    if declared is None or abs(declared.frames - frames.count) > 1:
         return 0.0
-    seconds = told.skipped / frames.rate
+    seconds = declared.skipped / frames.rate
     return seconds if seconds < frames.seconds else 0.0

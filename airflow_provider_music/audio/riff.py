@@ -106,8 +106,8 @@ def wav_facts(file: IO[bytes], size: int, start: int) -> AudioFacts:
         elif chunk.name == b"fact" and chunk.length >= 4:  # noqa: PLR2004 - one number
             samples = int(struct.unpack(f"{order}I", file.read(4).ljust(4, b"\0"))[0])
         elif chunk.name == b"data":
-            told = long_size if long_size and chunk.length == 0xFFFFFFFF else chunk.length  # noqa: PLR2004 - "see ds64"
-            return _facts(file, _Form.read(form, order)._replace(samples=samples), told, size, chunk)
+            declared = long_size if long_size and chunk.length == 0xFFFFFFFF else chunk.length  # noqa: PLR2004 - "see ds64"
+            return _facts(file, _Form.read(form, order)._replace(samples=samples), declared, size, chunk)
     raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
 
 
@@ -117,9 +117,9 @@ def _chunks(file: IO[bytes], size: int, start: int, order: str) -> Iterator[Riff
         yield chunk
 
 
-def _facts(file: IO[bytes], form: _Form, told: int, size: int, chunk: RiffChunk) -> AudioFacts:
+def _facts(file: IO[bytes], form: _Form, declared: int, size: int, chunk: RiffChunk) -> AudioFacts:
     per_second = form.bytes_per_second
-    there = _sound_bytes(form, told, size - chunk.body, open_ended=chunk.open_ended)
+    there = _sound_bytes(form, declared, size - chunk.body, open_ended=chunk.open_ended)
     if there <= 0:
         raise NotAudioError(f"a wav header with no sound behind it ({size} bytes)")
     framed = _framed(file, chunk.body, chunk.body + there, size) if form.tag in _MPEG else None
@@ -144,15 +144,15 @@ def _facts(file: IO[bytes], form: _Form, told: int, size: int, chunk: RiffChunk)
     )
 
 
-def _sound_bytes(form: _Form, told: int, there: int, *, open_ended: bool) -> int:
+def _sound_bytes(form: _Form, declared: int, there: int, *, open_ended: bool) -> int:
     """Return how many bytes of sound there are, by what the header says and what came."""
     per_second = form.bytes_per_second
-    lacks = told > there + max(form.block, _MISCOUNTED_BYTES)
-    if (told == 0 and open_ended) or (lacks and told >= min(_LARGEST_BYTES, per_second * _LONGEST_SECONDS)):
+    lacks = declared > there + max(form.block, _MISCOUNTED_BYTES)
+    if (declared == 0 and open_ended) or (lacks and declared >= min(_LARGEST_BYTES, per_second * _LONGEST_SECONDS)):
         return there if there >= per_second * _LEAST_STREAMED_SECONDS else 0
     if lacks:
-        raise NotAudioError(f"cut short: the wav header says {told} bytes of sound, but there are {there}")
-    return min(told, there)
+        raise NotAudioError(f"cut short: the wav header says {declared} bytes of sound, but there are {there}")
+    return min(declared, there)
 
 
 def _framed(file: IO[bytes], start: int, end: int, size: int) -> AudioFacts | None:

@@ -58,15 +58,15 @@ def make_frame(kbits=128, *, head=b"", rate=44100):
     return (bytes((0xFF, 0xFB, third, 0xC0)) + head).ljust(length, b"\0")
 
 
-def make_vbr(seconds, *, loud=1.0, kbits=64, told=None):
+def make_vbr(seconds, *, loud=1.0, kbits=64, declared=None):
     """An MP3 of many bitrates, as ``lame -V2 - -`` writes it: no frame says how many there are.
 
     :param loud: its first seconds are of 320 kbit/s.
-    :param told: frames, bytes, delay and padding of a Xing header, which makes a frame of its own.
+    :param declared: frames, bytes, delay and padding of a Xing header, which makes a frame of its own.
     """
     count, first = round(seconds * 44100 / 1152), round(loud * 44100 / 1152)
     frames = [make_frame(320)] * min(first, count) + [make_frame(kbits), make_frame(kbits + 16)] * count
-    return (make_xing(*told) if told else b"") + b"".join(frames[:count])
+    return (make_xing(*declared) if declared else b"") + b"".join(frames[:count])
 
 
 def make_xing(frames, size, skipped=(0, 0)):
@@ -81,10 +81,10 @@ def make_adts(length, *, rate=4, channels=2):
     return (bytes((0xFF, 0xF1, 0x40 | rate << 2 | channels >> 2)) + size.to_bytes(4)).ljust(length, b"\0")
 
 
-def make_riff(form, data, *, told=None, magic=b"RIFF", before=b"", after=b""):
-    """A WAV of any format chunk; ``told`` is the length that its header says."""
+def make_riff(form, data, *, declared=None, magic=b"RIFF", before=b"", after=b""):
+    """A WAV of any format chunk; ``declared`` is the length that its header says."""
     order = ">" if magic == b"RIFX" else "<"
-    length = len(data) if told is None else told
+    length = len(data) if declared is None else declared
     chunks = struct.pack(f"{order}4sI", b"fmt ", len(form)) + form + before
     chunks += struct.pack(f"{order}4sI", b"data", length) + data + after
     return magic + struct.pack(f"{order}I", min(len(chunks) + 4, 0xFFFFFFFF)) + b"WAVE" + chunks

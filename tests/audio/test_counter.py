@@ -78,8 +78,8 @@ def test_a_header_frame_is_no_sound():
     song = make_vbr(5)
     found = count(make_xing(191, 1000) + song)
     assert (found.count, found.seconds, found.sound_bytes) == (191, pytest.approx(count(song).seconds), len(song))
-    assert (found.told.frames, found.told.bytes, found.told.skipped) == (191, 1000, 0)
-    assert count(make_xing(1, 2, (576, 1000)) + song).told.skipped == 1576
+    assert (found.declared.frames, found.declared.bytes, found.declared.skipped) == (191, 1000, 0)
+    assert count(make_xing(1, 2, (576, 1000)) + song).declared.skipped == 1576
 
 
 def test_aac_and_the_other_layers_are_counted_as_what_they_are():

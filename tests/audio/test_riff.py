@@ -93,14 +93,14 @@ def test_an_mp3_in_a_wav_is_counted():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "declared",
     [
         *(0, 0x10000000, 0x3FFFFFFF, 0x40000000, 2_000_000_000, 0x7FFFEFDC, 0x7FFFF000, 0x7FFFFFDB, 0x7FFFFFFF),
         *(0x80000000, 0xC0000000, 0xFFFFF000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF),
     ],
 )
-def test_a_streaming_writers_placeholder_is_known_whatever_its_value(told):
-    data = make_riff(PCM, SECONDS, told=told)
+def test_a_streaming_writers_placeholder_is_known_whatever_its_value(declared):
+    data = make_riff(PCM, SECONDS, declared=declared)
     assert facts(data).duration_ms == 12000
     assert facts(data[:4] + b"\xff\xff\xff\xff" + data[8:]).duration_ms == 12000
     assert facts(data[:4] + bytes(4) + data[8:]).duration_ms == 12000
@@ -108,7 +108,7 @@ def test_a_streaming_writers_placeholder_is_known_whatever_its_value(told):
 
 @pytest.mark.parametrize("short", [1, 2, 8, 44, 64])
 def test_a_few_bytes_that_a_writer_miscounted_cut_nothing(short):
-    assert facts(make_riff(PCM, SECONDS, told=len(SECONDS) + short)).duration_ms == 12000
+    assert facts(make_riff(PCM, SECONDS, declared=len(SECONDS) + short)).duration_ms == 12000
     assert facts(make_riff(PCM, SECONDS)[:-short]).duration_ms == pytest.approx(12000, abs=2)
 
 
@@ -118,9 +118,9 @@ def test_more_is_cut_short(short):
     assert refusal(make_riff(PCM, SECONDS)[:-short]) == said
 
 
-def rf64(data, told, magic=b"RF64"):
-    ds64 = struct.pack("<4sIQQQI", b"ds64", 28, 1000, told, 0, 0)
-    riff = make_riff(PCM, data, told=0xFFFFFFFF)
+def rf64(data, declared, magic=b"RF64"):
+    ds64 = struct.pack("<4sIQQQI", b"ds64", 28, 1000, declared, 0, 0)
+    riff = make_riff(PCM, data, declared=0xFFFFFFFF)
     return magic + b"\xff\xff\xff\xffWAVE" + ds64 + riff[12:]
 
 

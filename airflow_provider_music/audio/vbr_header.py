@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 #: As much of the first frame as these headers take.
-TOLD_BYTES = 256
+VBR_HEADER_BYTES = 256
 _HAS_FRAMES, _HAS_BYTES, _HAS_TABLE, _HAS_QUALITY = 1, 2, 4, 8
 _TABLE_BYTES = 100
 #: Where the name stands: behind the side information, whose length goes by version and channels, and a checksum.
@@ -19,7 +19,7 @@ _LAME_DELAYS_AT = 21
 _LAME_BYTES = 24
 
 
-class Told(NamedTuple):
+class VbrHeader(NamedTuple):
     """What the header says of the frames behind it: 0 where it does not say it.
 
     ``skipped`` are the samples at both ends that are the encoder's own and no sound of the song.
@@ -30,18 +30,18 @@ class Told(NamedTuple):
     skipped: int
 
 
-def told_by(frame: bytes) -> Told | None:
+def vbr_header_of(frame: bytes) -> VbrHeader | None:
     """Read the header in the first bytes of a frame, or None where there is none."""
     name = max(frame.find(b"Xing", 0, _SEARCHED_BYTES), frame.find(b"Info", 0, _SEARCHED_BYTES))
     if name >= 0:
         return _xing(frame, name)
     vbri = frame.find(b"VBRI", 0, _SEARCHED_BYTES)
     if vbri >= 0 and len(frame) >= vbri + 18:
-        return Told(_number(frame, vbri + 14), _number(frame, vbri + 10), 0)
+        return VbrHeader(_number(frame, vbri + 14), _number(frame, vbri + 10), 0)
     return None
 
 
-def _xing(frame: bytes, name: int) -> Told:
+def _xing(frame: bytes, name: int) -> VbrHeader:
     flags, at = _number(frame, name + 4), name + 8
     frames = size = 0
     if flags & _HAS_FRAMES:
@@ -49,7 +49,7 @@ def _xing(frame: bytes, name: int) -> Told:
     if flags & _HAS_BYTES:
         size, at = _number(frame, at), at + 4
     at += (_TABLE_BYTES if flags & _HAS_TABLE else 0) + (4 if flags & _HAS_QUALITY else 0)
-    return Told(frames, size, _lame_skipped(frame[at : at + _LAME_BYTES]))
+    return VbrHeader(frames, size, _lame_skipped(frame[at : at + _LAME_BYTES]))
 
 
 def _lame_skipped(lame: bytes) -> int:
