@@ -28,6 +28,7 @@ from airflow_provider_music.plugin.headers import HEADERS, SecureHeaders
 from airflow_provider_music.plugin.library import Filters, read_page
 from airflow_provider_music.plugin.songs import audio_of, song_of, take_numbered
 from airflow_provider_music.plugin.task_facts import TaskKey, read_task
+from airflow_provider_music.plugin.waveform import waveform_of
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def app() -> FastAPI:
     made.add_api_route(_SONG, _song, response_class=HTMLResponse, **of_song)
     made.add_api_route(f"{_SONG}/state", _state, **of_song)
     made.add_api_route(f"{_SONG}/take/{{n}}/audio", _audio, **of_song)
+    made.add_api_route(f"{_SONG}/take/{{n}}/waveform", _waveform, **of_song)
     made.add_api_route(
         f"{_SONG}/take/{{n}}/verify",
         _verify,
@@ -123,6 +125,13 @@ async def _audio(
     file = await in_thread(_file_of, key, index, n)
     parts = [key.dag_id, key.task_id, key.map_index if key.map_index >= 0 else None, index, f"take-{n}"]
     return await respond(file, request.headers, save_as=name_of(*parts) if download else None)
+
+
+async def _waveform(key: Key, n: Number, index: Index = None) -> Response:
+    found = await in_thread(lambda: waveform_of(_file_of(key, index, n)))
+    if found is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "The quality of this song was not measured")
+    return JSONResponse(found, headers={"Cache-Control": "private, no-cache"})
 
 
 async def _verify(key: Key, n: Number, index: Index = None) -> Response:

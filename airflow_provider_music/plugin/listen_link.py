@@ -16,8 +16,6 @@ PREFIX = "/music"
 OPERATORS = (
     "airflow_provider_music.operators.generate.GenerateMusicOperator",
     "airflow_provider_music.operators.batch.GenerateMusicBatchOperator",
-    "airflow_provider_music.decorators.music._MusicDecoratedOperator",
-    "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",
     "airflow_provider_music.sensors.music.MusicGenerationSensor",
     "airflow_provider_music.decorators.music._MusicDecoratedOperator",
     "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",

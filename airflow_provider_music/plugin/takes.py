@@ -36,7 +36,7 @@ class Event:
 class TakeView:
     """One take for a page; texts only.
 
-    :param url: of its audio, below the page's; None where there is none.
+    :param url: of its audio, below the page's; None where there is none. The others are of what belongs to it.
     :param problem: why it cannot be heard, where it should be there.
     """
 
@@ -46,6 +46,8 @@ class TakeView:
     billing: str
     is_playable: bool
     url: str | None
+    verify_url: str | None
+    waveform_url: str | None
     problem: str | None
     facts: tuple[tuple[str, str], ...]
     timeline: tuple[Event, ...] = field(default_factory=tuple)
@@ -63,13 +65,18 @@ def view_of(take: Take, page: str, index: int | None) -> TakeView:
             file = audio_of(take)
         except MusicError as exc:
             problem = words.text(str(exc))
+    audio, verify, waveform = (
+        take_path(page, take.n, what, index) if file is not None else None for what in ("audio", "verify", "waveform")
+    )
     return TakeView(
         n=take.n,
         title=f"Take {take.n}" if take.n else "Song",
         state=words.STATE_NAMES[take.state],
         billing=words.BILLING_NAMES[take.billing],
         is_playable=file is not None and file.format not in _NOT_PLAYED,
-        url=take_path(page, take.n, "audio", index) if file is not None else None,
+        url=audio,
+        verify_url=verify,
+        waveform_url=waveform,
         problem=problem,
         facts=tuple((name, value) for name, value in _facts(take, file) if value),
         timeline=tuple(_timeline(take)),

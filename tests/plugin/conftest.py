@@ -134,6 +134,7 @@ def record(root, key, content, *, suffix="mp3", takes=1, **audio):
         take = store.claim(n, model="minimax/music-2.6", task="x", try_number=n, max_tries=n)
         take = store.write(take, "accepted", generation_id=f"gen-{n}", usage={})
         (folder / f"take-{n}" / f"song.{suffix}").write_bytes(content)
+        (folder / f"take-{n}" / f"song.{suffix}.peaks.json").write_text('{"peaks": [-1, 1]}')
         facts = {
             "format": suffix,
             "size_bytes": len(content),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 HTML = {"accept": "text/html"}
-OF_A_SONG = ("", "/state", "/take/1/audio", "/take/1/verify")
+OF_A_SONG = ("", "/state", "/take/1/audio", "/take/1/waveform", "/take/1/verify")
 
 
 def ask(client, method, url, **more):

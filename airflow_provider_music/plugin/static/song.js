@@ -11,6 +11,46 @@ for (const player of players) {
   player.addEventListener("play", () => players.filter((other) => other !== player).forEach((other) => other.pause()));
 }
 
+// The waveform, where the song's quality was measured: what was played is drawn in full. A click goes there.
+const draw = (canvas, peaks, player) => {
+  const scale = window.devicePixelRatio || 1;
+  const width = (canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale)));
+  const height = (canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale)));
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = getComputedStyle(canvas).color;
+  const pairs = peaks.length / 2;
+  const played = player.duration > 0 ? (player.currentTime / player.duration) * width : 0;
+  for (let x = 0; x < width; x += 1) {
+    const first = Math.floor((x / width) * pairs);
+    const last = Math.max(first + 1, Math.floor(((x + 1) / width) * pairs));
+    let low = 0;
+    let high = 0;
+    for (let pair = first; pair < last; pair += 1) {
+      low = Math.min(low, peaks[2 * pair]);
+      high = Math.max(high, peaks[2 * pair + 1]);
+    }
+    pen.globalAlpha = x < played ? 1 : 0.45;
+    pen.fillRect(x, ((1 - high) * height) / 2, 1, Math.max(1, ((high - low) * height) / 2));
+  }
+};
+
+const showWaveform = async (canvas) => {
+  const player = byTake(canvas.dataset.take);
+  const response = await fetch(canvas.dataset.url, { headers: { Accept: "application/json" } });
+  if (!response.ok) return;
+  const { peaks } = await response.json();
+  canvas.hidden = false;
+  const again = () => draw(canvas, peaks, player);
+  for (const event of ["timeupdate", "seeked", "loadedmetadata"]) player.addEventListener(event, again);
+  window.addEventListener("resize", again);
+  canvas.addEventListener("click", (event) => {
+    if (player.duration > 0) player.currentTime = (event.offsetX / canvas.clientWidth) * player.duration;
+  });
+  again();
+};
+
+for (const canvas of document.querySelectorAll("canvas.waveform")) showWaveform(canvas).catch(() => {});
+
 // A and B: the other one goes on where this one is.
 const compare = document.getElementById("compare");
 if (compare) {

@@ -62,6 +62,8 @@ def song(airflow):
         with wave.open(str(path), "wb") as audio:
             audio.setparams((2, 2, 44100, 0, "NONE", ""))
             audio.writeframes(bytes(LONG_S * 44100 * 4))
+        peaks = [value for n in range(700) for value in (-(n % 100) / 100, (n % 70) / 70)]
+        path.with_name("song.wav.peaks.json").write_text(json.dumps({"peaks": peaks}))
     return run
 
 
@@ -105,6 +107,22 @@ def test_play_moves_the_time_and_a_seek_asks_for_a_range(page, airflow, song):
     assert {response.status for response in responses} == {206}
     # The server's own word for it.
     assert re.search(r"/take/2/audio.* 206|206 .*audio|status_code=206", airflow.log_path.read_text())
+
+
+def test_a_click_on_the_waveform_goes_to_that_place(page, airflow, song):
+    page.goto(airflow.url + path_of(song, "song"))
+    until(page, "!document.querySelector('canvas[data-take=\"2\"]').hidden")
+    until(page, "document.querySelector('audio[data-take=\"2\"]').readyState >= 1")
+    canvas = page.locator("canvas[data-take='2']")
+    pixels = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
+    assert canvas.evaluate(f"canvas => ({pixels})(canvas).some(value => value > 0)")
+
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+
+    until(page, "document.querySelector('audio[data-take=\"2\"]').currentTime > 0")
+    place = page.locator("audio[data-take='2']").evaluate("audio => audio.currentTime")
+    assert abs(place - LONG_S / 2) < 0.02 * LONG_S
 
 
 def test_a_and_b_go_on_at_the_same_place(page, airflow, song):
