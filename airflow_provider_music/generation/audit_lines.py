@@ -153,6 +153,12 @@ def _outcome(row: LogRow, take: Take, sensed: Mapping[str, Any] | None) -> tuple
             return "delivered", "the task returned its id, and a sensor landed it"
         case "delivered":
             return "id_delivered", "the task returned its id; no sensor below these folders has landed the song"
+        case "completed" if "rejected" in take:
+            broken = "; ".join(map(str, take["rejected"].get("broken") or ["its quality"]))
+            return (
+                "in_storage",
+                f"rejected: {broken}. A clear with wider limits delivers it; as it is, submits a new take",
+            )
         case "completed":
             return "in_storage", "no try has returned it; a retry or a clear of the task does, and submits nothing"
         case "accepted":

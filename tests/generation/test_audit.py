@@ -90,6 +90,7 @@ LOST = {"unknown": {"reason": "the response is lost"}}
         ("queued", {**COMPLETED, "delivered": {}}, "delivered"),
         ("queued", {**ACCEPTED, "delivered": {}}, "id_delivered"),
         ("queued", COMPLETED, "in_storage"),
+        ("queued", {**COMPLETED, "rejected": {"broken": ["too quiet"]}}, "in_storage"),
         ("queued", ACCEPTED, "to_land"),
         ("queued", {**ACCEPTED, "failed": {"reason": "no"}}, "failed_but_billed"),
         ("queued", LOST, "to_land"),
@@ -103,6 +104,7 @@ def test_a_row_is_explained_by_where_its_take_stands(lane, facts, outcome, tmp_p
     (line,) = explained([row()], [take(tmp_path, lane=lane, **facts)])
     assert (line.outcome, line.is_explained, line.usd) == (outcome, True, Decimal("0.195"))
     assert line.why
+    assert ("too quiet" in line.why) == ("rejected" in facts)
 
 
 @pytest.mark.parametrize("status", ["failed", "error"])
