@@ -153,14 +153,8 @@ def _outcome(row: LogRow, take: Take, sensed: Mapping[str, Any] | None) -> tuple
             return "delivered", "the task returned its id, and a sensor landed it"
         case "delivered":
             return "id_delivered", "the task returned its id; no sensor below these folders has landed the song"
-        case "completed" if "rejected" in take:
-            broken = "; ".join(map(str, take["rejected"].get("broken") or ["its quality"]))
-            return (
-                "in_storage",
-                f"rejected: {broken}. A clear with wider limits delivers it; as it is, submits a new take",
-            )
         case "completed":
-            return "in_storage", "no try has returned it; a retry or a clear of the task does, and submits nothing"
+            return "in_storage", _why_not_returned(take)
         case "accepted":
             return "to_land", "accepted, and not landed; a retry or a clear of the task lands it"
         case "failed":
@@ -173,6 +167,13 @@ def _outcome(row: LogRow, take: Take, sensed: Mapping[str, Any] | None) -> tuple
             return "open", "no fact says yet what came of it; a retry or a clear of the task finds out"
         case _:
             assert_never(take.state)
+
+
+def _why_not_returned(take: Take) -> str:
+    if "rejected" not in take:
+        return "no try has returned it; a retry or a clear of the task does, and submits nothing"
+    broken = "; ".join(map(str, take["rejected"].get("broken") or ["its quality"]))
+    return f"rejected: {broken}. A clear with wider limits delivers it; a clear as it is submits a new take"
 
 
 def _outcome_without_row(take: Take) -> tuple[Outcome, str] | None:
