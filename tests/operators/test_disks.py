@@ -253,6 +253,7 @@ def test_a_batch_without_a_disk_in_common_is_refused_and_nothing_is_sent(batch, 
 def test_the_usage_log_has_the_song_of_a_lost_disk(song, music_sandbox, airflow, quick_clock):
     airflow.new_pod()
     airflow.defer(song())
+    until_logged(music_sandbox)
     airflow.retry()
     airflow.new_pod()
 
