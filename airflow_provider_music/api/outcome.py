@@ -45,7 +45,7 @@ def is_failed_look_up(exc: BaseException) -> bool:
     """Whether a connection failed because the host's name has no address, or the name service did not say one."""
     seen: BaseException | None = exc
     while seen is not None:
-        # A name that no name service can be asked for ("a..b") is a UnicodeError.
+        # A name that no name service can look up ("a..b") is a UnicodeError.
         if isinstance(seen, socket.gaierror | UnicodeError):
             return True
         seen = seen.__cause__ or seen.__context__

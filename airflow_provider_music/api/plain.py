@@ -28,7 +28,7 @@ _NEWLINE = re.compile(r"\r\n?")
 
 
 def check_plain_request(request: Mapping[str, Any]) -> None:
-    """Check the request of one song, as the DAG has it, where it can be told already what will be sent.
+    """Check the request of one song, as the DAG has it, where it is known already what will be sent.
 
     :param request: ``model``, the request's fields and ``extra_body`` by name.
     :raises InvalidRequestError: with every problem; nothing was sent.
@@ -105,7 +105,7 @@ def _is_known(request: Any) -> bool:
 
 
 def _rendered(value: Any) -> Any:
-    """Return a value as Jinja hands on what holds no template: newlines made alike, and the last one gone."""
+    """Return a value as Jinja returns what holds no template: newlines made alike, and the last one gone."""
     if isinstance(value, str):
         return _NEWLINE.sub("\n", value).removesuffix("\n")
     if isinstance(value, dict):

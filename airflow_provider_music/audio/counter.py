@@ -210,7 +210,7 @@ class FrameCounter:
         data, first = self._buffer, frame_header(self._buffer, at)
         if first is None:
             return False
-        # What goes on after a gap needs less proof; a stream of another rate, joined to this one, as much as the first.
+        # What follows a gap needs less proof; a stream of another rate, joined to this one, as much as the first.
         goes_on = self._last is not None and first.stream == self._last.stream
         at += first.length
         for found in range(1, _ROW_AFTER_GAP if goes_on else _ROW):

@@ -22,7 +22,7 @@ SILENCE_DBFS = -60
 SILENCE_SECONDS = 0.5
 #: Demuxers that FFmpeg may choose from, by content.
 _FORMATS = "aac,aiff,caf,flac,mov,mp3,ogg,w64,wav"
-#: Samples a step of the waveform; steps are merged in pairs as the song goes on, so their number stays bounded.
+#: Samples a step of the waveform; steps are merged in pairs as the song gets longer, so their number stays bounded.
 _STEP = 1024
 _MOST_STEPS = 1400
 _FULL_SCALE = 32768
@@ -34,7 +34,7 @@ _SAME = 0.9999
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What was measured; None where it cannot be told (of silence, or of a song below 3 s for the range).
+    """What was measured; None where it is not defined (of silence, or of a song below 3 s for the range).
 
     :param error: why the file cannot be decoded; the rest is empty then.
     :param loudness_lufs: integrated loudness after EBU R 128.
