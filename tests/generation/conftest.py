@@ -6,14 +6,16 @@ import asyncio
 import dataclasses
 import json
 import shutil
+import socket
 
 import httpx
 import pytest
 
+from airflow_provider_music.api import client as api_client
 from airflow_provider_music.api.testing import use_transport
 from airflow_provider_music.cost import metrics
+from airflow_provider_music.generation import hosts, usage_log
 from airflow_provider_music.generation import runtime as clock
-from airflow_provider_music.generation import usage_log
 from airflow_provider_music.generation.attempt import GenerationOptions
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders
 from airflow_provider_music.generation.runtime import run_sync
@@ -56,7 +58,7 @@ class ScriptedApi:
     def __init__(self):
         self.answers, self.polls, self.rows = [], [], []
         self.posted, self.polled, self.searched = [], 0, 0
-        self.log_is_down = 0
+        self.log_breaks = []
         self.on_post = lambda: None
         self.until_answered = lambda: asyncio.sleep(0)
 
@@ -68,10 +70,8 @@ class ScriptedApi:
             answer = self.answers.pop(0) if self.answers else self.accepted(request)
         elif request.url.path == "/v2/logs":
             self.searched += 1
-            self.log_is_down -= 1
-            if self.log_is_down >= 0:
-                return httpx.Response(503)
-            return httpx.Response(200, json={"data": self.rows, "pagination": {"has_more": False}})
+            page = {"data": self.rows, "pagination": {"has_more": False}}
+            answer = self.log_breaks.pop(0) if self.log_breaks else page
         elif request.url.path == "/song.wav":
             answer = httpx.Response(200, content=AUDIO)
         else:
@@ -90,6 +90,15 @@ class ScriptedApi:
         cost = {"usd": 0.2, "credits": 400000}
         self.rows = [{"status": "succeeded", "inference_id": "gen-9", "cost": cost, "client_request_id": request_id}]
         self.rows[0].update(values)
+
+
+def no_such_name(monkeypatch):
+    """The error of a host that has no address, in a process that it has never answered."""
+    monkeypatch.setattr(api_client, "_answered", set())
+    monkeypatch.setattr(hosts, "_failures", {})
+    error = httpx.ConnectError("Name or service not known")
+    error.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return error
 
 
 DONE = {"id": "gen-1", "status": "completed", "audio_file": {"url": "http://127.0.0.1/song.wav"}}
