@@ -246,7 +246,7 @@ def test_a_cancelled_caller_leaves_the_open_post_to_end(spec, record, api):
 
         api.until_answered = answered
         caller = asyncio.create_task(Submission(spec(), record).submit())
-        await reached.wait()
+        await asyncio.wait_for(reached.wait(), 5)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
@@ -268,7 +268,7 @@ def stopped(spec, record):
             there = asyncio.Event()
             arrange(there)
             caller = asyncio.create_task(Submission(spec(), record).submit())
-            await there.wait()
+            await asyncio.wait_for(there.wait(), 5)
             (post,) = submit._open_posts
             post.cancel()
             with pytest.raises(asyncio.CancelledError):
