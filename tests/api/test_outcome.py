@@ -358,17 +358,10 @@ async def test_the_poll_transport_does_not_tell_a_lost_answer_from_a_failed_conn
     assert len(server.requests) == 1
 
 
-def raised(outer, inner, *, explicit):
-    """An error as it is caught, with what it came from."""
-    try:
-        try:
-            raise inner
-        except Exception as exc:
-            if explicit:
-                raise outer from exc
-            raise outer  # noqa: B904 - as libraries do
-    except Exception as exc:
-        return exc
+def after(error, *, cause=None, context=None):
+    """An error as it is caught, with what it came from: named by who raised it, or only what went before."""
+    error.__cause__, error.__context__ = cause, context or cause
+    return error
 
 
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -380,10 +373,10 @@ REFUSED = ConnectionRefusedError(111, "Connection refused")
     ("error", "failed"),
     [
         (NO_NAME, True),
-        (raised(httpx.ConnectError("x"), NO_NAME, explicit=True), True),
-        (raised(httpx.ConnectError("x"), NO_LABEL, explicit=False), True),
-        (raised(httpx.ConnectError("x"), raised(OSError("y"), NO_NAME, explicit=False), explicit=True), True),
-        (raised(httpx.ConnectError("x"), REFUSED, explicit=True), False),
+        (after(httpx.ConnectError("x"), cause=NO_NAME), True),
+        (after(httpx.ConnectError("x"), context=NO_LABEL), True),
+        (after(httpx.ConnectError("x"), cause=after(OSError("y"), context=NO_NAME)), True),
+        (after(httpx.ConnectError("x"), cause=REFUSED), False),
         (httpx.ConnectError("x"), False),
     ],
     ids=["a look-up", "its cause", "what it followed", "the cause's", "a refusal", "nothing"],
