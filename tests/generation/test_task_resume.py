@@ -21,10 +21,10 @@ from tests.generation.conftest import claimed, lost, record_of, second_half, son
 def waited(task, store):
     """Makes a task and the event of a wait that ended, for a take that stands like that in the record."""
 
-    def make(status, *facts, lane="queued", request=None, on_unknown="fail", **more):
+    def make(status, *facts, lane="queued", knows_request=True, on_unknown="fail", **more):
         one = task(lane, store=store, on_unknown=on_unknown)
         record = claimed(one, *facts)
-        if request is False:
+        if not knows_request:
             one._given = None
         return one, {"status": status, "record_url": record.folder.url, "n": 1, "facts": None, "marker": None, **more}
 
@@ -35,8 +35,11 @@ def waited(task, store):
     ("status", "facts"),
     [("completed", ("accepted", "completed")), ("ready", ("accepted",)), ("accepted", ("accepted",))],
 )
-def test_a_song_that_came_is_returned_and_nothing_is_submitted_or_noted(status, facts, waited, api, store):
-    one, event = waited(status, *facts)
+@pytest.mark.parametrize("knows_request", [True, False])
+def test_a_song_that_came_is_returned_and_nothing_is_submitted_or_noted(
+    knows_request, status, facts, waited, api, store
+):
+    one, event = waited(status, *facts, knows_request=knows_request)
 
     result = second_half(one, event)
 
@@ -74,7 +77,7 @@ def test_a_lost_answer_is_submitted_again_in_this_try_where_the_task_says_so(wai
 
 @pytest.mark.parametrize(("on_unknown", "error"), [("fail", UnknownOutcomeError), ("resubmit", ResubmissionLostError)])
 def test_a_second_half_without_the_request_leaves_a_lost_answer_to_the_next_try(on_unknown, error, waited, api):
-    one, event = waited("unknown", "unknown", request=False, on_unknown=on_unknown)
+    one, event = waited("unknown", "unknown", knows_request=False, on_unknown=on_unknown)
     with pytest.raises(error):
         second_half(one, event)
     assert api.posted == []
