@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not IS_3, reason="Airflow has such pages since 3.1"),
 ]
 LONG_S = 400
+SILENCES, CLIPPING = [[0, 40], [390, 400]], [[200, 201]]
 #: Where pictures for the documentation go; none are taken without it.
 PICTURES = os.environ.get("MUSIC_PICTURES")
 PHONE = {"width": 390, "height": 844}
@@ -63,7 +64,9 @@ def song(airflow):
             audio.setparams((2, 2, 44100, 0, "NONE", ""))
             audio.writeframes(bytes(LONG_S * 44100 * 4))
         peaks = [value for n in range(700) for value in (-(n % 100) / 100, (n % 70) / 70)]
-        path.with_name("song.wav.peaks.json").write_text(json.dumps({"peaks": peaks}))
+        waveform = {"duration_ms": LONG_S * 1000, "peaks": peaks, "silences": SILENCES, "clipping": CLIPPING}
+        path.with_name("song.wav.peaks.json").write_text(json.dumps(waveform))
+        path.with_name("quality.json").write_text(json.dumps({"loudness_lufs": -14.2, "clipped_samples": 12}))
     return run
 
 
@@ -123,6 +126,32 @@ def test_a_click_on_the_waveform_goes_to_that_place(page, airflow, song):
     until(page, "document.querySelector('audio[data-take=\"2\"]').currentTime > 0")
     place = page.locator("audio[data-take='2']").evaluate("audio => audio.currentTime")
     assert abs(place - LONG_S / 2) < 0.02 * LONG_S
+
+
+def test_marks_are_drawn_on_the_waveform_and_told_beside_it(page, airflow, song):
+    page.goto(airflow.url + path_of(song, "song"))
+    until(page, "!document.querySelector('canvas[data-take=\"2\"]').hidden")
+    canvas = page.locator("canvas[data-take='2']")
+    pixel = (
+        "(canvas, at) => [...canvas.getContext('2d').getImageData("
+        "Math.floor(at[0] * canvas.width), Math.floor(at[1] * (canvas.height - 1)), 1, 1).data]"
+    )
+    silent, clipped, plain = (canvas.evaluate(pixel, at) for at in ([0.02, 0], [0.5013, 0], [0.25, 0]))
+    assert silent[3] > 0
+    assert clipped[3] == 255
+    assert plain[3] == 0
+    assert silent[:3] != clipped[:3]
+
+    marks = canvas.locator("xpath=..").locator("ul.marks")
+    assert marks.get_attribute("aria-label") == "Marks on the waveform"
+    assert marks.locator("li").all_inner_texts() == [
+        "Silence from 0:00.0 to 0:40.0 (40.0 s)",
+        "Clipping from 3:20.0 to 3:21.0 (1.0 s)",
+        "Silence from 6:30.0 to 6:40.0 (10.0 s)",
+    ]
+    figures = canvas.locator("xpath=..").locator("dl.figures")
+    assert figures.inner_text().split("\n") == ["Loudness", "-14.2 LUFS", "Clipping", "12 samples at full scale"]
+    picture(page, "listen-marks")
 
 
 def test_a_and_b_go_on_at_the_same_place(page, airflow, song):
