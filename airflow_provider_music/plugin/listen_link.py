@@ -45,6 +45,17 @@ def page_path(base: str, dag_id: str, run_id: str, task_id: str, map_index: int)
     return f"{base}{PREFIX}/song/{names}/{map_index}"
 
 
+def page_url(dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, song: int | None = None) -> str:
+    """Return the whole address of a task instance's page, for a message to a person.
+
+    It begins with ``[api] base_url``; where that is not set it is a path, which leads there from Airflow's own pages.
+
+    :param song: place of a song in its batch.
+    """
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return page_path(base, dag_id, run_id, task_id, map_index) + ("" if song is None else f"?song={song}")
+
+
 def airflow_path() -> str:
     """Return the path below which Airflow's pages lie: empty, unless ``[api] base_url`` has one."""
     return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
