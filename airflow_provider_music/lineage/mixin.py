@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from airflow_provider_music.compat import push_outputs
+from airflow_provider_music.compat import AIRFLOW, push_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,14 @@ class LineageMixin:
     lineage_links: Mapping[str, str] | None = None
     #: Where the task's record lies, once the work knows it.
     lineage_record_url: str | None = None
+
+    def _do_render_template_fields(self, *arguments: Any, **more: Any) -> None:
+        """Render the task's fields, for a mapped task too; one that fails over it has no link that leads nowhere."""
+        from airflow_provider_music.lineage import links
+
+        if AIRFLOW >= (3, 0, 0):
+            links.drop_links(self)
+        super()._do_render_template_fields(*arguments, **more)  # type: ignore[misc]
 
     def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
         """Do the work; report links, asset events and hook lineage of it."""

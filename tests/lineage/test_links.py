@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_music.compat import AIRFLOW, DAG
 from airflow_provider_music.lineage import links
+from airflow_provider_music.operators.music import GenerateMusicOperator
 
 
 class Store:
@@ -59,6 +61,26 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
         task._run_with_lineage(context, work)
     assert list(left) == ["_link_RecordLink"]
     assert left["_link_RecordLink"].endswith("/dag/scheduled__2026-11-01T00_00_00_00_00~d3fa2278ec06/song/")
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 0, 0), reason="Airflow 2 asks for links in its web server")
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_task_that_fails_over_its_template_has_no_link_for_its_worker_to_push(mapped, airflow):
+    fields = {"task_id": "song", "model": "stable-audio"}
+    with DAG("linked", schedule=None) as dag:
+        if mapped:
+            GenerateMusicOperator.partial(**fields).expand(prompt=["{{ 1 / 0 }}"])
+        else:
+            GenerateMusicOperator(prompt="{{ 1 / 0 }}", **fields)
+    task = dag.get_task("song")
+    assert [link.name for link in task.operator_extra_links] == ["Song", "Record"]
+    if mapped:
+        task = task.unmap({"prompt": "{{ 1 / 0 }}"})
+    with pytest.raises(ZeroDivisionError):
+        task._do_render_template_fields(task, task.template_fields, {}, task.get_template_env(), set())
+    # The worker pushes what each link of the task says when it ends.
+    assert list(task.operator_extra_links) == []
+    assert [link.name for link in GenerateMusicOperator.operator_extra_links] == ["Song", "Record"]
 
 
 def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):
