@@ -20,8 +20,8 @@ OPERATORS = (
     "airflow_provider_music.decorators.music._MusicDecoratedOperator",
     "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",
 )
-#: The names that Airflow shows for the tasks of decorators.
-DECORATORS = ("@task.music", "@task.music_batch")
+#: What tells a task of these classes, or of a class that inherits from one, from all others: both have to hold.
+SCOPE = {"task.template_fields": ["max_usd", "generation"], "task.ui_color": ["#e6dcf5", "#f5eedc"]}
 
 
 class ListenLink(BaseOperatorLink):

@@ -29,9 +29,9 @@ PICTURES = os.environ.get("MUSIC_PICTURES")
 PHONE = {"width": 390, "height": 844}
 
 
-def page_of(run):
+def page_of(run, task_id="song"):
     """Path of Airflow's own page of the task."""
-    return f"/dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}/tasks/song"
+    return f"/dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}/tasks/{task_id}"
 
 
 def picture(page, name):
@@ -68,6 +68,12 @@ def song(airflow):
         path.with_name("song.wav.peaks.json").write_text(json.dumps(waveform))
         path.with_name("quality.json").write_text(json.dumps({"loudness_lufs": -14.2, "clipped_samples": 12}))
     return run
+
+
+@pytest.fixture(scope="module")
+def of_a_class(airflow):
+    """Tasks of a class that inherits, of a decorator, and one that makes no song."""
+    return airflow.finish(airflow.run("heard_of_a_class"))
 
 
 @pytest.fixture
@@ -198,6 +204,15 @@ def test_the_task_links_to_its_page_while_it_waits_and_after(page, airflow, song
     assert link.inner_text() == "Listen"
 
 
+def test_a_class_that_inherits_and_a_decorator_link_to_their_pages(page, airflow, of_a_class):
+    for task_id in ("jingle", "decorated"):
+        links = airflow.api.links(of_a_class.dag_id, of_a_class.run_id, task_id)
+        assert links["Listen"] == path_of(of_a_class, task_id)
+        page.goto(airflow.url + links["Listen"])
+        assert page.locator("audio").count() == 1
+    assert airflow.api.links(of_a_class.dag_id, of_a_class.run_id, "another") == {}
+
+
 def test_a_batch_leads_to_its_list_and_from_there_to_each_song(page, airflow):
     run = airflow.finish(airflow.run("heard_many"))
     page.goto(airflow.url + path_of(run, "songs"))
@@ -319,3 +334,15 @@ def test_a_tab_is_on_our_tasks_only(page, airflow, song):
     page.goto(airflow.url + page_of(song))
     page.get_by_role("link", name="Listen", exact=True).first.click(timeout=60_000)
     page.frame_locator("iframe").locator("audio").first.wait_for(timeout=60_000)
+
+
+@pytest.mark.skipif(not AIRFLOW_VERSION.startswith("3.4"), reason="a tab on some operators only came with Airflow 3.4")
+def test_a_tab_is_on_the_tasks_of_decorators_and_of_inherited_classes_and_not_on_others(page, airflow, of_a_class):
+    for task_id in ("jingle", "decorated"):
+        page.goto(airflow.url + page_of(of_a_class, task_id))
+        page.get_by_role("link", name="Listen", exact=True).first.click(timeout=60_000)
+        page.frame_locator("iframe").locator("audio").first.wait_for(timeout=60_000)
+    page.goto(airflow.url + page_of(of_a_class, "another"))
+    page.get_by_role("link", name="Code", exact=True).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(2000)
+    assert page.get_by_role("link", name="Listen", exact=True).count() == 0
