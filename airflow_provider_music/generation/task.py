@@ -101,6 +101,7 @@ class GenerationTask:
         self.record_url = str(event["record_url"])
         take = self._known(record, n, event)
         if (take is not None and status in ("failed", "unknown")) or (take is None and _sent_nothing(event)):
+            # Or a later try on an empty disk would wait for this generation again.
             self._memory.note(self.record_url, take)
         if event.get("marker"):
             record.remove_marker(str(event["marker"]))
@@ -224,9 +225,6 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
-        if self.record_url is not None:
-            # Or a later try on an empty disk would wait for this generation again.
-            self._memory.note(self.record_url, take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
