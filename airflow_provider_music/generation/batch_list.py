@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.exceptions import ChangedRequestError, RecordError
 from airflow_provider_music.record.policy import began_anew
-from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.store import FIRST_LIST, SongRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Lists = Literal["requests", "takes"]
+
 _LENGTH = 16
 _OPEN = ("open", "accepted", "completed")
 
@@ -35,10 +37,14 @@ class BatchList:
 
     :param folder: the batch's record.
     :param fingerprints: of the requests as they are now, in order.
+    :param of: what the task has several of: a list of requests, or takes of one request.
     """
 
-    def __init__(self, folder: Folder, fingerprints: Sequence[str], attempt: TaskAttempt) -> None:
+    def __init__(
+        self, folder: Folder, fingerprints: Sequence[str], attempt: TaskAttempt, of: Lists = "requests"
+    ) -> None:
         self._folder = folder
+        self._of = of
         self._now = [one[:_LENGTH] for one in fingerprints]
         self._attempt = attempt
         self._k, self._before = self._newest()
@@ -46,7 +52,7 @@ class BatchList:
     @staticmethod
     def was_written(names: Iterable[str]) -> bool:
         """Whether a list is among the names of what lies in a batch's folder: a try began its songs there."""
-        return "list-1.json" in names
+        return FIRST_LIST in names
 
     def check(self) -> None:
         """Refuse a list of another length while songs are open.
@@ -87,6 +93,13 @@ class BatchList:
                 record.write(take, "changed", **self._attempt.metadata, fingerprint=self._now[index])
 
     def _difference(self, before: Sequence[str], open_songs: Sequence[int]) -> str:
+        if self._of == "takes":
+            return (
+                f"takes was {len(before)} and is {len(self._now)} now, while {len(open_songs)} of the former songs are "
+                f"paid or may be and not delivered yet, the first is song-{open_songs[0]}. Nothing was sent. Restore "
+                f"takes={len(before)} and clear the task to get them; or clear the task as it is now to go on with "
+                f"takes={len(self._now)}. Record: {self._folder.url}"
+            )
         differs = next(
             (index for index, (one, other) in enumerate(zip(before, self._now, strict=False)) if one != other),
             min(len(before), len(self._now)),
