@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_music.compat import TaskDeferred
+from airflow_provider_music.compat import DAG, TaskDeferred, task
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     HopelessBatchError,
@@ -19,9 +21,11 @@ from airflow_provider_music.exceptions import (
     PartialBatchError,
     QualityError,
 )
-from airflow_provider_music.generation import quality
+from airflow_provider_music.generation import batch_plan, quality
+from airflow_provider_music.generation import takes as module
 from airflow_provider_music.generation.result import RESULT_KEYS
 from airflow_provider_music.operators.music import GenerateMusicOperator
+from airflow_provider_music.testing import run_task
 from tests.lanes import LANES, ROUTES
 
 #: What the sandbox's songs keep, until a test says how loud each is.
@@ -361,8 +365,6 @@ def test_a_deadline_gives_no_paid_take_up_and_a_retry_resumes_all(takes, loudnes
 
 
 def test_two_under_way_and_a_worker_that_dies_cost_one_more_post(takes, loudness, music_sandbox, airflow, monkeypatch):
-    from airflow_provider_music.generation import batch_plan
-
     loudness(-14, -14, -14)
     music_sandbox.settings(delay=0.3)
     run_generation = batch_plan.run_generation
@@ -400,8 +402,6 @@ def test_a_take_that_cannot_be_fetched_is_paid_so_nothing_is_delivered_before_th
 def test_a_process_that_ends_while_it_marks_them_keeps_to_its_choice(
     takes, loudness, music_sandbox, airflow, monkeypatch, output_dir
 ):
-    from airflow_provider_music.generation import takes as module
-
     loudness(-30, -23, -14)
     mark, marked = module.mark_delivered, []
 
@@ -525,9 +525,9 @@ def test_takes_edited_to_more_after_a_success_that_airflow_lost_pays_nothing(tak
 
 def test_takes_edited_between_the_halves_of_a_try_are_those_of_the_first(takes, loudness, song, music_sandbox, airflow):
     loudness(-14, -14, -14)
-    task = takes()
+    first = takes()
     with pytest.raises(TaskDeferred) as deferred:
-        task.execute(airflow.context(task))
+        first.execute(airflow.context(first))
     result = airflow.resume(takes(takes=1), deferred.value)
     assert result["takes"]["requested"] == 3
     assert music_sandbox.posts() == 3
@@ -643,8 +643,6 @@ def test_without_the_extra_nothing_is_sent(takes, music_sandbox, airflow, monkey
 def test_a_worker_without_the_extra_lands_them_and_a_retry_compares(
     takes, loudness, music_sandbox, airflow, monkeypatch
 ):
-    import sys
-
     loudness(-30, -14, -14)
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "av", None)
@@ -673,3 +671,56 @@ def test_each_take_is_counted_once_and_the_others_by_a_status_of_their_own(
         ("music.generations", "not_chosen"): 1,
         ("music.generations", "rejected"): 1,
     }
+
+
+# Where the request comes from
+
+
+def test_a_function_returns_the_request_once_and_is_not_called_by_the_second_half(music_sandbox, output_dir):
+    called = []
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+
+        @task.music(output_dir=str(output_dir), takes=3, quality_limits=LIMITS)
+        def song():
+            called.append(1)
+            return {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"}
+
+        made = song()
+    assert run_task(made)["takes"]["requested"] == 3
+    assert (len(called), music_sandbox.posts()) == (1, 3)
+
+
+def test_each_mapped_task_makes_takes_of_its_own_words(music_sandbox, output_dir):
+    words = ["a calm song of the sea", "a loud song of the hills"]
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        mapped = GenerateMusicOperator.partial(
+            task_id="song", output_dir=str(output_dir), takes=2, model="minimax/music-2.6", keep_request=True
+        ).expand(prompt=words)
+    for index in range(2):
+        assert run_task(mapped, map_index=index)["takes"]["requested"] == 2
+    kept = [json.loads(path.read_text())["prompt"] for path in sorted(output_dir.rglob("song.request.json"))]
+    assert Counter(kept) == dict.fromkeys(words, 2)
+    assert music_sandbox.posts() == 4
+
+
+def test_a_templated_request_is_rendered_before_it_is_multiplied(music_sandbox, output_dir):
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        made = GenerateMusicOperator(
+            task_id="song",
+            output_dir=str(output_dir),
+            request="{{ {'model': 'minimax/music-2.6', 'prompt': 'a calm song for ' ~ ds} }}",
+            takes=2,
+            keep_request=True,
+        )
+    run_task(made)
+    kept = [json.loads(path.read_text()) for path in sorted(output_dir.rglob("song.request.json"))]
+    assert [one["prompt"] for one in kept] == ["a calm song for 2026-11-01"] * 2
+    assert music_sandbox.posts() == 2
+
+
+def test_the_outlets_and_the_song_s_link_are_those_of_the_chosen_one(takes, loudness, music_sandbox, airflow):
+    loudness(-30, -14, -30)
+    made = takes()
+    result = airflow.run(made)
+    assert [take.folder.url for take in made.lineage_takes] == [result["record_uri"].rpartition("/")[0]]
+    assert "/song-1/take-1/" in result["record_uri"]
