@@ -9,8 +9,10 @@ import re
 
 import pytest
 
+from airflow_provider_music.plugin.words import FACT_NAMES
 from airflow_provider_music.record.identity import SongIdentity, deployment_name
 from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import FACTS
 
 HTML = {"accept": "text/html"}
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'"
@@ -39,6 +41,17 @@ def test_all_takes_stand_side_by_side_the_newest_first(reader, tables):
     assert re.findall(r'<audio [^>]*data-take="(\d)"', page) == ["3", "2", "1"]
     assert "2:05" in page
     assert page.count('class="timeline"') == 3
+
+
+def test_every_fact_of_a_record_has_a_name_on_the_page(reader, tables):
+    assert set(FACT_NAMES) == set(FACTS)
+    key = tables.song()
+    record = SongRecord(f"file://{tables.result_folder(key)}")
+    for fact in FACTS:
+        record.write(record.latest(), fact)
+    page = reader.get(tables.path(key), headers=HTML)
+    assert page.status_code == 200
+    assert FACT_NAMES["rejected"] in page.text
 
 
 def test_one_take_has_nothing_to_compare_with(reader, tables):
