@@ -142,7 +142,7 @@ def test_mapped_songs_are_asked_for_once_each_and_wait_in_their_pool(cluster, ma
     assert max(change.slots["deferred_slots"] for change in mapped.run.changes) > 1
 
 
-def test_three_takes_of_a_song_are_asked_for_once_each_and_one_is_delivered(cluster, until_good):
+def test_three_takes_of_a_song_are_submitted_once_each_and_one_is_delivered(cluster, until_good):
     assert until_good.posts == {"submit": 3}
     assert "deferred" in until_good.run.states("song")
     assert until_good.run.slots_held_while_waiting == 0

@@ -387,6 +387,28 @@ def test_two_under_way_and_a_worker_that_dies_cost_one_more_post(takes, loudness
     assert music_sandbox.posts() == 3
 
 
+def test_what_was_never_submitted_is_by_the_retry_though_the_others_were_rejected(
+    takes, loudness, music_sandbox, airflow, monkeypatch
+):
+    loudness(-30, -30, -14)
+    run_generation = batch_plan.run_generation
+
+    async def breaks(spec, **more):
+        if "/song-2" in spec.record_url:
+            raise RuntimeError("no thread")
+        return await run_generation(spec, **more)
+
+    with monkeypatch.context() as context:
+        context.setattr(batch_plan, "run_generation", breaks)
+        with pytest.raises(PartialBatchError, match=r"1 not submitted, 2 rejected"):
+            airflow.run(takes())
+    assert music_sandbox.posts() == 2
+    airflow.retry()
+
+    assert airflow.run(takes())["takes"]["chosen"] == 2
+    assert music_sandbox.posts() == 3
+
+
 def test_a_take_that_cannot_be_fetched_is_paid_so_nothing_is_delivered_before_the_retry_that_fetches_it(
     takes, loudness, music_sandbox, airflow
 ):
