@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.exceptions import ChangedRequestError, RecordError
-from airflow_provider_music.record.policy import began_anew
+from airflow_provider_music.record.policy import Decision, began_anew
 from airflow_provider_music.record.store import FIRST_LIST, SongRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_provider_music.generation.attempt import SongAttempt
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.take import Take
     from airflow_provider_music.storage.folder import Folder
@@ -28,8 +30,30 @@ log = logging.getLogger(__name__)
 
 Lists = Literal["requests", "takes"]
 
+_SONG = re.compile(r"song-([0-9]+)")
 _LENGTH = 16
 _OPEN = ("open", "accepted", "completed")
+
+
+def left_beside(single: SongAttempt, place: int = 0) -> tuple[list[SongAttempt], list[Decision]]:
+    """Return the songs of a task's folder that it makes no more since ``takes`` was edited: its budget counts them.
+
+    :param single: the task as one of one song.
+    :param place: from which on they are not its own now.
+    """
+    folder = single.record.folder
+    try:
+        found = sorted(int(named[1]) for name in folder.children() if (named := _SONG.fullmatch(name)))
+    except OSError as exc:
+        raise RecordError(f"The record {folder.url} cannot be listed: {exc}. Nothing is sent.") from exc
+    songs = [single.with_record(folder.url_of(f"song-{index}")) for index in found if index >= place]
+    newest = [(song, take) for song in songs if (take := song.record.latest()) is not None]
+    return [song for song, _ in newest], [as_it_is(take) for _, take in newest]
+
+
+def as_it_is(take: Take) -> Decision:
+    """Leave a song alone; what it cost counts."""
+    return Decision("skip", take.n, "of another number of takes")
 
 
 class BatchList:
@@ -68,7 +92,9 @@ class BatchList:
         name = f"list-{self._k}-changed.json"
         refused = self._read(name)
         if refused is not None and began_anew(refused, self._attempt):
-            lost = [index for index in open_songs if index >= len(self._now)]
+            # One take alone has a record of its own, beside theirs.
+            kept = 0 if self._of == "takes" and len(self._now) == 1 else len(self._now)
+            lost = [index for index in open_songs if index >= kept]
             if lost:
                 log.warning("Songs %s of the former list stay behind, paid: %s", lost, self._folder.url)
             return

@@ -23,8 +23,10 @@ from airflow_provider_music.exceptions import (
 )
 from airflow_provider_music.generation import batch_manifest, errors
 from airflow_provider_music.generation.batch import BatchOptions, GenerationBatch, skipped, what_broke
+from airflow_provider_music.generation.batch_list import as_it_is, left_beside
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.hooks.clients import sync_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +54,6 @@ class Candidate:
 
     outcome: SongOutcome
     take: Take
-    figures: Mapping[str, Any]
     broken: list[str]
     distance: tuple[float, float]
 
@@ -90,6 +91,8 @@ class GenerationTakes(GenerationBatch):
         options = replace(options, quality=options.quality.to_compare())
         super().__init__(options, BatchOptions(count, "keep", fail_fast=False), request, attempt, memory)
         self._count = count
+        #: The songs of another number of takes, which count for the budget.
+        self._beside: tuple[list[SongAttempt], list[Decision]] = ([], [])
 
     def _prepared(self) -> list[PreparedRequest]:
         from airflow_provider_music.api.plain import seed_problem
@@ -103,6 +106,9 @@ class GenerationTakes(GenerationBatch):
     def _check_former(self, single: SongAttempt) -> None:
         """Refuse once what a task of one song left open before ``takes`` was edited."""
         take = single.record.latest()
+        if self._options.max_usd is not None and (take is not None or single.record.has_list):
+            former, left = left_beside(single, self._count)
+            self._beside = ([*former, single], [*left, as_it_is(take)]) if take is not None else (former, left)
         if take is None:
             return
         several = single.with_fingerprint(f"{single.fingerprint}, takes={self._count}")
@@ -131,6 +137,12 @@ class GenerationTakes(GenerationBatch):
             skipped(one) if one.step == "submit" and (delivered or take is not None) else one
             for take, one in zip(takes, decisions, strict=True)
         ]
+
+    def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
+        if self._budget is None:
+            return None
+        songs, left = self._beside
+        return self._budget.refusal(sync_client_of(self._options.conn_id), [*self._songs, *songs], [*decisions, *left])
 
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = [
@@ -165,9 +177,7 @@ class GenerationTakes(GenerationBatch):
             # The fact was written when it was judged.
             take = self._songs[outcome.index].record.refresh(take)
         figures = (outcome.fields.get("audio") or take.facts.get("rejected") or {}).get("quality") or {}
-        return Candidate(
-            outcome, take, figures, broken_limits(figures, quality.limits), distance(figures, quality.limits)
-        )
+        return Candidate(outcome, take, broken_limits(figures, quality.limits), distance(figures, quality.limits))
 
     def _deliver(
         self,

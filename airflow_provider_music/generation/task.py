@@ -250,7 +250,14 @@ class GenerationTask:
             return
         from airflow_provider_music.hooks.clients import sync_client_of
 
-        refusal = self._budget.refusal(sync_client_of(self._options.conn_id), [song], [decision])
+        former: list[SongAttempt] = []
+        left: list[Decision] = []
+        if song.record.has_list:
+            from airflow_provider_music.generation.batch_list import left_beside
+
+            former, left = left_beside(song)
+        client = sync_client_of(self._options.conn_id)
+        refusal = self._budget.refusal(client, [song, *former], [decision, *left])
         if refusal is not None:
             raise refusal
 

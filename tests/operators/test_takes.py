@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -409,6 +411,24 @@ def test_what_was_never_submitted_is_by_the_retry_though_the_others_were_rejecte
     assert music_sandbox.posts() == 3
 
 
+def test_a_zombie_worker_and_its_retry_make_three_posts_between_them(takes, loudness, music_sandbox, airflow):
+    loudness(-30, -14, -14)
+    music_sandbox.fault("submit:late=1,times=3")
+    start = threading.Barrier(2)
+
+    def attempt(number):
+        fake = type(airflow)(try_number=number)
+        start.wait()
+        return fake.run(takes())
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(attempt, (1, 2))
+
+    assert one["audio_uri"] == other["audio_uri"]
+    assert one["takes"]["others"] == other["takes"]["others"]
+    assert music_sandbox.posts() == 3
+
+
 def test_a_take_that_cannot_be_fetched_is_paid_so_nothing_is_delivered_before_the_retry_that_fetches_it(
     takes, loudness, music_sandbox, airflow
 ):
@@ -595,6 +615,19 @@ def test_three_prices_within_max_usd_are_submitted_and_a_clear_counts_the_former
     airflow.clear()
     airflow.run(takes(max_usd=6 * PRICE))
     assert music_sandbox.posts() == 6
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (3, 2)])
+def test_max_usd_counts_the_songs_of_another_number_of_takes(before, after, takes, loudness, music_sandbox, airflow):
+    loudness(-14, -14, -14)
+    airflow.run(takes(takes=before))
+    airflow.clear()
+    with pytest.raises(OverBudgetError, match=rf"\${before * PRICE:.3f} that is spent already"):
+        airflow.run(takes(takes=after, max_usd=(before + after - 0.1) * PRICE))
+    assert music_sandbox.posts() == before
+    airflow.clear()
+    airflow.run(takes(takes=after, max_usd=(before + after) * PRICE))
+    assert music_sandbox.posts() == before + after
 
 
 def test_max_usd_that_is_reached_after_two_delivers_the_best_of_two(takes, loudness, music_sandbox, airflow, caplog):
