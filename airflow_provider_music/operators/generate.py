@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_FIELDS, SONG_KEYS
 from airflow_provider_music.api.plain import check_plain_request, is_mapped, seed_problem
 from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.operators.base import GenerationOperator
-from airflow_provider_music.operators.whole_request import SONG_KEYS, named_fields
+from airflow_provider_music.operators.whole_request import named_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +64,7 @@ class GenerateMusicOperator(GenerationOperator):
     :param takes: how many songs of the request to make, 1 to 10, each paid; the best is delivered, the others are kept
         beside it. Above 1 each is measured (extra ``quality``), and ``max_usd`` is for all of them together.
     :param keep: which is delivered, of takes above 1: ``best``, the one that keeps ``quality_limits``, or is nearest.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     :param wait_for_completion: False returns once the API has accepted the request (queued models). A synchronous
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
@@ -76,7 +77,7 @@ class GenerateMusicOperator(GenerationOperator):
     """
 
     template_fields: Sequence[str] = (
-        *("model", *REQUEST_FIELDS, "extra_body", "request"),
+        *("model", *REQUEST_FIELDS, "extra_body", "request", "name"),
         *("output_dir", "conn_id", "max_usd"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
@@ -114,16 +115,18 @@ class GenerateMusicOperator(GenerationOperator):
         request: Mapping[str, Any] | XComArg | str | None = None,
         takes: int = 1,
         keep: Keep = "best",
+        name: str | None = None,
         wait_for_completion: bool = True,
         **kwargs: Any,
     ) -> None:
         arguments = locals()
         super().__init__(**kwargs)
-        for name in SONG_KEYS:
-            setattr(self, name, arguments[name])
+        for key in SONG_KEYS:
+            setattr(self, key, arguments[key])
         self.request = request
         self.takes = takes
         self.keep = keep
+        self.name = name
         self.wait_for_completion = wait_for_completion
         self._take_written_request()
         self._note_templates()
@@ -144,6 +147,10 @@ class GenerateMusicOperator(GenerationOperator):
     def _take_fields(self, request: Mapping[str, Any]) -> None:
         for name in SONG_KEYS:
             setattr(self, name, request.get(name))
+        named = request.get("name")
+        if named is not None and self.name not in (None, named):
+            raise InvalidRequestError(f"name: {self.name!r:.60} beside the request, {named!r:.60} in it; give it once.")
+        self.name = self.name if named is None else named
 
     def _check_takes(self) -> None:
         """Refuse what cannot be made several times, or compared."""
@@ -169,7 +176,7 @@ class GenerateMusicOperator(GenerationOperator):
         check_plain_request(self._own_fields())
 
     def _own_fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SONG_KEYS}
+        return {name: getattr(self, name) for name in (*SONG_KEYS, "name")}
 
     def _begin(self, context: Any) -> None:
         super()._begin(context)
@@ -179,7 +186,11 @@ class GenerateMusicOperator(GenerationOperator):
 
     def _whole_request(self) -> Any:
         """Return the request as it is to be sent; it is checked where it is needed."""
-        return self._own_fields() if self.request is None else parse_templated(self.request, dict)
+        if self.request is None:
+            return self._own_fields()
+        request = parse_templated(self.request, dict)
+        named = self.name is not None and isinstance(request, Mapping)
+        return {**request, "name": self.name} if named else request
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""

@@ -773,6 +773,12 @@ def test_a_templated_request_is_rendered_before_it_is_multiplied(music_sandbox, 
     assert music_sandbox.posts() == 2
 
 
+def test_each_take_has_the_name_that_the_task_gives_its_files(takes, music_sandbox, airflow, output_dir):
+    result = airflow.run(takes(name="jingle"))
+    assert result["audio_uri"].endswith("/take-1/jingle.mp3")
+    assert len(list(output_dir.rglob("jingle.mp3"))) == 3
+
+
 def test_the_outlets_and_the_song_s_link_are_those_of_the_chosen_one(takes, loudness, music_sandbox, airflow):
     loudness(-30, -14, -30)
     made = takes()
