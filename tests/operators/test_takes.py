@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -344,6 +345,16 @@ def test_a_429_in_the_middle_is_submitted_again_by_the_wait(takes, loudness, mus
     assert music_sandbox.posts() == 5
 
 
+def test_a_take_that_was_not_accepted_before_the_deadline_is_no_submission(
+    takes, loudness, music_sandbox, airflow, quick_clock
+):
+    loudness(-14, -14, -14)
+    music_sandbox.fault("submit:rate-limit=1,skip=2,times=all")
+    result = airflow.run(takes(timeout=60))
+    assert (result["takes"]["completed"], result["submissions"]) == (2, 2)
+    assert len(music_sandbox.generations()) == 2
+
+
 def test_an_account_that_is_empty_after_two_delivers_the_best_of_two(takes, loudness, music_sandbox, airflow):
     loudness(-14, -14, -14)
     music_sandbox.settings(balance=2.1 * PRICE)
@@ -389,10 +400,9 @@ def test_two_under_way_and_a_worker_that_dies_cost_one_more_post(takes, loudness
     assert music_sandbox.posts() == 3
 
 
-def test_what_was_never_submitted_is_by_the_retry_though_the_others_were_rejected(
-    takes, loudness, music_sandbox, airflow, monkeypatch
-):
-    loudness(-30, -30, -14)
+@pytest.fixture
+def third_breaks(monkeypatch):
+    """Within it, the wait for the third song breaks before its request."""
     run_generation = batch_plan.run_generation
 
     async def breaks(spec, **more):
@@ -400,15 +410,40 @@ def test_what_was_never_submitted_is_by_the_retry_though_the_others_were_rejecte
             raise RuntimeError("no thread")
         return await run_generation(spec, **more)
 
-    with monkeypatch.context() as context:
-        context.setattr(batch_plan, "run_generation", breaks)
-        with pytest.raises(PartialBatchError, match=r"1 not submitted, 2 rejected"):
-            airflow.run(takes())
+    @contextlib.contextmanager
+    def broken():
+        with monkeypatch.context() as context:
+            context.setattr(batch_plan, "run_generation", breaks)
+            yield
+
+    return broken
+
+
+def test_what_was_never_submitted_is_by_the_retry_though_the_others_were_rejected(
+    takes, loudness, music_sandbox, airflow, third_breaks
+):
+    loudness(-30, -30, -14)
+    with third_breaks(), pytest.raises(PartialBatchError, match=r"1 not submitted, 2 rejected"):
+        airflow.run(takes())
     assert music_sandbox.posts() == 2
     airflow.retry()
 
     assert airflow.run(takes())["takes"]["chosen"] == 2
     assert music_sandbox.posts() == 3
+
+
+def test_what_was_never_submitted_and_is_over_the_budget_now_is_given_up(
+    takes, loudness, music_sandbox, airflow, third_breaks
+):
+    loudness(-30, -14, -14)
+    with third_breaks(), pytest.raises(PartialBatchError, match="1 not submitted"):
+        airflow.run(takes(max_usd=3 * PRICE))
+    airflow.retry()
+    for _ in range(2):
+        result = airflow.run(takes(max_usd=2.9 * PRICE))
+        assert (result["takes"]["completed"], result["takes"]["chosen"], result["submissions"]) == (2, 1, 2)
+        airflow.retry()
+    assert music_sandbox.posts() == 2
 
 
 def test_a_zombie_worker_and_its_retry_make_three_posts_between_them(takes, loudness, music_sandbox, airflow):
