@@ -233,7 +233,7 @@ def test_a_process_that_ends_anywhere_costs_at_most_one_post_for_each_of_several
         pass
     for at in range(0, len(life.points), EVERY):
         fake = type(airflow)(run_id=f"run-{at}")
-        state, before = Airflow(fake), music_sandbox.posts()
+        state, before, made = Airflow(fake), music_sandbox.posts(), len(music_sandbox.generations())
         task = song(lane, output_dir, deferrable=deferrable, takes=2)
         mortal[0] = Mortality(at)
         outcome = None
@@ -245,9 +245,9 @@ def test_a_process_that_ends_anywhere_costs_at_most_one_post_for_each_of_several
                 raise AssertionError(life.points[at]) from exc
             state.bury()
             outcome = ended(state, task, mortal)
-        posts = music_sandbox.posts() - before
-        assert posts <= 2, life.points[at]
+        assert music_sandbox.posts() - before <= 2, life.points[at]
         if lane == "queued":
-            # The API keeps a song of the queued lane: once submitted, it is found, whoever dies.
+            # The API keeps a song of the queued lane: once made, it is found, whoever dies. The end of one request may
+            # cut the other one off before the API has read it, which makes no song.
             found = 0 if isinstance(outcome, HopelessBatchError) else outcome["takes"]["completed"]
-            assert found == posts, life.points[at]
+            assert found == len(music_sandbox.generations()) - made, life.points[at]
