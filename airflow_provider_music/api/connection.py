@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_music.api.budgets import BudgetDefinition, parse_budgets
 from airflow_provider_music.api.connection_slips import call_in_host, key_elsewhere, path_in_schema, unknown_extras
 from airflow_provider_music.exceptions import CredentialsError
 
@@ -34,7 +35,7 @@ _BOUNDS = {
 #: A host name or address; or a dot (or ``*.``) and a domain, for all hosts below it.
 _HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 #: Every extra that is read.
-EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts")
+EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts", "budgets")
 _WHOLE_NUMBERS = ("max_audio_bytes", "max_open_generations")
 
 
@@ -55,6 +56,7 @@ class MusicSettings:
     :param max_polls_per_second: in one triggerer.
     :param allow_http: whether plain HTTP may go to a machine other than this one.
     :param audio_hosts: hosts of songs; ``.example.org`` means all hosts below it, an empty list any host.
+    :param budgets: what tasks may spend together, see :mod:`airflow_provider_music.api.budgets`.
     """
 
     conn_id: str
@@ -70,6 +72,7 @@ class MusicSettings:
     max_polls_per_second: float = 200.0
     allow_http: bool = False
     audio_hosts: tuple[str, ...] = ()
+    budgets: tuple[BudgetDefinition, ...] = ()
 
     @classmethod
     def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
@@ -97,6 +100,8 @@ class MusicSettings:
         numbers |= {name: int(numbers[name]) for name in _WHOLE_NUMBERS}
         verify = _verify(extra.get("verify"), problems)
         audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
+        budgets, wrong_budgets = parse_budgets(extra.get("budgets"))
+        problems += [f"its extra budgets: {problem}" for problem in wrong_budgets]
         problems += unknown_extras(extra, EXTRAS)
         if problems:
             # A traceback that shows local variables would show the key.
@@ -110,6 +115,7 @@ class MusicSettings:
             verify=verify,
             allow_http=allow_http,
             audio_hosts=audio_hosts,
+            budgets=budgets,
             **numbers,
         )
 

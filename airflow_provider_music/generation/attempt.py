@@ -55,6 +55,7 @@ class GenerationOptions:
     quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
     keep_request: bool = False
+    budget: str | None = None
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -79,6 +80,7 @@ class GenerationOptions:
             quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
             keep_request=bool(getattr(task, "keep_request", False)),
+            budget=getattr(task, "budget", None),
         )
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.exceptions import CredentialsError, MusicError, OutputError, StorageNotSharedError
+from airflow_provider_music.exceptions import (
+    BudgetExceededError,
+    CredentialsError,
+    MusicError,
+    OutputError,
+    StorageNotSharedError,
+)
 from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.earlier_tries import (
@@ -23,9 +29,11 @@ from airflow_provider_music.generation.earlier_tries import (
 )
 from airflow_provider_music.generation.folders import SongFolders, folders_of
 from airflow_provider_music.generation.kept_words import keep_words
+from airflow_provider_music.generation.reservation import refusal_of, settle, submission_of
 from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.generation.shared_budget import SharedBudget
 from airflow_provider_music.generation.state_machine import run_generation
-from airflow_provider_music.generation.submit import DeadlineReached, Submission
+from airflow_provider_music.generation.submit import DeadlineReached
 from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.record.carried import carried, not_shared
 from airflow_provider_music.record.identity import deployment_name
@@ -86,7 +94,7 @@ class GenerationTask:
             log.warning(note)
         # Before the record, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt_here
-        _ = self._budget
+        _ = self._budget, self._shared_budget
         self._options.quality.check_installed()
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
@@ -154,7 +162,7 @@ class GenerationTask:
                 raise errors.ambiguous(take)
         self._check_budget(song, decision)
         keep_words(song, decision, take)
-        spec = song.spec(decision)
+        spec = self._within_shared_budget(song.spec(decision), decision)
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
             if spec.n == 1 and self._memory.is_kept:
@@ -174,10 +182,10 @@ class GenerationTask:
         """Send the quick POST of the queued lane from the worker."""
         take = None
         try:
-            take = run_sync(Submission(spec, record).submit())
+            take = run_sync(submission_of(spec, record).submit())
         except DeadlineReached:
             log.warning("The deadline came before the request could be sent")
-        except (OutputError, CredentialsError):
+        except (OutputError, CredentialsError, BudgetExceededError):
             self._memory.note(spec.record_url)
             raise
         self._memory.note(spec.record_url, take)
@@ -219,6 +227,7 @@ class GenerationTask:
         return self._deliver(record, run_sync(land(record, take, self._options.conn_id, self._attempt)))
 
     def _deliver(self, record: SongRecord, take: Take) -> dict[str, Any]:
+        settle(take)
         result = deliver(record, take, self._attempt, self._options.provenance, self._options.quality)
         self.delivered = take
         return result
@@ -227,6 +236,7 @@ class GenerationTask:
         if self.record_url is not None:
             # Or a later try on an empty disk would wait for this generation again.
             self._memory.note(self.record_url, take)
+        settle(take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
@@ -246,6 +256,27 @@ class GenerationTask:
         if refusal is not None:
             raise refusal
 
+    def _within_shared_budget(self, spec: GenerationSpec, decision: Decision) -> GenerationSpec:
+        """Have the requests of a spec paid from the budget that the task names, if it names one."""
+        if self._shared_budget is None:
+            return spec
+        from airflow_provider_music.cost.budget import quotes_of
+        from airflow_provider_music.hooks.clients import sync_client_of
+
+        due = decision.step in ("submit", "reconcile")
+        quote = quotes_of(sync_client_of(self._options.conn_id), [self._request])[0] if due else None
+        spec = self._shared_budget.within(spec, quote)
+        if decision.step == "submit" and spec.lane == "synchronous":
+            # Its request is sent by the triggerer; what cannot be paid is not deferred.
+            refused = run_sync(refusal_of([spec], spec.conn_id))
+            if refused is not None:
+                raise refused
+        return spec
+
+    @functools.cached_property
+    def _shared_budget(self) -> SharedBudget | None:
+        return SharedBudget.of(self._options, settings_of(self._options.conn_id)) if self._options.budget else None
+
     @functools.cached_property
     def _budget(self) -> Budget | None:
         return budget_of(self._options)
@@ -263,4 +294,4 @@ def _sent_nothing(event: Mapping[str, Any]) -> bool:
 
     A deadline, a full disk or a connection that is gone may come behind the request, which this worker may not see.
     """
-    return event.get("error") == StorageNotSharedError.__name__
+    return event.get("error") in (StorageNotSharedError.__name__, BudgetExceededError.__name__)

@@ -60,12 +60,13 @@ class GenerateMusicOperator(GenerationOperator):
     :raises InvalidRequestError: the request breaks the model's limits; nothing was sent. Where it is written out,
         without templates, the import of the DAG file says so.
     :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent.
+    :raises BudgetExceededError: the shared budget that it names has no room for it; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     """
 
     template_fields: Sequence[str] = (
         *("model", *REQUEST_FIELDS, "extra_body", "request"),
-        *("output_dir", "conn_id", "max_usd"),
+        *("output_dir", "conn_id", "max_usd", "budget"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
         "audio_setting": "json",
