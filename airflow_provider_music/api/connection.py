@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -36,6 +37,7 @@ _BOUNDS = {
 _HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 #: Every extra that is read.
 EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts", "budgets")
+_ACCOUNT_LENGTH = 12
 _WHOLE_NUMBERS = ("max_audio_bytes", "max_open_generations")
 
 
@@ -118,6 +120,11 @@ class MusicSettings:
             budgets=budgets,
             **numbers,
         )
+
+    @property
+    def account(self) -> str:
+        """A name for who is billed, which does not tell the key."""
+        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:_ACCOUNT_LENGTH]
 
     @property
     def is_loopback(self) -> bool:

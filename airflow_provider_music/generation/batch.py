@@ -27,13 +27,12 @@ from airflow_provider_music.generation.attempt import SongAttempt, land, with_pr
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
-from airflow_provider_music.generation.batch_spending import BatchSpending
 from airflow_provider_music.generation.earlier_tries import newest_takes, searched_again, searched_takes
 from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.kept_words import keep_words
-from airflow_provider_music.generation.reservation import settle
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.generation.spending import BatchSpending, settle
 from airflow_provider_music.hooks.clients import settings_of
 from airflow_provider_music.record.identity import deployment_name
 from airflow_provider_music.record.task_memory import TaskMemory
@@ -268,8 +267,7 @@ class GenerationBatch:
             if take.state == "accepted":
                 take = await land(record, take, self._options.conn_id, self._attempt)
             self._takes[index] = take
-            if take["intent"].get("budget"):
-                await in_thread(settle, take)
+            await in_thread(settle, take)
             if take.state in ("completed", "delivered"):
                 how, quality = self._options.provenance, self._options.quality
                 result = await in_thread(with_provenance, record, take, self._attempt, how, quality, song_index=index)

@@ -21,7 +21,7 @@ from airflow_provider_music.api.budgets import end_of_period, period_of
 from airflow_provider_music.cost.ledger import Ledger
 from airflow_provider_music.exceptions import BudgetExceededError, MusicError, OutputError, RecordError
 from airflow_provider_music.generation import runtime
-from airflow_provider_music.generation.reserved_requests import account_of, cost_of, settle_open
+from airflow_provider_music.generation.reserved_requests import cost_of, settle_open
 from airflow_provider_music.generation.submit import Submission
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.storage.threads import connect_store, in_thread
@@ -32,18 +32,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.generation.spec import GenerationSpec
-    from airflow_provider_music.record.store import SongRecord
     from airflow_provider_music.record.take import Take
 
 log = logging.getLogger(__name__)
 
 #: One at a time in a process: songs of a batch would only take each other's numbers.
 _turns: weakref.WeakKeyDictionary[AbstractEventLoop, dict[str, asyncio.Lock]] = weakref.WeakKeyDictionary()
-
-
-def submission_of(spec: GenerationSpec, record: SongRecord) -> Submission:
-    """Return what sends the request of a take."""
-    return Submission(spec, record) if spec.budget is None else BudgetedSubmission(spec, record)
 
 
 class BudgetedSubmission(Submission):
@@ -53,11 +47,14 @@ class BudgetedSubmission(Submission):
     """
 
     async def _claim_and_post(self, client: MusicClient) -> Take | None:
-        self._spec = await reserved(self._spec, client)
+        if self._spec.budget is not None:
+            self._spec = await reserved(self._spec, client)
         return await super()._claim_and_post(client)
 
     async def _about_to_send(self, take: Take) -> Take | None:
-        budget = take["intent"]["budget"]
+        budget = take["intent"].get("budget")
+        if budget is None:
+            return await super()._about_to_send(take)
         ledger = Ledger(budget["ledger"])
         try:
             is_ours = await in_thread(ledger.use, budget["entry"])
@@ -75,7 +72,7 @@ class BudgetedSubmission(Submission):
         take = await super()._post(client, take, request_id)
         if take.state == "failed":
             # Its next take reserves for itself.
-            await in_thread(settle, take)
+            await in_thread(settle_reservation, take)
         return take
 
 
@@ -89,7 +86,7 @@ async def reserved(spec: GenerationSpec, client: MusicClient) -> GenerationSpec:
     ledger, now = await _ledger(budget)
     values = {
         **{name: getattr(spec, name) for name in ("record_url", "n", "lane", "conn_id", "task")},
-        "account": account_of(client.settings),
+        "account": client.settings.account,
         "model": spec.model,
     }
 
@@ -131,7 +128,7 @@ async def refusal_of(specs: Iterable[GenerationSpec], conn_id: str) -> BudgetExc
     return exceeded(budget, missing, state.usd, now)
 
 
-def settle(take: Take) -> None:
+def settle_reservation(take: Take) -> None:
     """Write down what a take's reservation came to, where that is known by now; blocks, and fails nothing."""
     budget = take.facts.get("intent", {}).get("budget") or {}
     if not budget.get("entry"):

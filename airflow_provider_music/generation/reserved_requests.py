@@ -10,7 +10,6 @@ nothing: the amount stays reserved.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,10 +25,9 @@ from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.threads import connect_store, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_music.api.client import MusicClient
-    from airflow_provider_music.api.connection import MusicSettings
     from airflow_provider_music.api.endpoints import LogRow
     from airflow_provider_music.cost.ledger import Ledger
     from airflow_provider_music.record.take import Fact, Take
@@ -41,7 +39,6 @@ log = logging.getLogger(__name__)
 UNUSED_SECONDS = 60.0
 #: After the longest generation_timeout (two hours) no response can come, and its row is in the log, if there is one.
 NO_ROW_SECONDS = 3 * 3600.0
-_ACCOUNT_LENGTH = 12
 #: Facts that may hold what a take cost, best first.
 _COST_FACTS: tuple[Fact, ...] = ("completed", "unknown", "accepted")
 #: As :attr:`airflow_provider_music.record.identity.TaskAttempt.metadata` has them.
@@ -63,15 +60,9 @@ class _Open:
 
     @property
     def request(self) -> tuple[str, int]:
-        """How its request's id begins, and its take."""
+        """The key of its song, and its take."""
         key, _, n = str(self.entry["item"]).rpartition("-")
-        return request_id_prefix(key), int(n)
-
-
-def account_of(settings: MusicSettings) -> str:
-    """Return a name for who is billed, which does not tell the key."""
-    both = f"{settings.base_url}\n{settings.api_key}"
-    return hashlib.sha256(both.encode()).hexdigest()[:_ACCOUNT_LENGTH]
+        return key, int(n)
 
 
 def cost_of(take: Take) -> Decimal | None:
@@ -94,7 +85,7 @@ async def settle_open(ledger: Ledger, client: MusicClient, own_key: str | None) 
     unsent: list[_Open] = []
     for number in state.promised:
         found = _Open(number, await in_thread(ledger.entry, number), None)
-        is_own = own_key is not None and found.request[0] == request_id_prefix(own_key)
+        is_own = found.request[0] == own_key
         if found.age < UNUSED_SECONDS and not is_own:
             continue
         if await _is_unused(ledger, found, is_used=number in state.used):
@@ -107,9 +98,9 @@ async def settle_open(ledger: Ledger, client: MusicClient, own_key: str | None) 
         elif found.age >= UNUSED_SECONDS:
             (unsent if found.take is not None and found.take.may_be_unsent else unsaid).append(found)
     for found in await _without_writer(unsent):
-        if await in_thread(_give_up, found):
+        if found.take is not None and await in_thread(give_up, str(found.entry["record_url"]), found.take):
             settled += await _settle(ledger, found, Decimal(), "its process ended before it sent the request")
-    mine = [one for one in unsaid if one.entry.get("account") == account_of(client.settings)]
+    mine = [one for one in unsaid if one.entry.get("account") == client.settings.account]
     return bool(settled + (await _settle_by_log(ledger, client, mine) if mine else 0))
 
 
@@ -122,18 +113,18 @@ async def _is_unused(ledger: Ledger, found: _Open, *, is_used: bool) -> bool:
     return await in_thread(lambda: ledger.use(found.number, abandoned=True))
 
 
-def _give_up(found: _Open) -> bool:
-    """Say in the record of a claimed request that it never left; False where its process was first to send it."""
-    take = found.take
-    if take is None or take.never_sent:
-        return take is not None
+def give_up(record_url: str, take: Take) -> bool:
+    """Say in the record of a claimed request that it never left; False where its process was first to send it. Blocks.
+
+    :param take: whose process is gone.
+    """
+    if take.never_sent:
+        return True
     attempt = {name: take["intent"].get(name) for name in _ATTEMPT}
     try:
-        return (
-            SongRecord(str(found.entry["record_url"])).write_first(take, "sent", **attempt, abandoned=True) is not None
-        )
+        return SongRecord(record_url).write_first(take, "sent", **attempt, abandoned=True) is not None
     except MusicError as exc:
-        log.warning("%s keeps its amount: %s", found.entry["item"], exc)
+        log.warning("Take %d of %s is not given up: %s", take.n, record_url, exc)
         return False
 
 
@@ -149,7 +140,8 @@ async def _take_of(found: _Open) -> Take | None:
 
 async def _settle_by_log(ledger: Ledger, client: MusicClient, unsaid: Sequence[_Open]) -> int:
     try:
-        rows = await _rows_of(client, unsaid)
+        requests = {found.request for found in unsaid}
+        rows = await logged_requests(client, requests, max(found.age for found in unsaid))
     except (ApiError, ApiUnreachableError) as exc:
         log.warning("The usage log does not answer, so %d amounts stay reserved: %s", len(unsaid), exc)
         return 0
@@ -170,16 +162,24 @@ async def _settle_by_log(ledger: Ledger, client: MusicClient, unsaid: Sequence[_
     return settled
 
 
-async def _rows_of(client: MusicClient, unsaid: Sequence[_Open]) -> dict[tuple[str, int], LogRow]:
-    oldest = max(found.age for found in unsaid)
-    wanted = {found.request for found in unsaid}
+async def logged_requests(
+    client: MusicClient, requests: Collection[tuple[str, int]], age: float
+) -> dict[tuple[str, int], LogRow]:
+    """Return the rows of requests in the usage log.
+
+    :param requests: each by the key of its song, and its take.
+    :param age: of the oldest of them, in seconds.
+    :raises ApiError: the log says no.
+    :raises ApiUnreachableError: it does not answer, or has more rows since then than are read.
+    """
+    wanted = {(request_id_prefix(key), n): (key, n) for key, n in requests}
     rows: dict[tuple[str, int], LogRow] = {}
-    reach = Reach(datetime.now(UTC) - timedelta(seconds=oldest))
+    reach = Reach(datetime.now(UTC) - timedelta(seconds=age))
     async for page in log_pages(client, reach, MAX_PAGES, to_the_end=True):
         for row in page:
             named = n_of_request(row.client_request_id or "")
             if named in wanted:
-                rows.setdefault(named, row)
+                rows.setdefault(wanted[named], row)
     return rows
 
 

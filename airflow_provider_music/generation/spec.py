@@ -40,6 +40,7 @@ class GenerationSpec:
     :param requested_ms: the length that the request asks for, where it does.
     :param budget: the shared budget that a request is paid from, see
         :mod:`airflow_provider_music.generation.reservation`.
+    :param reuse: where the same request of other tasks is found, see :mod:`airflow_provider_music.generation.reuse`.
     """
 
     conn_id: str
@@ -69,6 +70,7 @@ class GenerationSpec:
     marker: str | None = None
     requested_ms: int | None = None
     budget: Mapping[str, Any] | None = None
+    reuse: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> str:

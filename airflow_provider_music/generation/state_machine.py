@@ -17,7 +17,7 @@ from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import hosts, rate_limits, runtime
 from airflow_provider_music.generation.poll import Pace, Polls, backoff, poll_until_done
 from airflow_provider_music.generation.reconcile import Reconciliation
-from airflow_provider_music.generation.reservation import submission_of
+from airflow_provider_music.generation.submissions import submission_of
 from airflow_provider_music.generation.submit import DeadlineReached
 from airflow_provider_music.record.carried import CarriedRecord, carried, not_shared
 from airflow_provider_music.record.store import SongRecord

@@ -49,6 +49,10 @@ class DeadlineReached(Exception):  # noqa: N818 - no error: the task's timeout s
     """The deadline came before the request could leave, and nothing was claimed; or while its writer is at work."""
 
 
+class WaitsForAnother(Exception):  # noqa: N818 - no error: a worker leaves the wait to the triggerer
+    """Another task pays for the same request, and this process does not wait for it; nothing was claimed."""
+
+
 class Submission:
     """The request of one take.
 

@@ -29,11 +29,11 @@ from airflow_provider_music.generation.earlier_tries import (
 )
 from airflow_provider_music.generation.folders import SongFolders, folders_of
 from airflow_provider_music.generation.kept_words import keep_words
-from airflow_provider_music.generation.reservation import refusal_of, settle, submission_of
 from airflow_provider_music.generation.runtime import run_sync
-from airflow_provider_music.generation.shared_budget import SharedBudget
+from airflow_provider_music.generation.spending import Spending, settle
 from airflow_provider_music.generation.state_machine import run_generation
-from airflow_provider_music.generation.submit import DeadlineReached
+from airflow_provider_music.generation.submissions import submission_of
+from airflow_provider_music.generation.submit import DeadlineReached, WaitsForAnother
 from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.record.carried import carried, not_shared
 from airflow_provider_music.record.identity import deployment_name
@@ -83,6 +83,7 @@ class GenerationTask:
         self._given = request
         self._attempt = attempt
         self._memory = memory or TaskMemory()
+        self._spending = Spending(options)
         #: The take whose result was returned.
         self.delivered: Take | None = None
         #: Where its record lies, once that is known.
@@ -94,7 +95,8 @@ class GenerationTask:
             log.warning(note)
         # Before the record, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt_here
-        _ = self._budget, self._shared_budget
+        _ = self._budget
+        self._spending.check()
         self._options.quality.check_installed()
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
@@ -160,9 +162,13 @@ class GenerationTask:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        return self._reused(song, decision) or self._continued(song, decision, take)
+
+    def _continued(self, song: SongAttempt, decision: Decision, take: Take | None) -> dict[str, Any] | Defer:
+        """Submit, or go on with what was submitted."""
         self._check_budget(song, decision)
         keep_words(song, decision, take)
-        spec = self._within_shared_budget(song.spec(decision), decision)
+        spec = self._spending.specs([song], [decision])[0]
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
             if spec.n == 1 and self._memory.is_kept:
@@ -178,11 +184,24 @@ class GenerationTask:
             return self._attach(song.record, spec, take)
         return self._wait(song.record, spec, take)
 
+    def _reused(self, song: SongAttempt, decision: Decision) -> dict[str, Any] | Defer | None:
+        """Deliver what another task paid for, where it can be had now; None where it cannot."""
+        take = self._spending.reused(song, decision)
+        if take is None:
+            return None
+        self._memory.note(song.folders.record_url)
+        if take.state == "completed":
+            return self._deliver(song.record, take)
+        return self._wait(song.record, self._spending.specs([song], [decision])[0], take)
+
     def _submit(self, record: SongRecord, spec: GenerationSpec) -> dict[str, Any] | Defer:
         """Send the quick POST of the queued lane from the worker."""
         take = None
         try:
-            take = run_sync(submission_of(spec, record).submit())
+            take = run_sync(submission_of(spec, record, waits=False).submit())
+        except WaitsForAnother:
+            self._memory.note(spec.record_url)
+            return self._wait(record, spec, None)
         except DeadlineReached:
             log.warning("The deadline came before the request could be sent")
         except (OutputError, CredentialsError, BudgetExceededError):
@@ -248,6 +267,11 @@ class GenerationTask:
         return self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
 
     def _check_budget(self, song: SongAttempt, decision: Decision) -> None:
+        if song.request.lane == "synchronous" and decision.step == "submit":
+            # Its request is sent by the triggerer; what cannot be paid is not deferred.
+            no_room = self._spending.has_no_room([song], [decision])
+            if no_room is not None:
+                raise no_room
         if self._budget is None:
             return
         from airflow_provider_music.hooks.clients import sync_client_of
@@ -255,27 +279,6 @@ class GenerationTask:
         refusal = self._budget.refusal(sync_client_of(self._options.conn_id), [song], [decision])
         if refusal is not None:
             raise refusal
-
-    def _within_shared_budget(self, spec: GenerationSpec, decision: Decision) -> GenerationSpec:
-        """Have the requests of a spec paid from the budget that the task names, if it names one."""
-        if self._shared_budget is None:
-            return spec
-        from airflow_provider_music.cost.budget import quotes_of
-        from airflow_provider_music.hooks.clients import sync_client_of
-
-        due = decision.step in ("submit", "reconcile")
-        quote = quotes_of(sync_client_of(self._options.conn_id), [self._request])[0] if due else None
-        spec = self._shared_budget.within(spec, quote)
-        if decision.step == "submit" and spec.lane == "synchronous":
-            # Its request is sent by the triggerer; what cannot be paid is not deferred.
-            refused = run_sync(refusal_of([spec], spec.conn_id))
-            if refused is not None:
-                raise refused
-        return spec
-
-    @functools.cached_property
-    def _shared_budget(self) -> SharedBudget | None:
-        return SharedBudget.of(self._options, settings_of(self._options.conn_id)) if self._options.budget else None
 
     @functools.cached_property
     def _budget(self) -> Budget | None:

@@ -108,6 +108,8 @@ class GenerateMusicOperator(GenerationOperator):
             setattr(self, name, arguments[name])
         self.request = request
         self.wait_for_completion = wait_for_completion
+        if self.reuse is not None and not wait_for_completion:
+            raise ValueError("reuse and wait_for_completion=False: what is not waited for cannot be handed out again.")
         self._take_written_request()
         self._note_templates()
         self._check_as_written()

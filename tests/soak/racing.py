@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that race for a shared budget while some are killed: what was spent, and whether anybody is stuck.
+"""Processes that race for a shared budget, or to make one request, while some are killed: what was spent, who hangs.
 
-``make race``; ARGS="--tasks 60 --usd 3 --seed 7". Each try of a task is a process of its own, as with Airflow. A part
-of them is killed with SIGKILL at a random moment; of the killed ones some are never tried again.
+``make race``; ARGS="--tasks 60 --usd 3 --seed 7", or ARGS="--reuse --tasks 50". Each try of a task is a process of its
+own, as with Airflow. A part of them is killed with SIGKILL at a random moment; of these some are never tried again.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import multiprocessing
@@ -30,7 +31,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 from soaking import let_threads_execute
 
 from airflow_provider_music.cost.ledger import Ledger
-from airflow_provider_music.generation import reconcile, reserved_requests
+from airflow_provider_music.generation import reconcile, reserved_requests, reuse
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.record import lease
 from airflow_provider_music.sandbox.server import SpawnedSandbox
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 say = print
 PRICE = Decimal("0.195")
 _TRIES = 4
-_LONGEST = 120.0
+_LONGEST = 700.0
+#: Imported before the fork, or each try would spend most of its time on it.
+_WARM = ("generation.task", "generation.poll", "api.request", "api.models", "cost.budget", "hooks.clients", "api.ssrf")
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -76,6 +79,7 @@ def main() -> int:
     parser.add_argument("--leave", type=float, default=0.5, help="of the killed ones, that are not tried again")
     parser.add_argument("--abreast", type=int, default=24, help="processes at once")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reuse", action="store_true", help="all make the same request, with reuse='identical'")
     asked = parser.parse_args()
     _make_brisk()
     with tempfile.TemporaryDirectory(prefix="music-race-") as name, SpawnedSandbox("--delay", "0.2") as sandbox:
@@ -87,7 +91,8 @@ def main() -> int:
         began = time.monotonic()
         tasks = Race(folder, asked).run()
         took = time.monotonic() - began
-        return _report(tasks, folder, sandbox, asked, took)
+        report = _report_reuse if asked.reuse else _report
+        return report(tasks, folder, sandbox, asked, took)
 
 
 class Race:
@@ -99,6 +104,7 @@ class Race:
     def __init__(self, folder: Path, asked: argparse.Namespace) -> None:
         self._folder = folder
         self._asked = asked
+        self._how = {"reuses": asked.reuse}
         self._random = random.Random(asked.seed)
 
     def run(self) -> list[Task]:
@@ -120,7 +126,7 @@ class Race:
 
     def _start(self, task: Task) -> Running:
         task.tries += 1
-        process = _FORK.Process(target=attempt, args=(self._folder, task.number, task.tries))
+        process = _FORK.Process(target=attempt, args=(self._folder, task.number, task.tries), kwargs=self._how)
         process.start()
         due = self._random.random() < self._asked.kill and task.tries < _TRIES
         return Running(task, process, time.monotonic() + self._random.uniform(0, 3.0) if due else None)
@@ -147,21 +153,21 @@ class Race:
             waiting.append(task)
 
 
-def attempt(folder: Path, number: int, try_number: int) -> None:
+def attempt(folder: Path, number: int, try_number: int, *, reuses: bool = False) -> None:
     """One try of a task, in a process of its own."""
+    how: dict[str, Any] = {"prompt": f"a calm song of the sea, number {number}", "budget": "race"}
     task = GenerateMusicOperator(
         task_id="song",
         model="minimax/music-2.6",
-        prompt=f"a calm song of the sea, number {number}",
         output_dir=str(folder / f"songs-{number}"),
-        budget="race",
         poll_interval=0.1,
-        timeout=60,
+        timeout=600,
+        **({"prompt": "a calm song of the sea", "reuse": "identical"} if reuses else how),
     )
     outcome: Any
     try:
         result = TaskRunner(run_id=f"run-{number}", try_number=try_number, max_tries=9, skip_waits=False).run(task)
-        outcome = str(result["status"])
+        outcome = "reused" if "reused" in result else str(result["status"])
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is counted by its name
         outcome = type(exc).__name__
     partial = folder / f".{number}-{try_number}.json"
@@ -171,12 +177,16 @@ def attempt(folder: Path, number: int, try_number: int) -> None:
 
 def _make_brisk() -> None:
     logging.disable(logging.CRITICAL)
+    for name in _WARM:
+        importlib.import_module(f"airflow_provider_music.{name}")
     triggers.HOLD_BACK_SECONDS = 0.0
     reconcile._WATCH_SECONDS = 0.05
     lease.SILENCE_SECONDS = 1.0
     # In place of a minute and three hours.
     reserved_requests.UNUSED_SECONDS = 2.0
-    reserved_requests.NO_ROW_SECONDS = 6.0
+    reserved_requests.NO_ROW_SECONDS = reuse.NO_ROW_SECONDS = 6.0
+    reuse.UNUSED_SECONDS = reuse.COMPLETED_SECONDS = reuse.ACCEPTED_SECONDS = 2.0
+    reuse.USUAL_TIMES, reuse._LONGEST_PAUSE, reuse._LOG_SECONDS = 0, 3.0, 1.0
     let_threads_execute()
 
 
@@ -206,6 +216,15 @@ def _report(tasks: list[Task], folder: Path, sandbox: SpawnedSandbox, asked: arg
     is_well = told == "BudgetExceededError" and not state.promised and state.usd == billed
     plain = set(outcomes) <= {"completed", "BudgetExceededError", "UnknownOutcomeError", "killed, not tried again"}
     return int(overspent > 0 or not is_well or not plain or asked.usd - billed >= PRICE)
+
+
+def _report_reuse(tasks: list[Task], _: Path, sandbox: SpawnedSandbox, asked: argparse.Namespace, took: float) -> int:
+    outcomes = Counter(task.outcome for task in tasks)
+    say(f"{asked.tasks} tasks, one request, seed {asked.seed}: {took:.0f} s; outcomes {dict(outcomes)}")
+    say(f"tries {sum(task.tries for task in tasks)}, of them killed {sum(task.kills for task in tasks)}")
+    say(f"POSTs {sandbox.posts('submit')}, billed {_billed(sandbox)} USD")
+    ended = set(outcomes) <= {"completed", "reused", "killed, not tried again"}
+    return int(sandbox.posts("submit") != 1 or not ended)
 
 
 def _billed(sandbox: SpawnedSandbox) -> Decimal:
