@@ -147,6 +147,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                             "Where the records of paid requests go when the output_dir of a task is a template from "
                             "its first character: a folder as output_dir takes it, without a template. "
                             "A record that cannot be found again means a second bill, so this must stay the same. "
+                            "What tasks share lies here too: ledgers of budgets, and who pays for one request of many. "
                             "Empty means output_dir."
                         ),
                         "version_added": "0.1.0",

@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from airflow_provider_music.exceptions import (
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import reserved_requests, runtime
+from airflow_provider_music.generation.audit import AuditOptions, audit
+from airflow_provider_music.generation.audit_report import document
+from airflow_provider_music.generation.audit_span import Span
 from airflow_provider_music.generation.submit import Submission
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 from airflow_provider_music.testing import TaskRunner
@@ -143,6 +146,15 @@ def test_without_a_budget_nothing_is_reserved_and_no_price_is_requested(song, mu
     run(airflow, song(budget=None), "one")
     assert music_sandbox.requests("models") == 0
     assert not (tmp_path / "records" / "_budgets").exists()
+
+
+def test_an_audit_says_which_budget_paid(song, airflow, tmp_path):
+    run(airflow, song(), "one")
+    run(airflow, song(budget=None), "two")
+    now = datetime.now(UTC)
+    span = Span(now - timedelta(hours=1), now + timedelta(hours=1))
+    report = document(audit(AuditOptions(roots=(str(tmp_path / "songs"),), span=span)))
+    assert sorted((line["run_id"], line["budget"]) for line in report["lines"]) == [("one", "marketing"), ("two", None)]
 
 
 def test_what_a_song_really_cost_is_what_counts(song, music_sandbox, airflow, ledger):
