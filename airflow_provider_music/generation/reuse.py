@@ -300,9 +300,13 @@ class ClaimedSubmission(BudgetedSubmission):
         }
         intent = {**self._spec.intent(""), "client_request_id": None, "reused": reused}
         intent.pop("budget", None)
-        if done.get("audio_uri"):
-            # It is not copied.
-            intent["audio_url"] = str(done["audio_uri"]).rpartition("/")[0]
+        if take is not None and done.get("audio_uri"):
+            # It is not copied, so its files keep their name.
+            intent["audio_url"], name = str(done["audio_uri"]).rpartition("/")[0], take["intent"].get("name")
+            intent = {
+                **{key: value for key, value in intent.items() if key != "name"},
+                **({"name": name} if name else {}),
+            }
         return intent
 
     async def _claimed(self, found: Found) -> bool:

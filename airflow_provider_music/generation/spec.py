@@ -41,6 +41,7 @@ class GenerationSpec:
     :param budget: the shared budget that a request is paid from, see
         :mod:`airflow_provider_music.generation.reservation`.
     :param reuse: where the same request of other tasks is found, see :mod:`airflow_provider_music.generation.reuse`.
+    :param name: of the song's files, where the task names them.
     """
 
     conn_id: str
@@ -71,6 +72,7 @@ class GenerationSpec:
     requested_ms: int | None = None
     budget: Mapping[str, Any] | None = None
     reuse: Mapping[str, Any] | None = None
+    name: str | None = None
 
     @property
     def model(self) -> str:
@@ -95,6 +97,7 @@ class GenerationSpec:
             "references": self.references,
             "requested_ms": self.requested_ms,
             **({"budget": {name: self.budget.get(name) for name in _RESERVED}} if self.budget else {}),
+            **({"name": self.name} if self.name else {}),
         }
 
     @property

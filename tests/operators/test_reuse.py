@@ -189,6 +189,16 @@ def test_a_song_whose_tags_were_written_after_it_was_in_place_is_the_one_that_wa
     assert music_sandbox.posts() == 1
 
 
+def test_a_song_that_is_handed_out_keeps_its_name_and_gets_no_file_of_another_one(song, airflow, tmp_path):
+    pytest.importorskip("av")
+    first = run(airflow, song(where="a", name="jingle"), "one")
+    second = run(airflow, song(where="b", name="another", quality="measure", keep_request=True), "two")
+    assert second["audio_uri"] == first["audio_uri"]
+    assert second["audio_uri"].endswith("/jingle.mp3")
+    assert second["audio"]["quality"]["channels"] >= 1
+    assert not [path.name for path in tmp_path.rglob("*another*")]
+
+
 def test_a_retry_and_a_clear_of_a_task_that_was_handed_a_song_pay_nothing(song, music_sandbox, airflow):
     first = run(airflow, song(where="a"), "one")
     for number, follow in enumerate([airflow.retry, airflow.clear, airflow.create_again, airflow.clear]):
