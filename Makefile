@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHON ?=
 
 .PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
-    fuzz corpus mutants soak test-browser browser
+    fuzz corpus mutants soak race test-browser browser
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -146,6 +146,9 @@ mutants: $(NEWEST)/.made .mutants/tools/.made ## change one thing at a time wher
 # One arena: glibc gives each storage thread its own, which keeps the most it ever held (20 MiB in all), and a leak hides in it.
 soak: $(NEWEST)/.made ## a thousand songs against faults of every kind, and what each was billed
 	@MALLOC_ARENA_MAX=1 PYTHONPATH=tests/soak:tests/cluster $(NEWEST)/bin/python -W ignore tests/soak $(ARGS)
+
+race: $(NEWEST)/.made ## two hundred processes race for a shared budget while some are killed
+	@PYTHONPATH=.:tests/soak $(NEWEST)/bin/python -W ignore tests/soak/racing.py $(ARGS)
 
 envs: $(ENVS) ## the two environments that are tested whole, without running anything
 

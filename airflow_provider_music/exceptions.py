@@ -5,10 +5,13 @@
     AirflowException
     └── MusicError                         base of all; Airflow's retries apply unless a class says "ends the task"
         ├── InvalidRequestError            ends the task: nothing was sent, the DAG has to change
-        │   └── InvalidReferenceError      ends the task: the reference file is not what the API takes
+        │   ├── InvalidReferenceError      ends the task: the reference file is not what the API takes
+        │   └── UnknownBudgetError         ends the task: no budget of that name is defined; nothing was sent
         ├── ReferenceUnavailableError      retry can help: the store of the reference does not answer; nothing was sent
         ├── CredentialsError               ends the task: no connection of type music, no key, or no usable base URL
         ├── OverBudgetError                ends the task: it could cost more than max_usd; nothing was sent
+        ├── BudgetSpentError               retry can help: a shared budget has no room, and the retry policy decides
+        │   └── BudgetExceededError        ends the task: the same, of a task without a retry policy; nothing was sent
         ├── UnexplainedBillError           ends the task: an audit found cents that no record explains, or missed rows
         ├── OutputError                    retry can help: the output folder cannot be written; nothing was sent
         │   ├── InvalidFolderError         ends the task: relative, without a bucket, or none; nothing was sent
@@ -88,12 +91,37 @@ class ReferenceUnavailableError(MusicError):
     """The store of the reference track does not answer. Nothing was sent; a retry reads the track again."""
 
 
+class UnknownBudgetError(InvalidRequestError):
+    """No budget of that name is defined, or its definition cannot be read. Nothing was sent."""
+
+
 class CredentialsError(MusicError, AirflowFailException):
     """The connection is missing, of another type, has no key, or no usable base URL. Nothing was sent."""
 
 
 class OverBudgetError(MusicError, AirflowFailException):
     """The request could cost more than ``max_usd``, or it is unpriced. Nothing was sent."""
+
+
+class BudgetSpentError(MusicError):
+    """A shared budget has no room for the request. Nothing was sent.
+
+    This class itself is raised by a task that has a retry policy: the policy decides when the task runs again.
+
+    :param retry_after: seconds until the budget's period ends.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BudgetExceededError(BudgetSpentError, AirflowFailException):
+    """The same in a task without a retry policy: a clear in the next period, or with a larger budget, submits."""
+
+    def for_policy(self) -> BudgetSpentError:
+        """Return the form of it that Airflow asks a retry policy about."""
+        return BudgetSpentError(str(self), retry_after=self.retry_after)
 
 
 class UnexplainedBillError(MusicError, AirflowFailException):

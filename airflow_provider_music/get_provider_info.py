@@ -54,6 +54,11 @@ CONNECTION_FIELDS = {
         "description": "Send the key unencrypted to a base URL that is not on this machine; fetch songs over HTTP.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "budgets": {
+        "label": "Shared budgets",
+        "description": "What tasks may spend together: marketing = 10 USD/day; film = 200 USD/month.",
+        "schema": {"type": ["string", "null"], "default": ""},
+    },
 }
 
 UI_FIELD_BEHAVIOUR = {
@@ -142,6 +147,7 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                             "Where the records of paid requests go when the output_dir of a task is a template from "
                             "its first character: a folder as output_dir takes it, without a template. "
                             "A record that cannot be found again means a second bill, so this must stay the same. "
+                            "What tasks share lies here too: ledgers of budgets, and who pays for one request of many. "
                             "Empty means output_dir."
                         ),
                         "version_added": "0.1.0",
@@ -172,6 +178,19 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "s3://my_aws@my-bucket/jingles, /srv/music",
+                        "default": "",
+                    },
+                    "budgets": {
+                        "description": (
+                            "What tasks that name a budget may spend together, in US dollars a day, week or month of "
+                            "UTC; or JSON, where an object may name the folder of its ledger: "
+                            '{"marketing": {"usd": 10, "per": "day", "dir": "s3://my_aws@my-bucket/budgets"}}. '
+                            "Without one the ledger lies below record_dir, or output_dir. Definitions in a "
+                            "connection's extra of this name go before these."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "marketing = 10 USD/day; film = 200 USD/month",
                         "default": "",
                     },
                     "shared_disk": {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_music.api.budgets import BudgetDefinition, parse_budgets
 from airflow_provider_music.api.connection_slips import call_in_host, key_elsewhere, path_in_schema, unknown_extras
 from airflow_provider_music.exceptions import CredentialsError
 
@@ -36,7 +38,8 @@ _BOUNDS = {
 #: A host name or address; or a dot (or ``*.``) and a domain, for all hosts below it.
 _HOSTS = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 #: Every extra that is read.
-EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts")
+EXTRAS = (*_BOUNDS, "verify", "allow_http", "audio_hosts", "budgets")
+_ACCOUNT_LENGTH = 12
 _WHOLE_NUMBERS = ("max_audio_bytes", "max_open_generations")
 
 
@@ -57,6 +60,7 @@ class MusicSettings:
     :param max_polls_per_second: in one triggerer.
     :param allow_http: whether plain HTTP may go to a machine other than this one.
     :param audio_hosts: hosts of songs; ``.example.org`` means all hosts below it, an empty list any host.
+    :param budgets: what tasks may spend together, see :mod:`airflow_provider_music.api.budgets`.
     """
 
     conn_id: str
@@ -72,6 +76,7 @@ class MusicSettings:
     max_polls_per_second: float = 200.0
     allow_http: bool = False
     audio_hosts: tuple[str, ...] = ()
+    budgets: tuple[BudgetDefinition, ...] = ()
 
     @classmethod
     def from_connection(cls, conn: Any, conn_id: str) -> MusicSettings:
@@ -99,6 +104,8 @@ class MusicSettings:
         numbers |= {name: int(numbers[name]) for name in _WHOLE_NUMBERS}
         verify = _verify(extra.get("verify"), problems)
         audio_hosts = _audio_hosts(extra.get("audio_hosts"), problems)
+        budgets, wrong_budgets = parse_budgets(extra.get("budgets"))
+        problems += [f"its extra budgets: {problem}" for problem in wrong_budgets]
         problems += unknown_extras(extra, EXTRAS)
         if problems:
             # A traceback that shows local variables would show the key.
@@ -112,8 +119,14 @@ class MusicSettings:
             verify=verify,
             allow_http=allow_http,
             audio_hosts=audio_hosts,
+            budgets=budgets,
             **numbers,
         )
+
+    @property
+    def account(self) -> str:
+        """A name for who is billed, which does not tell the key."""
+        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:_ACCOUNT_LENGTH]
 
     @property
     def is_loopback(self) -> bool:

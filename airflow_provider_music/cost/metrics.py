@@ -38,6 +38,9 @@ def delivered(take: Take) -> None:
             # Counted then, with what it cost.
             return
         model = take["intent"].get("model")
+        if take.is_reused:
+            _count("music.generations", model, status="reused")
+            return
         _count("music.submissions", model)
         done = take.facts.get("completed")
         if done is None:

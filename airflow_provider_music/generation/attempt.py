@@ -55,6 +55,8 @@ class GenerationOptions:
     quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
     keep_request: bool = False
+    budget: str | None = None
+    reuse_age: float | None = None
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -79,6 +81,8 @@ class GenerationOptions:
             quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
             keep_request=bool(getattr(task, "keep_request", False)),
+            budget=getattr(task, "budget", None),
+            reuse_age=seconds_of(task.reuse_age) if getattr(task, "reuse", None) else None,
         )
 
 
@@ -257,6 +261,9 @@ def with_provenance(
     """
     figures = judge(record, take, attempt, quality)
     folder, identity = take.audio_folder, attempt.identity
+    if take.is_reused:
+        # Its file is another task's.
+        folder, how = take.folder, "manifest" if how == "embed" else how
     changed = attach_provenance(folder, take, identity, how, song_index=song_index, quality=figures)
     return with_attached(result_of(take), {**changed, **({"quality": figures} if figures else {})})
 

@@ -63,7 +63,8 @@ class Index:
                 self._by_prefix[own[:-1], take.n] = take
             elif own:
                 self._by_request[own] = take
-            if (generation := generation_of(take)) is not None:
+            # A song that is handed out again is of the request that paid for it.
+            if not take.is_reused and (generation := generation_of(take)) is not None:
                 self._by_generation[generation] = take
 
     def take_of(self, row: LogRow) -> Take | None:

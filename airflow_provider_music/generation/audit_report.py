@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("created", "status", "outcome", "explained", "usd", "unexplained_usd", "credits", "model"),
-    *("dag_id", "run_id", "task_id", "song", "take", "airflow", "another_airflow"),
+    *("dag_id", "run_id", "task_id", "song", "take", "budget", "airflow", "another_airflow"),
     *("client_request_id", "generation_id", "record", "audio_uri", "why"),
 )
 _SONG = re.compile(r"/song-([0-9]+)/take-[0-9]+$")
@@ -102,6 +102,7 @@ def line_of(line: Line, report: Report) -> dict[str, Any]:
         "task_id": task_id,
         "song": int(song[1]) if song is not None else None,
         "take": take.n if take is not None else None,
+        "budget": (intent.get("budget") or {}).get("name"),
         "airflow": realm_of(record or ""),
         "another_airflow": report.is_of_another_airflow(line),
         "client_request_id": row.client_request_id if row is not None else intent.get("client_request_id"),

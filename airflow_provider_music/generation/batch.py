@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,15 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, assert_never
 
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
+    BudgetExceededError,
     ChangedRequestError,
     MusicError,
     OverBudgetError,
     QualityError,
     RecordError,
     StorageNotSharedError,
+    named,
 )
 from airflow_provider_music.generation import batch_manifest, errors
-from airflow_provider_music.generation.attempt import SongAttempt, budget_of, land, with_provenance
+from airflow_provider_music.generation.attempt import SongAttempt, land, with_provenance
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
@@ -31,7 +32,8 @@ from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
-from airflow_provider_music.hooks.clients import settings_of, sync_client_of
+from airflow_provider_music.generation.spending import BatchSpending, settle
+from airflow_provider_music.hooks.clients import settings_of
 from airflow_provider_music.record.identity import deployment_name
 from airflow_provider_music.record.task_memory import TaskMemory
 from airflow_provider_music.storage.folder import Folder
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_music.api.request import PreparedRequest
-    from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.generation.attempt import GenerationOptions
     from airflow_provider_music.generation.batch_list import Lists
     from airflow_provider_music.record.identity import TaskAttempt
@@ -68,6 +69,7 @@ class BatchOptions:
     max_in_flight: int
     on_partial: OnPartial
     fail_fast: bool
+    check_balance: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class GenerationBatch:
     ) -> None:
         self._options = options
         self._batch = batch
+        self._spending = BatchSpending(options, check_balance=batch.check_balance)
         self._given = requests
         self._attempt = attempt
         self._memory = memory or TaskMemory()
@@ -120,7 +123,7 @@ class GenerationBatch:
             log.warning("%s (%d of %d requests)", note, count, len(requests))
         # Before the records, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
-        _ = self._budget
+        self._spending.check()
         self._options.quality.check_installed()
         folders = SongFolders.of(self._options.folders, attempt.identity)
         self.record_url = folders.record_url
@@ -152,7 +155,9 @@ class GenerationBatch:
         self._songs = [
             SongAttempt.of_spec(spec, self._options, attempt.song(index)) for index, spec in enumerate(plan.specs)
         ]
-        refusal = OverBudgetError(plan.refusal) if plan.refusal else None
+        refusal = named(plan.refused_by or OverBudgetError.__name__, plan.refusal) if plan.refusal else None
+        if event.get("refusal"):
+            refusal = BudgetExceededError(str(event["refusal"]))
         if self._options.on_unknown == "resubmit":
             takes = self._newest()
             decisions = self._decisions(takes)
@@ -174,6 +179,10 @@ class GenerationBatch:
 
         :param single: as the task would make it alone.
         """
+
+    def _refusal(self, decisions: Sequence[Decision]) -> MusicError | None:
+        """Return why the requests that are due now must not be sent, or None where they may."""
+        return self._spending.refusal(self._songs, decisions)
 
     def _newest_or_searched(self) -> list[Take | None]:
         """Return the newest take of each song; without any record, what earlier tries are known to have done."""
@@ -206,7 +215,7 @@ class GenerationBatch:
         takes: Sequence[Take | None],
         decisions: Sequence[Decision],
         listed: BatchList | None = None,
-        refused_before: OverBudgetError | None = None,
+        refused_before: MusicError | None = None,
     ) -> dict[str, Any] | DeferBatch:
         steps = collections.Counter(decision.step for decision in decisions)
         log.info("Batch of %d: %s. Records: %s", len(decisions), dict(steps), self.record_url)
@@ -231,14 +240,14 @@ class GenerationBatch:
         if self._options.keep_request:
             # Some at once: a store answers slowly.
             _each(lambda index: keep_words(self._songs[index], decisions[index], takes[index]), due)
-        specs = [song.spec(decision) for song, decision in zip(self._songs, decisions, strict=True)]
-        plan = BatchPlan(specs, due, str(refusal) if refusal is not None else None)
+        why, by = (str(refusal), type(refusal).__name__) if refusal is not None else (None, None)
+        plan = BatchPlan(self._spending.specs(self._songs, decisions), due, why, by)
         wait = DeferBatch(plan.write(self._options.conn_id), self._batch.max_in_flight, self._batch.fail_fast)
         if self._options.deferrable:
             return wait
         return self.resume(run_sync(run_batch(wait.plan, max_in_flight=wait.max_in_flight, fail_fast=wait.fail_fast)))
 
-    def _finish(self, event: Mapping[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
+    def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
         outcomes = run_sync(self._settle_all())
         manifest_uri = batch_manifest.write_manifest(self._folder, self._attempt.try_number, outcomes)
@@ -247,7 +256,8 @@ class GenerationBatch:
         kept = ("failed", "unknown", "rejected", *(["not_submitted"] if stopped else []))
         lost = [one for one in outcomes if one.status != "completed"]
         if refusal is not None and lost:
-            raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
+            refusal.args = (f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}",)
+            raise refusal
         if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
             raise batch_manifest.missing(outcomes, manifest_uri, what_broke(event))
         done = [one for one in outcomes if one.status == "completed"]
@@ -275,6 +285,7 @@ class GenerationBatch:
             if take.state == "accepted":
                 take = await land(record, take, self._options.conn_id, self._attempt)
             self._takes[index] = take
+            await in_thread(settle, take)
             if take.state in ("completed", "delivered"):
                 how, quality = self._options.provenance, self._options.quality
                 result = await in_thread(with_provenance, record, take, self._attempt, how, quality, song_index=index)
@@ -317,11 +328,6 @@ class GenerationBatch:
     def _decisions(self, takes: Sequence[Take | None]) -> list[Decision]:
         return [song.decide(take) for song, take in zip(self._songs, takes, strict=True)]
 
-    def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
-        if self._budget is None:
-            return None
-        return self._budget.refusal(sync_client_of(self._options.conn_id), self._songs, decisions)
-
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = {
             index: self._songs[index].changed(take)
@@ -333,10 +339,6 @@ class GenerationBatch:
             f"{len(refused)} of {len(decisions)} requests changed while their songs are open, the first is "
             f"requests[{first}]; nothing was sent. A song is known by its place in the list. {refused[first]}"
         )
-
-    @functools.cached_property
-    def _budget(self) -> Budget | None:
-        return budget_of(self._options)
 
     @property
     def _folder(self) -> Folder:

@@ -17,7 +17,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.exceptions import MusicError, RecordError
+from airflow_provider_music.exceptions import BudgetExceededError, MusicError, RecordError
 from airflow_provider_music.generation import runtime
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import run_generation
@@ -61,12 +61,14 @@ class BatchPlan:
     """What a try of a batch is to do: the spec of every song in the list's order.
 
     :param follow: places of those that are to be run; the others are done, or left out.
-    :param refusal: why songs were left out, where the budget did not allow them.
+    :param refusal: why songs were left out, where the budget or the account did not allow them.
+    :param refused_by: the error that says so.
     """
 
     specs: Sequence[GenerationSpec]
     follow: Sequence[int]
     refusal: str | None = None
+    refused_by: str | None = None
 
     def write(self, conn_id: str) -> PlanRef:
         """Write it and return which it is; blocks.
@@ -75,7 +77,8 @@ class BatchPlan:
         """
         folder = Folder(self.specs[0].record_url.rpartition("/")[0])
         specs = [spec.as_dict() for spec in self.specs]
-        content = json.dumps({"specs": specs, "follow": list(self.follow), "refusal": self.refusal}).encode()
+        refused = {"refusal": self.refusal, "refused_by": self.refused_by}
+        content = json.dumps({"specs": specs, "follow": list(self.follow), **refused}).encode()
         sha256 = hashlib.sha256(content).hexdigest()
         name = f"plan-{sha256[:16]}.json"
         try:
@@ -110,7 +113,7 @@ class BatchPlan:
                 replace(spec, conn_id=ref.conn_id, record_url=f"{ref.record_url}/song-{index}")
                 for index, spec in enumerate(specs)
             ]
-        return cls(specs, plan.get("follow", range(len(specs))), plan.get("refusal"))
+        return cls(specs, plan.get("follow", range(len(specs))), plan.get("refusal"), plan.get("refused_by"))
 
 
 def remove_plan(url: str) -> None:
@@ -147,12 +150,13 @@ async def run_batch(ref: PlanRef, *, max_in_flight: int, fail_fast: bool) -> dic
     async with asyncio.TaskGroup() as group:
         for _ in range(min(max_in_flight, len(specs))):
             group.create_task(_run_next(waiting, progress, fail_fast=fail_fast))
-    return {"status": "done", **named, "counts": dict(progress.counts), "message": progress.message}
+    ended = {"counts": dict(progress.counts), "message": progress.message, "refusal": progress.refusal}
+    return {"status": "done", **named, **ended}
 
 
 async def _run_next(specs: Iterator[GenerationSpec], progress: _Progress, *, fail_fast: bool) -> None:
     for spec in specs:
-        if fail_fast and progress.without_song:
+        if progress.refusal is not None or (fail_fast and progress.without_song):
             progress.add({"status": "not_submitted"})
             continue
         progress.add(await _one(spec))
@@ -175,12 +179,16 @@ class _Progress:
         self.counts: collections.Counter[str] = collections.Counter()
         #: Of the first song that broke.
         self.message: str | None = None
+        #: Why a shared budget, which others took from meanwhile, has no room for more.
+        self.refusal: str | None = None
 
     @property
     def without_song(self) -> int:
         return sum(self.counts[status] for status in _WITHOUT_SONG)
 
     def add(self, event: dict[str, Any]) -> None:
+        if event.get("error") == BudgetExceededError.__name__:
+            self.refusal, event = str(event.get("message")), {"status": "not_submitted"}
         self.counts[str(event["status"])] += 1
         if event["status"] in _WITHOUT_SONG and self.message is None and event.get("message"):
             self.message = str(event["message"])[:_MAX_MESSAGE]

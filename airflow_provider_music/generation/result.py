@@ -44,9 +44,10 @@ def result_of(take: Take) -> dict[str, Any]:
                 **{key: fact.get(key) for key in RESULT_KEYS},
                 "model": fact.get("model") or take.model,
                 "status": "completed",
-                "submissions": take.submissions,
+                "submissions": take.submissions - take.is_reused,
                 "record_uri": take.fact_url("completed"),
-            }
+            },
+            take,
         )
     if "accepted" not in take:
         raise MusicError(f"The record in {take.folder.url} holds no song to deliver.")
@@ -66,10 +67,11 @@ def result_of(take: Take) -> dict[str, Any]:
                 "sha256": None,
             },
             "usage": fact.get("usage") or {"credits_used": None, "usd_spent": None},
-            "submissions": take.submissions,
+            "submissions": take.submissions - take.is_reused,
             "trace_id": fact.get("trace_id"),
             "record_uri": take.fact_url("accepted"),
-        }
+        },
+        take,
     )
 
 
@@ -113,5 +115,6 @@ def log_ready(result: Mapping[str, Any]) -> None:
     )
 
 
-def _in_order(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in RESULT_KEYS}
+def _in_order(result: Mapping[str, Any], take: Take) -> dict[str, Any]:
+    reused = {"reused": dict(take["intent"]["reused"])} if take.is_reused else {}
+    return {**{key: result[key] for key in RESULT_KEYS}, **reused}

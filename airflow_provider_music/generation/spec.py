@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: As :attr:`airflow_provider_music.record.identity.TaskAttempt.metadata` has them.
 _ATTEMPT = ("task", "try_number", "max_tries", "run_started_at", "clear_number", "attempt_id")
 
+#: Of a shared budget, what says which reservation a request is paid from.
+_RESERVED = ("name", "ledger", "entry", "usd")
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
@@ -35,6 +38,9 @@ class GenerationSpec:
     :param marker: a file that the worker left in the record where it knows of no take: who does not see it is on
         another disk, and must not submit.
     :param requested_ms: the length that the request asks for, where it does.
+    :param budget: the shared budget that a request is paid from, see
+        :mod:`airflow_provider_music.generation.reservation`.
+    :param reuse: where the same request of other tasks is found, see :mod:`airflow_provider_music.generation.reuse`.
     :param name: of the song's files, where the task names them.
     """
 
@@ -64,6 +70,8 @@ class GenerationSpec:
     request_id: str | None = None
     marker: str | None = None
     requested_ms: int | None = None
+    budget: Mapping[str, Any] | None = None
+    reuse: Mapping[str, Any] | None = None
     name: str | None = None
 
     @property
@@ -88,6 +96,7 @@ class GenerationSpec:
             "sample_rate_hz": self.sample_rate_hz,
             "references": self.references,
             "requested_ms": self.requested_ms,
+            **({"budget": {name: self.budget.get(name) for name in _RESERVED}} if self.budget else {}),
             **({"name": self.name} if self.name else {}),
         }
 

@@ -17,7 +17,8 @@ from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.generation import hosts, rate_limits, runtime
 from airflow_provider_music.generation.poll import Pace, Polls, backoff, poll_until_done
 from airflow_provider_music.generation.reconcile import Reconciliation
-from airflow_provider_music.generation.submit import DeadlineReached, Submission
+from airflow_provider_music.generation.submissions import submission_of
+from airflow_provider_music.generation.submit import DeadlineReached
 from airflow_provider_music.record.carried import CarriedRecord, carried, not_shared
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.record.take import Take
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_music.generation.spec import GenerationSpec
+    from airflow_provider_music.generation.submit import Submission
     from airflow_provider_music.record.take import Fact
 
 log = logging.getLogger(__name__)
@@ -124,7 +126,7 @@ class StateMachine:
 
     def _submission(self) -> Submission:
         """Return what sends the request of the take that is followed now."""
-        return Submission(self._spec, self._record)
+        return submission_of(self._spec, self._record)
 
     async def _ended(self, take: Take, end: tuple[Status, dict[str, Any]]) -> tuple[Status, dict[str, Any]]:
         if self._spec.lane == "queued":

@@ -49,6 +49,10 @@ class DeadlineReached(Exception):  # noqa: N818 - no error: the task's timeout s
     """The deadline came before the request could leave, and nothing was claimed; or while its writer is at work."""
 
 
+class WaitsForAnother(Exception):  # noqa: N818 - no error: a worker leaves the wait to the triggerer
+    """Another task pays for the same request, and this process does not wait for it; nothing was claimed."""
+
+
 class Submission:
     """The request of one take.
 
@@ -117,7 +121,7 @@ class Submission:
             spec = self._spec
             try:
                 await stack.enter_async_context(self._lease.held())
-                sent = await in_thread(lambda: self._record.write_first(take, "sent", **spec.attempt, abandoned=False))
+                sent = await self._about_to_send(take)
             except (OSError, RecordError) as exc:
                 # Claimed and never sent: a claim that stayed would have the next try look for an answer.
                 with contextlib.suppress(OSError):
@@ -139,6 +143,11 @@ class Submission:
                 if not isinstance(exc, Exception):
                     raise
                 return take
+
+    async def _about_to_send(self, take: Take) -> Take | None:
+        """Say that the request is about to leave; None where it must not."""
+        attempt = self._spec.attempt
+        return await in_thread(lambda: self._record.write_first(take, "sent", **attempt, abandoned=False))
 
     async def _send(self, client: MusicClient, take: Take, request_id: str) -> Take:
         spec = self._spec

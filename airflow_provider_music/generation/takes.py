@@ -18,7 +18,7 @@ from airflow_provider_music.audio.quality_limits import broken_limits, distance
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     InvalidRequestError,
-    OverBudgetError,
+    MusicError,
     QualityError,
 )
 from airflow_provider_music.generation import batch_manifest, errors
@@ -26,7 +26,6 @@ from airflow_provider_music.generation.batch import BatchOptions, GenerationBatc
 from airflow_provider_music.generation.batch_list import as_it_is, left_beside
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.runtime import run_sync
-from airflow_provider_music.hooks.clients import sync_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +88,9 @@ class GenerationTakes(GenerationBatch):
         memory: TaskMemory | None = None,
     ) -> None:
         options = replace(options, quality=options.quality.to_compare())
-        super().__init__(options, BatchOptions(count, "keep", fail_fast=False), request, attempt, memory)
+        # An account that pays for two of three gives the best of two.
+        batch = BatchOptions(count, "keep", fail_fast=False, check_balance=False)
+        super().__init__(options, batch, request, attempt, memory)
         self._count = count
         #: The songs of another number of takes, which count for the budget.
         self._beside: tuple[list[SongAttempt], list[Decision]] = ([], [])
@@ -138,11 +139,9 @@ class GenerationTakes(GenerationBatch):
             for take, one in zip(takes, decisions, strict=True)
         ]
 
-    def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
-        if self._budget is None:
-            return None
+    def _refusal(self, decisions: Sequence[Decision]) -> MusicError | None:
         songs, left = self._beside
-        return self._budget.refusal(sync_client_of(self._options.conn_id), [*self._songs, *songs], [*decisions, *left])
+        return self._spending.refusal([*self._songs, *songs], [*decisions, *left])
 
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = [
@@ -152,7 +151,7 @@ class GenerationTakes(GenerationBatch):
         ]
         return refused[0]
 
-    def _finish(self, event: Mapping[str, Any], refusal: OverBudgetError | None = None) -> dict[str, Any]:
+    def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, compare it, and return the best; or raise why there is none."""
         outcomes = run_sync(self._settle_all())
         ranked = sorted(map(self._candidate, _in_storage(outcomes)), key=lambda one: one.order)
@@ -169,7 +168,10 @@ class GenerationTakes(GenerationBatch):
         if ranked and not under_way:
             raise self._none_passes(ranked, outcomes, manifest_uri)
         lost = batch_manifest.missing(outcomes, manifest_uri, what_broke(event), of="takes")
-        raise lost if under_way or refusal is None else OverBudgetError(f"{refusal}\n{lost}")
+        if under_way or refusal is None:
+            raise lost
+        refusal.args = (f"{refusal}\n{lost}",)
+        raise refusal
 
     def _candidate(self, outcome: SongOutcome) -> Candidate:
         take, quality = self._takes[outcome.index], self._options.quality
@@ -185,7 +187,7 @@ class GenerationTakes(GenerationBatch):
         ranked: Sequence[Candidate],
         outcomes: Sequence[SongOutcome],
         manifest_uri: str,
-        refusal: OverBudgetError | None,
+        refusal: MusicError | None,
     ) -> dict[str, Any]:
         others = [one for one in ranked if one is not chosen]
         _warn(chosen, others, outcomes, refusal)
@@ -251,7 +253,7 @@ def _warn(
     chosen: Candidate,
     others: Sequence[Candidate],
     outcomes: Sequence[SongOutcome],
-    refusal: OverBudgetError | None,
+    refusal: MusicError | None,
 ) -> None:
     """Say what did not go as wanted though a song is delivered."""
     for outcome in outcomes:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.cost import metrics
-from airflow_provider_music.exceptions import CredentialsError, MusicError, OutputError, StorageNotSharedError
+from airflow_provider_music.exceptions import (
+    BudgetExceededError,
+    CredentialsError,
+    MusicError,
+    OutputError,
+    StorageNotSharedError,
+)
 from airflow_provider_music.generation import errors
 from airflow_provider_music.generation.attempt import SongAttempt, budget_of, deliver, land
 from airflow_provider_music.generation.earlier_tries import (
@@ -24,8 +30,10 @@ from airflow_provider_music.generation.earlier_tries import (
 from airflow_provider_music.generation.folders import SongFolders, folders_of
 from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.runtime import run_sync
+from airflow_provider_music.generation.spending import Spending, settle
 from airflow_provider_music.generation.state_machine import run_generation
-from airflow_provider_music.generation.submit import DeadlineReached, Submission
+from airflow_provider_music.generation.submissions import submission_of
+from airflow_provider_music.generation.submit import DeadlineReached, WaitsForAnother
 from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.record.carried import carried, not_shared
 from airflow_provider_music.record.identity import deployment_name
@@ -75,6 +83,7 @@ class GenerationTask:
         self._given = request
         self._attempt = attempt
         self._memory = memory or TaskMemory()
+        self._spending = Spending(options)
         #: The take whose result was returned.
         self.delivered: Take | None = None
         #: Where its record lies, once that is known.
@@ -87,6 +96,7 @@ class GenerationTask:
         # Before the record, so that a missing key is its own error and leaves nothing behind.
         attempt = self._attempt_here
         _ = self._budget
+        self._spending.check()
         self._options.quality.check_installed()
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
@@ -161,9 +171,13 @@ class GenerationTask:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        return self._reused(song, decision) or self._continued(song, decision, take)
+
+    def _continued(self, song: SongAttempt, decision: Decision, take: Take | None) -> dict[str, Any] | Defer:
+        """Submit, or go on with what was submitted."""
         self._check_budget(song, decision)
         keep_words(song, decision, take)
-        spec = song.spec(decision)
+        spec = self._spending.specs([song], [decision])[0]
         if decision.step == "submit":
             # Before anything may be paid: where a later try has to look, and for what, should this folder be gone then.
             if spec.n == 1 and self._memory.is_kept:
@@ -179,14 +193,27 @@ class GenerationTask:
             return self._attach(song.record, spec, take)
         return self._wait(song.record, spec, take)
 
+    def _reused(self, song: SongAttempt, decision: Decision) -> dict[str, Any] | Defer | None:
+        """Deliver what another task paid for, where it can be had now; None where it cannot."""
+        take = self._spending.reused(song, decision)
+        if take is None:
+            return None
+        self._memory.note(song.folders.record_url)
+        if take.state == "completed":
+            return self._deliver(song.record, take)
+        return self._wait(song.record, self._spending.specs([song], [decision])[0], take)
+
     def _submit(self, record: SongRecord, spec: GenerationSpec) -> dict[str, Any] | Defer:
         """Send the quick POST of the queued lane from the worker."""
         take = None
         try:
-            take = run_sync(Submission(spec, record).submit())
+            take = run_sync(submission_of(spec, record, waits=False).submit())
+        except WaitsForAnother:
+            self._memory.note(spec.record_url)
+            return self._wait(record, spec, None)
         except DeadlineReached:
             log.warning("The deadline came before the request could be sent")
-        except (OutputError, CredentialsError):
+        except (OutputError, CredentialsError, BudgetExceededError):
             self._memory.note(spec.record_url)
             raise
         self._memory.note(spec.record_url, take)
@@ -228,11 +255,13 @@ class GenerationTask:
         return self._deliver(record, run_sync(land(record, take, self._options.conn_id, self._attempt)))
 
     def _deliver(self, record: SongRecord, take: Take) -> dict[str, Any]:
+        settle(take)
         result = deliver(record, take, self._attempt, self._options.provenance, self._options.quality)
         self.delivered = take
         return result
 
     def _failed(self, take: Take) -> MusicError:
+        settle(take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
 
@@ -244,6 +273,11 @@ class GenerationTask:
         return self._attempt.within(deployment_name(), settings_of(self._options.conn_id).base_url)
 
     def _check_budget(self, song: SongAttempt, decision: Decision) -> None:
+        if song.request.lane == "synchronous" and decision.step == "submit":
+            # Its request is sent by the triggerer; what cannot be paid is not deferred.
+            no_room = self._spending.has_no_room([song], [decision])
+            if no_room is not None:
+                raise no_room
         if self._budget is None:
             return
         from airflow_provider_music.hooks.clients import sync_client_of
@@ -276,4 +310,4 @@ def _sent_nothing(event: Mapping[str, Any]) -> bool:
 
     A deadline, a full disk or a connection that is gone may come behind the request, which this worker may not see.
     """
-    return event.get("error") == StorageNotSharedError.__name__
+    return event.get("error") in (StorageNotSharedError.__name__, BudgetExceededError.__name__)

@@ -70,7 +70,9 @@ def generation_of(task: Any) -> Mapping[str, Any]:
 
 
 def is_input(task: Any, result: Mapping[str, Any]) -> bool:
-    """Whether a sensor returns the song of its input, which was complete already."""
+    """Whether a sensor returns the song of its input, which was complete already, or a task that of another one."""
+    if (result.get("reused") or {}).get("completed_at"):
+        return True
     generation = generation_of(task)
     return generation.get("status") == "completed" and generation.get("audio_uri") == result.get("audio_uri")
 

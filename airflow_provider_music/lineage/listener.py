@@ -47,6 +47,8 @@ def report_result(task: Any, context: Any, result: Any) -> None:
         report_assets(task, context, song)
         if not is_input(task, result):
             report_written(task, str(result["audio_uri"]))
+        elif result.get("reused"):
+            report_read(task, str(result["audio_uri"]))
     else:
         report_assets(task, context, song, in_storage=False)
 
@@ -98,6 +100,7 @@ def extra_of(result: Mapping[str, Any], fingerprint: str | None) -> dict[str, An
         "generation_id": result.get("generation_id"),
         "record_uri": result.get("record_uri"),
         "fingerprint": fingerprint,
+        **({"reused": result["reused"]} if result.get("reused") else {}),
         **({"quality": audio["quality"]} if audio.get("quality") else {}),
     }
 

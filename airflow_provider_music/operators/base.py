@@ -17,7 +17,12 @@ from airflow_provider_music.api.parsing import seconds_of
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
 from airflow_provider_music.audio.quality_limits import check_quality
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
-from airflow_provider_music.exceptions import HopelessBatchError, InvalidRequestError, OutOfCreditsError
+from airflow_provider_music.exceptions import (
+    BudgetExceededError,
+    HopelessBatchError,
+    InvalidRequestError,
+    OutOfCreditsError,
+)
 from airflow_provider_music.lineage.mixin import LineageMixin
 from airflow_provider_music.provenance.attach import check_provenance
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 
 OnUnknownPrice = Literal["refuse", "allow"]
 DEFAULT_TIMEOUT = timedelta(hours=1)
+DEFAULT_REUSE_AGE = timedelta(days=30)
 
 
 class GenerationOperator(LineageMixin, BaseOperator):
@@ -49,6 +55,12 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
         its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
+    :param budget: name of a shared budget, defined in ``[music] budgets`` or in the connection's extra ``budgets``:
+        what all tasks that name it may spend together in a day, week or month; templated. What has no room in it is
+        refused before it is sent. ``on_unknown_price`` applies to it too.
+    :param reuse: ``identical`` hands out the song of the same request, of any task and run with this account and folder
+        of records, in place of paying again: the same model and fields. Tasks that make it at once pay once.
+    :param reuse_age: how old such a song may be, as ``timeout`` takes it.
     :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
@@ -73,6 +85,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
         on_unknown: OnUnknown = "fail",
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
+        budget: str | None = None,
+        reuse: Literal["identical"] | None = None,
+        reuse_age: timedelta | float | str = DEFAULT_REUSE_AGE,
         provenance: ProvenancePolicy = "manifest",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
@@ -93,6 +108,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.on_unknown = on_unknown
         self.max_usd = max_usd
         self.on_unknown_price = on_unknown_price
+        self.budget = budget
+        self.reuse = reuse
+        self.reuse_age = reuse_age
         self.provenance = provenance
         self.quality = quality
         self.quality_limits = quality_limits
@@ -102,6 +120,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         check_quality(quality, quality_limits)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
         _check_spending(max_usd, on_unknown_price)
+        _check_reuse(reuse, reuse_age)
 
     def _note_templates(self) -> None:
         """Note which fields hold templates, before Airflow renders them; called at the end of a constructor."""
@@ -163,7 +182,7 @@ def for_retry_policy(task: Any) -> Iterator[None]:
     """
     try:
         yield
-    except (OutOfCreditsError, HopelessBatchError) as exc:
+    except (OutOfCreditsError, BudgetExceededError, HopelessBatchError) as exc:
         if getattr(task, "retry_policy", None) is None:
             raise
         raise exc.for_policy().with_traceback(exc.__traceback__) from None
@@ -208,6 +227,13 @@ def check_waiting(
         raise ValueError(f"timeout: {timeout!r}; give a time above 0.")
     if poll_interval is not None and seconds_of(poll_interval, "poll_interval") <= 0:
         raise ValueError(f"poll_interval: {poll_interval!r}; give a time above 0, or None for the model's pace.")
+
+
+def _check_reuse(reuse: object, reuse_age: timedelta | float | str) -> None:
+    if reuse not in ("identical", None):
+        raise ValueError(f"reuse: {reuse!r}; give 'identical' or None.")
+    if seconds_of(reuse_age, "reuse_age") <= 0:
+        raise ValueError(f"reuse_age: {reuse_age!r}; give a time above 0.")
 
 
 def _check_spending(max_usd: object, on_unknown_price: str) -> None:

@@ -34,16 +34,20 @@ class GenerateMusicBatchOperator(GenerationOperator):
     :param on_partial: what a song without an end in storage (failed, or its answer lost) means when all others are
         done: ``fail`` ends the task with an error, and a retry submits what failed; ``keep`` succeeds with the songs
         that are there. A generation that is under way, or paid and not fetched yet, is never given up: the task fails.
+    :param check_balance: before the first request of a try, compare what the account holds with what the songs can
+        cost, and refuse what it cannot pay. False submits as many as it pays for.
     :param fail_fast: once a song failed, submit no further one; those under way are paid, so they are waited for.
     :return: ``manifest_uri`` (JSON lines, one a song in the list's order: ``index``, ``status``, and what
         :class:`GenerateMusicOperator` returns, or ``error`` and ``message``), ``requested``, ``delivered``,
         ``failed``, ``unknown`` (counts), ``usage`` (sum of the delivered songs); each also under its own XCom key.
     :raises InvalidRequestError: requests break their models' limits; nothing was sent.
     :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent by this try.
+    :raises BudgetExceededError: the shared budget that it names has no room for what is left to submit.
+    :raises OutOfCreditsError: the account cannot pay for what is left to submit; nothing was sent by this try.
     :raises PartialBatchError: songs are missing; says how many are paid, failed and unknown, and the manifest.
     """
 
-    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd")
+    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd", "budget")
     template_fields_renderers = {"requests": "json"}  # noqa: RUF012 - Airflow's own form
     lineage_kind = "batch"
     operator_extra_links = (RecordLink(),)
@@ -55,6 +59,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
         max_in_flight: int = 10,
         on_partial: OnPartial = "fail",
         fail_fast: bool = False,
+        check_balance: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +67,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
         self.max_in_flight = max_in_flight
         self.on_partial = on_partial
         self.fail_fast = fail_fast
+        self.check_balance = check_balance
         if on_partial not in get_args(OnPartial):
             raise ValueError(f"on_partial: {on_partial!r}; give 'fail' or 'keep'.")
         if not isinstance(max_in_flight, int) or max_in_flight < 1:
@@ -91,7 +97,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
         from airflow_provider_music.record.task_memory import TaskMemory
 
         self._use_conn_id()
-        options = BatchOptions(self.max_in_flight, self.on_partial, self.fail_fast)
+        options = BatchOptions(self.max_in_flight, self.on_partial, self.fail_fast, self.check_balance)
         attempt, memory = TaskAttempt.of(context), TaskMemory.of(context)
         batch = GenerationBatch(GenerationOptions.of(self, context), options, self.requests, attempt, memory)
         try:

@@ -72,13 +72,14 @@ class GenerateMusicOperator(GenerationOperator):
     :raises InvalidRequestError: the request breaks the model's limits; nothing was sent. Where it is written out,
         without templates, the import of the DAG file says so.
     :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent.
+    :raises BudgetExceededError: the shared budget that it names has no room for it; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     :raises QualityError: under ``quality="fail"`` no song keeps its limits; names the nearest.
     """
 
     template_fields: Sequence[str] = (
         *("model", *REQUEST_FIELDS, "extra_body", "request", "name"),
-        *("output_dir", "conn_id", "max_usd"),
+        *("output_dir", "conn_id", "max_usd", "budget"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
         "audio_setting": "json",
@@ -128,6 +129,8 @@ class GenerateMusicOperator(GenerationOperator):
         self.keep = keep
         self.name = name
         self.wait_for_completion = wait_for_completion
+        if self.reuse is not None and not wait_for_completion:
+            raise ValueError("reuse and wait_for_completion=False: what is not waited for cannot be handed out again.")
         self._take_written_request()
         self._note_templates()
         self._check_takes()
@@ -163,6 +166,10 @@ class GenerateMusicOperator(GenerationOperator):
         if not self.wait_for_completion:
             raise ValueError(
                 f"takes={self.takes} with wait_for_completion=False: the songs are compared, so they are waited for."
+            )
+        if self.reuse is not None:
+            raise ValueError(
+                f"takes={self.takes} with reuse: of equal requests reuse makes one song; give one of both."
             )
         if getattr(self, "seed", None) is not None:
             raise InvalidRequestError(seed_problem(self.takes))

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.compat import AIRFLOW, AirflowOptionalProviderFeatureException, RetryPolicy
-from airflow_provider_music.exceptions import NoCreditsError, PartialBatchError, RateLimitedError
+from airflow_provider_music.exceptions import BudgetSpentError, NoCreditsError, PartialBatchError, RateLimitedError
 
 if TYPE_CHECKING:
     from airflow_provider_music.compat import RetryDecision
@@ -78,6 +78,8 @@ class MusicRetryPolicy(RetryPolicy):
             why = "the account is empty; nothing is billed, and the task runs again to see whether it was topped up"
         elif isinstance(exception, RateLimitedError):
             why = "the API takes no more requests now; nothing is billed"
+        elif isinstance(exception, BudgetSpentError):
+            why = "the shared budget is spent; nothing was sent, and the task runs again in its next period"
         elif isinstance(exception, PartialBatchError) and exception.only_waits:
             why = "the missing songs were refused for want of credits or for the rate; nothing is billed for them"
         else:

@@ -82,6 +82,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cost": {"credits": usage.get("credits_used"), "usd": usage.get("usd_spent")},
         "software": {"name": PACKAGE, "version": __version__},
+        **({"reused_from": intent["reused"]} if intent.get("reused") else {}),
         **({"quality": origin["quality"]} if origin.get("quality") else {}),
     }
 

@@ -93,7 +93,7 @@ class SongRecord:
         :raises RecordError: the store does not take it.
         :raises OutputError: the store lets two processes create the same object, so it cannot hold a claim.
         """
-        self._prove_exclusive()
+        prove_exclusive_once(self.folder)
         folder = self.take_folder(n)
         # Before the claim: whatever breaks after it leaves a claim behind that nobody sent.
         submissions = self._submissions(n, self._listed()) if n > 1 else 1
@@ -188,15 +188,6 @@ class SongRecord:
         except OSError:
             return False
 
-    def _prove_exclusive(self) -> None:
-        """Do it once per process and store."""
-        folder = self.folder
-        store = "://".join(urlsplit(folder.url)[:2])
-        if folder.is_local or store in _exclusive:
-            return
-        prove_exclusive(folder)
-        _exclusive.add(store)
-
     def _take(self, n: int | None, known: Mapping[Fact, Mapping[str, Any]] | None = None) -> Take | None:
         listed = self._names()
         there = _facts_in(listed)
@@ -255,6 +246,15 @@ class SongRecord:
 def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fact as it is written: what it says, and what every fact says of itself."""
     return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+
+
+def prove_exclusive_once(folder: Folder) -> None:
+    """Do what :func:`prove_exclusive` does, once per process and store; a disk needs no proof."""
+    store = "://".join(urlsplit(folder.url)[:2])
+    if folder.is_local or store in _exclusive:
+        return
+    prove_exclusive(folder)
+    _exclusive.add(store)
 
 
 def prove_exclusive(folder: Folder) -> None:

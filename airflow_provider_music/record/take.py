@@ -93,6 +93,8 @@ class Take:
     @property
     def billing(self) -> Billing:
         """What it means for the bill; whoever counts or reports money asks here."""
+        if self.is_reused:
+            return "not_billed"
         match self.state:
             case "failed":
                 return "not_billed"
@@ -104,6 +106,11 @@ class Take:
                 return "may_be_billed"
             case _:
                 assert_never(self.state)
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether another task paid for its song."""
+        return bool(self.facts.get("intent", {}).get("reused"))
 
     @property
     def model(self) -> Any:

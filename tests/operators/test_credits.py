@@ -130,6 +130,8 @@ def batch(output_dir):
     def build(policy: Any = "a policy", **more):
         requests = [QUEUED | {"prompt": f"song {number}"} for number in range(3)]
         arguments = {"task_id": "songs", "requests": requests, "output_dir": str(output_dir), "poll_interval": 0.05}
+        # Or it would be refused before its first request.
+        arguments["check_balance"] = False
         task = GenerateMusicBatchOperator(**{**arguments, **more})
         task.retry_policy = policy
         return task

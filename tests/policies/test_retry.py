@@ -13,6 +13,8 @@ from airflow_provider_music import compat, exceptions
 from airflow_provider_music.compat import AIRFLOW, AirflowFailException, AirflowOptionalProviderFeatureException
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
+    BudgetExceededError,
+    BudgetSpentError,
     GenerationTimeoutError,
     HopelessBatchError,
     NoCreditsError,
@@ -68,6 +70,7 @@ def decided(error, **more):
         NoCreditsError("the account is empty"),
         RateLimitedError("slow down", status=429),
         PartialBatchError("two songs are missing", only_waits=True),
+        BudgetSpentError("the budget is spent"),
     ],
 )
 def test_what_a_top_up_or_time_mends_is_put_off_within_a_day(error):
@@ -108,6 +111,10 @@ def test_it_waits_as_long_as_the_api_asks_but_no_longer_than_a_day(asked, waits)
     assert decided(RateLimitedError("slow down", retry_after=asked))[1] == waits
 
 
+def test_a_shared_budget_is_waited_for_until_its_period_ends():
+    assert decided(BudgetSpentError("no room", retry_after=36_000.0))[1] == timedelta(hours=10)
+
+
 @pytest.mark.parametrize("delay", [timedelta(), timedelta(seconds=14.9), timedelta(seconds=-1), 900])
 def test_a_delay_that_cannot_be_is_refused_when_the_dag_is_parsed(delay):
     with pytest.raises(ValueError, match=r"^delay: .*give a timedelta of 15 s or more"):
@@ -135,13 +142,17 @@ def test_an_airflow_that_cannot_put_a_task_off_is_refused_by_name(monkeypatch, a
 
 def test_only_what_is_not_billed_has_a_form_that_a_policy_is_asked_about():
     found = {name: each for name, each in vars(exceptions).items() if hasattr(each, "for_policy")}
-    assert set(found) == {"OutOfCreditsError", "HopelessBatchError"}
+    assert set(found) == {"OutOfCreditsError", "BudgetExceededError", "HopelessBatchError"}
 
     error = OutOfCreditsError("empty", status=403, code=1008, request_id="r", retry_after=4.0).for_policy()
     assert type(error) is NoCreditsError
     assert vars(error) == {"status": 403, "code": 1008, "request_id": "r", "retry_after": 4.0}
     assert str(error) == "empty"
     assert not isinstance(error, AirflowFailException)
+
+    spent = BudgetExceededError("no room", retry_after=7200.0).for_policy()
+    assert (type(spent), spent.retry_after, str(spent)) == (BudgetSpentError, 7200.0, "no room")
+    assert not isinstance(spent, AirflowFailException)
 
     waits = HopelessBatchError("none came", only_waits=True).for_policy()
     assert (type(waits), waits.only_waits, str(waits)) == (PartialBatchError, True, "none came")
