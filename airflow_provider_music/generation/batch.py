@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
+from airflow_provider_music.api.rights import missing_in
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
@@ -112,7 +113,7 @@ class GenerationBatch:
         """Check the requests and continue from what the records say; return the result, or what to wait for."""
         from airflow_provider_music.api.request import prepare_all
 
-        requests = prepare_all(self._given)
+        requests = prepare_all(self._given, self._options.rights)
         for note, count in collections.Counter(note for one in requests for note in one.notes).items():
             log.warning("%s (%d of %d requests)", note, count, len(requests))
         # Before the records, so that a missing key is its own error and leaves nothing behind.
@@ -199,6 +200,7 @@ class GenerationBatch:
         for take, decision in zip(takes, decisions, strict=True):
             if take is not None and decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        self._check_rights(decisions)
         refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal
@@ -302,6 +304,11 @@ class GenerationBatch:
 
     def _decisions(self, takes: Sequence[Take | None]) -> list[Decision]:
         return [song.decide(take) for song, take in zip(self._songs, takes, strict=True)]
+
+    def _check_rights(self, decisions: Sequence[Decision]) -> None:
+        lacking = [index for index, decision in enumerate(decisions) if self._songs[index].lacks_rights(decision)]
+        if lacking:
+            raise missing_in(lacking)
 
     def _refusal(self, decisions: Sequence[Decision]) -> OverBudgetError | None:
         if self._budget is None:

@@ -36,6 +36,7 @@ class GenerationSpec:
         another disk, and must not submit.
     :param requested_ms: the length that the request asks for, where it does.
     :param name: of the song's files, where the task names them.
+    :param disclosure: what the intent holds for the song's disclosure sheet, with the task's ``rights``.
     """
 
     conn_id: str
@@ -65,6 +66,7 @@ class GenerationSpec:
     marker: str | None = None
     requested_ms: int | None = None
     name: str | None = None
+    disclosure: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> str:
@@ -89,6 +91,7 @@ class GenerationSpec:
             "references": self.references,
             "requested_ms": self.requested_ms,
             **({"name": self.name} if self.name else {}),
+            **({"disclosure": self.disclosure} if self.disclosure else {}),
         }
 
     @property

@@ -152,6 +152,7 @@ class GenerationTask:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        song.check_rights(decision)
         self._check_budget(song, decision)
         keep_words(song, decision, take)
         spec = song.spec(decision)
@@ -255,7 +256,7 @@ class GenerationTask:
         # Not for the second half of a task: the catalogue's import is most of what this costs.
         from airflow_provider_music.api.request import prepare_one
 
-        return prepare_one(self._given)
+        return prepare_one(self._given, self._options.rights)
 
 
 def _sent_nothing(event: Mapping[str, Any]) -> bool:
