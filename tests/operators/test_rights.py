@@ -189,6 +189,16 @@ def test_a_batch_has_them_for_all_and_a_request_its_own(airflow, music_sandbox, 
     assert music_sandbox.posts() == 2
 
 
+def test_a_batch_keeps_them_through_its_wait_and_a_resubmission(airflow, music_sandbox, output_dir, quick_clock):
+    music_sandbox.settings(log_lag=3600)
+    music_sandbox.fault("submit:cut-after,times=1")
+    requests = [{"model": MODEL, "prompt": PROMPT, "rights": "of the request"}]
+    op = batch(output_dir, requests, rights=RIGHTS, require_rights=True, on_unknown="resubmit")
+    assert airflow.run(op)["delivered"] == 1
+    assert intent(output_dir, take=2)["disclosure"]["rights"] == "of the request"
+    assert music_sandbox.posts() == 2
+
+
 def test_a_batch_names_the_requests_without_and_sends_none(airflow, music_sandbox, output_dir):
     requests = [{"model": MODEL, "prompt": PROMPT, "rights": RIGHTS}, {"model": MODEL, "prompt": PROMPT}]
     with pytest.raises(InvalidRequestError, match=r"Missing in requests\[1\]\."):
