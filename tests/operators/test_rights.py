@@ -28,7 +28,7 @@ RIGHTS = "Licence 7 with the label"
 
 @pytest.fixture(autouse=True)
 def references_dir(monkeypatch, tmp_path):
-    monkeypatch.setattr("airflow_provider_music.storage.folder.default_output_dir", lambda: str(tmp_path / "default"))
+    monkeypatch.setenv("AIRFLOW__MUSIC__OUTPUT_DIR", str(tmp_path / "default"))
     references._fact.cache_clear()
     return tmp_path / "default" / "references"
 
