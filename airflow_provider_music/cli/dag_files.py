@@ -170,12 +170,12 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "a function makes its requests when the task runs"
     elif issubclass(operator, GenerateMusicOperator) and whole is not None:
         if sources_of(whole) is None or isinstance(whole, Mapping):
-            _add_song(found, whole, label, needs_rights=needed)
+            _add_song(found, whole, label, arguments.get("takes"), needs_rights=needed)
         else:
             found.unknown = "its request is known in a run only"
     elif issubclass(operator, GenerateMusicOperator):
         song = {name: arguments[name] for name in (*SONG_KEYS, "name") if name in arguments}
-        _add_song(found, song, label, needs_rights=needed)
+        _add_song(found, song, label, arguments.get("takes"), needs_rights=needed)
     elif issubclass(operator, GenerateMusicBatchOperator):
         _add_batch(found, arguments.get("requests"), label, needs_rights=needed)
     elif issubclass(operator, UploadReferenceOperator):
@@ -186,11 +186,12 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "the API does not say what the analysis of a reference costs"
 
 
-def _add_song(found: TaskRequests, song: Any, label: str, *, needs_rights: bool) -> None:
+def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None, *, needs_rights: bool) -> None:
     if needs_rights and isinstance(song, Mapping) and song.get("rights") is None:
         found.problems.append(f"{label}{MISSING}")
     try:
-        found.requests.append(_prepared(song))
+        # Each take of it is a request, and a bill.
+        found.requests += [_prepared(song)] * (takes if isinstance(takes, int) else 1)
     except InvalidRequestError as exc:
         found.problems += [f"{label}{problem}" for problem in exc.problems]
     except LookupError as exc:

@@ -292,3 +292,15 @@ def test_a_sensor_s_manifest_has_the_sheet_of_the_task_that_submitted(song, airf
     sensor = MusicGenerationSensor(task_id="wait", generation=submitted, output_dir=str(output_dir / "sensed"))
     airflow.run(sensor)
     assert sheet(output_dir / "sensed")["rights"] == RIGHTS
+
+
+def test_several_takes_of_one_request_have_them_and_are_refused_without(song, airflow, music_sandbox, output_dir):
+    pytest.importorskip("av", reason="the extra quality is not installed")
+    with pytest.raises(InvalidRequestError, match="rights: not given, and require_rights asks for them") as caught:
+        airflow.run(song(takes=2, require_rights=True))
+    assert "requests[" not in str(caught.value)
+    assert music_sandbox.posts() == 0
+    airflow.run(song(takes=2, require_rights=True, rights=RIGHTS))
+    sheets = [json.loads(path.read_text())["disclosure"] for path in output_dir.rglob("*.provenance.json")]
+    assert [found["rights"] for found in sheets] == [RIGHTS] * 2
+    assert music_sandbox.posts() == 2
