@@ -193,6 +193,17 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                         "example": "marketing = 10 USD/day; film = 200 USD/month",
                         "default": "",
                     },
+                    "require_rights": {
+                        "description": (
+                            "Whether every task that sends a track or submits a song has to say under which licence "
+                            "or consent it does so, in its argument rights. A task without is refused before anything "
+                            "is sent. Read where the task runs."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
                     "shared_disk": {
                         "description": (
                             "Whether a local output_dir or record_dir is a mount that all workers and triggerers "

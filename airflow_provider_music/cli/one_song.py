@@ -16,7 +16,9 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import StateMachine
 from airflow_provider_music.generation.usage_log import new_request_id
+from airflow_provider_music.provenance.disclosure import recorded_disclosure
 from airflow_provider_music.record.identity import SongIdentity, TaskAttempt
+from airflow_provider_music.record.references import tracks_of
 from airflow_provider_music.record.store import SongRecord
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class OneSong:
             key=key,
             request_id=new_request_id(key, 1, hashed),
             name=request.name,
+            disclosure=recorded_disclosure(request.body, request.rights, tracks_of(request.body)),
             **self._attempt.metadata,
         )
 

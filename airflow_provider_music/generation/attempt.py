@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.api.parsing import seconds_of
-from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.api.rights import MISSING, rights_required
+from airflow_provider_music.api.secrecy import masked
+from airflow_provider_music.exceptions import InvalidRequestError, MusicError
 from airflow_provider_music.generation import errors, runtime
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders, is_mapped
@@ -17,10 +19,11 @@ from airflow_provider_music.generation.quality import UNMEASURED, QualityOptions
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest, new_request_id
-from airflow_provider_music.hooks.clients import client_of
+from airflow_provider_music.hooks.clients import client_of, settings_of
 from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.provenance.disclosure import recorded_disclosure
 from airflow_provider_music.record.policy import Attempt, Decision, decide
-from airflow_provider_music.record.references import references_of
+from airflow_provider_music.record.references import tracks_of, uploads_in
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.sharing import executor_of
@@ -57,6 +60,8 @@ class GenerationOptions:
     keep_request: bool = False
     budget: str | None = None
     reuse_age: float | None = None
+    rights: Any = None
+    require_rights: bool = False
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -83,6 +88,8 @@ class GenerationOptions:
             keep_request=bool(getattr(task, "keep_request", False)),
             budget=getattr(task, "budget", None),
             reuse_age=seconds_of(task.reuse_age) if getattr(task, "reuse", None) else None,
+            rights=getattr(task, "rights", None),
+            require_rights=rights_required(getattr(task, "require_rights", False)),
         )
 
 
@@ -131,6 +138,7 @@ class SongAttempt:
             spec.sample_rate_hz,
             spec.usual_seconds,
             name=spec.name,
+            rights=(spec.disclosure or {}).get("rights"),
         )
         song = cls(request, SongFolders(spec.record_url, spec.audio_url or spec.record_url), options, attempt)
         song._fingerprint = spec.fingerprint
@@ -165,11 +173,31 @@ class SongAttempt:
             until_accepted=not options.wait_for_completion and request.lane == "queued",
             resubmission=decision.resubmission,
             request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
-            references=references_of(request.body),
+            references=uploads_in(self._tracks),
             requested_ms=requested_ms(request.body),
             name=request.name,
+            disclosure=self.disclosure,
             **self.attempt.metadata,
         )
+
+    @functools.cached_property
+    def disclosure(self) -> dict[str, Any]:
+        """What is recorded of this request for the song's disclosure sheet; blocks."""
+        request = self.request
+        rights = request.rights and masked(request.rights, settings_of(self.conn_id).api_key)
+        return recorded_disclosure(request.body, rights, self._tracks)
+
+    def lacks_rights(self, decision: Decision) -> bool:
+        """Whether a request would be submitted for which the task has to give ``rights``, and does not."""
+        return decision.step == "submit" and self._options.require_rights and self.request.rights is None
+
+    def check_rights(self, decision: Decision) -> None:
+        """Refuse to submit without them.
+
+        :raises InvalidRequestError: they are missing; nothing was sent.
+        """
+        if self.lacks_rights(decision):
+            raise InvalidRequestError(MISSING)
 
     @property
     def conn_id(self) -> str:
@@ -203,6 +231,10 @@ class SongAttempt:
         """Write down that a changed request was refused, and make its error."""
         self.record.write(take, "changed", **self.attempt.metadata, fingerprint=self.fingerprint)
         return errors.changed(take)
+
+    @functools.cached_property
+    def _tracks(self) -> list[dict[str, Any]]:
+        return tracks_of(self.request.body)
 
     @functools.cached_property
     def _policy_attempt(self) -> Attempt:

@@ -99,7 +99,7 @@ class GenerationTakes(GenerationBatch):
         from airflow_provider_music.api.plain import seed_problem
         from airflow_provider_music.api.request import prepare_one
 
-        request = prepare_one(self._given)
+        request = prepare_one(self._given, self._options.rights)
         if request.body.get("seed") is not None:
             raise InvalidRequestError(seed_problem(self._count))
         return [request] * self._count

@@ -79,7 +79,7 @@ class GenerateMusicOperator(GenerationOperator):
 
     template_fields: Sequence[str] = (
         *("model", *REQUEST_FIELDS, "extra_body", "request", "name"),
-        *("output_dir", "conn_id", "max_usd", "budget"),
+        *("output_dir", "conn_id", "max_usd", "budget", "rights"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
         "audio_setting": "json",
@@ -151,6 +151,9 @@ class GenerateMusicOperator(GenerationOperator):
         for name in SONG_KEYS:
             setattr(self, name, request.get(name))
         named = request.get("name")
+        if request.get("rights") is not None:
+            # A request's own ones stand in place of the task's.
+            self.rights = request["rights"]
         if named is not None and self.name not in (None, named):
             raise InvalidRequestError(f"name: {self.name!r:.60} beside the request, {named!r:.60} in it; give it once.")
         self.name = self.name if named is None else named

@@ -59,6 +59,17 @@ def test_a_manifest_says_all_of_where_a_song_came_from(hand):
             "completed": "2026-11-01T00:01:30.000000Z",
         },
         "cost": {"credits": 390000, "usd": 0.195},
+        "disclosure": {
+            "model": "minimax/music-2.6",
+            "parts": {"lyrics": "unknown", "vocals": "unknown", "music": "unknown"},
+            "given_to_the_model": "unknown",
+            "references": "unknown",
+            "rights": "unknown",
+            "changed_by_people": {
+                "lyrics": "unknown",
+                "audio": "nothing until this sheet was written; later changes: unknown",
+            },
+        },
         "software": {"name": "airflow-provider-music", "version": airflow_provider_music.__version__},
     }
     assert all(RFC3339_UTC.fullmatch(time) for time in found["times"].values())
