@@ -243,7 +243,8 @@ class SensedGeneration:
             "submissions": self._input.get("submissions"),
             "record_uri": self._folder.url_of(_RESULT),
         }
-        fact = {key: values.get(key) for key in RESULT_KEYS} | {"written_at": datetime.now(UTC).isoformat()}
+        marks = {key: values[key] for key in ("content_credentials",) if key in values}
+        fact = {key: values.get(key) for key in RESULT_KEYS} | marks | {"written_at": datetime.now(UTC).isoformat()}
         try:
             first = self._folder.create(_RESULT, (json.dumps(fact, indent=2) + "\n").encode())
         except OSError as exc:

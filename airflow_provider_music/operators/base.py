@@ -49,7 +49,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param max_usd: refuse, before anything is sent, what could take this task over that many US dollars, with all of
         its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
-    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
+    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.

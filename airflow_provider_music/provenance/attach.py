@@ -5,11 +5,13 @@
 A task does this before it marks the song delivered, so a retry does what is missing.
 
 The manifest is created once and never changed. With tags it is created when the tagged song is whole and before
-that gets its name: a process that dies in between leaves a manifest that the next attempt finds and fulfils.
+that gets its name: a process that dies in between leaves a manifest that the next attempt finds and fulfils. Where
+nothing is left to fulfil it with, it is removed and made anew: the song is still as the API sent it.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,13 +21,16 @@ from airflow_provider_music.provenance.manifest import as_bytes, from_bytes, man
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_music.provenance.tags import EmbeddedHashes
+    from airflow_provider_music.provenance.embedding import EmbeddedHashes
     from airflow_provider_music.record.identity import SongIdentity
     from airflow_provider_music.record.take import Take
     from airflow_provider_music.storage.folder import Folder
 
-#: manifest: a file beside the song. embed: in the song's own tags too, which changes the file. none: nothing.
-ProvenancePolicy = Literal["manifest", "embed", "none"]
+log = logging.getLogger(__name__)
+
+#: manifest: a file beside the song. tags: in the song's own tags too, which changes the file; embed is the old name of
+#: that. none: nothing.
+ProvenancePolicy = Literal["manifest", "tags", "embed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ def check_provenance(policy: str) -> None:
     :raises ValueError: names the argument, its value and the fix.
     """
     if policy not in get_args(ProvenancePolicy):
-        raise ValueError(f"provenance: {policy!r}; give 'manifest', 'embed' or 'none'.")
+        raise ValueError(f"provenance: {policy!r}; give 'manifest', 'tags' or 'none'.")
 
 
 def attach_provenance(
@@ -74,7 +79,7 @@ def attach_provenance(
         "quality": quality,
     }
     try:
-        file = attach_manifest(folder, take, origin, embed=policy == "embed").manifest["file"]
+        file = attach_manifest(folder, take, origin, embed=policy in ("tags", "embed")).manifest["file"]
     except OutputError as exc:
         raise OutputError(
             f"{exc} The song is paid and in place; a retry attaches its provenance without submitting a request."
@@ -103,22 +108,36 @@ def attach_manifest(folder: Folder, take: Take, origin: Mapping[str, Any], *, em
     written = _read(folder, song, fresh)
     if written is None:
         written = _embed(folder, song, fresh) if embed else _create(folder, song, fresh)
-    elif _lacks_tags(folder, song, written):
-        written = _embed(folder, song, written)
+    elif not _stands(folder, song, written):
+        written = _fulfil(folder, song, written)
     return Provenance(folder.url_of(manifest_name(song)), written)
 
 
-def _embed(folder: Folder, song: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _embed(
+    folder: Folder, song: str, manifest: Mapping[str, Any], *, instead_of: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     # Imported here: a DAG file needs the policy alone, and no storage.
-    from airflow_provider_music.provenance.tags import embed_in
+    from airflow_provider_music.provenance.embedding import embed_in
 
     written: dict[str, Any] = {}
 
     def write(hashes: EmbeddedHashes) -> None:
-        written.update(_create(folder, song, _with_file(manifest, hashes)))
+        written.update(_create(folder, song, _with_file(manifest, hashes), instead_of))
 
     embed_in(folder, song, manifest, before_move=write)
     return written
+
+
+def _fulfil(folder: Folder, song: str, written: dict[str, Any]) -> dict[str, Any]:
+    """Give a song the marks that its manifest promises, or others where nobody can give it those."""
+    from airflow_provider_music.provenance.embedding import move_part
+
+    try:
+        if move_part(folder, song, str(written["file"]["sha256"])) or _stands(folder, song, written):
+            return written
+    except OSError as exc:
+        raise ProvenanceError(f"The marks of {folder.url_of(song)} cannot be put in place: {exc}") from exc
+    return _embed(folder, song, written, instead_of=written)
 
 
 def _with_file(manifest: Mapping[str, Any], hashes: EmbeddedHashes) -> dict[str, Any]:
@@ -130,16 +149,18 @@ def _with_file(manifest: Mapping[str, Any], hashes: EmbeddedHashes) -> dict[str,
         "sound_sha256": hashes.sound_sha256,
         "tags_embedded": hashes.embedded,
         "tags_note": hashes.note,
+        "content_credentials": hashes.credentials,
     }
     return {**manifest, "file": file}
 
 
-def _lacks_tags(folder: Folder, song: str, manifest: Mapping[str, Any]) -> bool:
-    """Whether the manifest promises tags that the file does not have yet; they always change its size."""
-    if not manifest["file"].get("tags_embedded"):
-        return False
+def _stands(folder: Folder, song: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether the song is the file that its manifest says: the marks come after it, and change the size."""
+    file = manifest["file"]
+    if not file.get("tags_embedded"):
+        return True
     try:
-        return bool(folder.size(song) != manifest["file"].get("size_bytes"))
+        return bool(folder.size(song) == file.get("size_bytes"))
     except OSError as exc:
         raise ProvenanceError(f"{folder.url_of(song)} cannot be checked: {exc}") from exc
 
@@ -162,17 +183,30 @@ def _read(folder: Folder, song: str, fresh: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _create(folder: Folder, song: str, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Create the manifest; one that is there already has to say the same of the file."""
+def _create(
+    folder: Folder, song: str, manifest: dict[str, Any], instead_of: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Create the manifest; one that is there already has to say the same of the file.
+
+    :param instead_of: one that is there, and whose file nobody has: it gives its place.
+    """
+    name = manifest_name(song)
     if _create_first(folder, song, manifest):
         return manifest
     present = _read(folder, song, manifest)
-    if present is None or present["file"] != manifest["file"]:
-        raise ProvenanceError(
-            f"The manifest {folder.url_of(manifest_name(song))} is there and says something else of the file; it was "
-            "not changed, nor was the song."
-        )
-    return present
+    if present is not None and present["file"] == manifest["file"]:
+        return present
+    if present is not None and present == instead_of:
+        log.warning("%s promises a file that was never put in place; it is made anew", folder.url_of(name))
+        try:
+            folder.remove(name)
+        except OSError as exc:
+            raise ProvenanceError(f"{folder.url_of(name)} promises a file that is lost, and stays: {exc}") from exc
+        return _create(folder, song, manifest)
+    raise ProvenanceError(
+        f"The manifest {folder.url_of(name)} is there and says something else of the file; it was not changed, nor "
+        "was the song."
+    )
 
 
 def _create_first(folder: Folder, song: str, manifest: dict[str, Any]) -> bool:

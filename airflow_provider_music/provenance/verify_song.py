@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.exceptions import ManifestError, NotTaggableError
+from airflow_provider_music.provenance.embedding import folder_at, open_song
 from airflow_provider_music.provenance.manifest import (
     DIGITAL_SOURCE_TYPE,
     MAX_MANIFEST_BYTES,
@@ -17,8 +18,9 @@ from airflow_provider_music.provenance.manifest import (
     from_bytes,
     manifest_name,
 )
-from airflow_provider_music.provenance.patching import Copied, Region, copy, taggable_file
-from airflow_provider_music.provenance.tags import MANIFEST_TAG, folder_at, open_song, tag_in, texts_of
+from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in
+from airflow_provider_music.provenance.taggers import read_tags
+from airflow_provider_music.provenance.tags import MANIFEST_TAG, texts_of
 from airflow_provider_music.storage.audio_writer import is_rejected
 from airflow_provider_music.storage.folder import store_errors
 
@@ -53,7 +55,7 @@ class Verdict:
 class _Found:
     """What a song is, as it lies there."""
 
-    hashes: Copied
+    hashes: FileHashes
     texts: Mapping[str, str]
     unreadable: str | None
 
@@ -150,24 +152,23 @@ def _read_song(folder: Folder, song: str, manifest: Mapping[str, Any] | None) ->
     """Read a song: its hashes and its tags."""
     audio_format = manifest["as_sent"].get("format") if manifest else song.rpartition(".")[2].lower()
     with store_errors(), open_song(folder, song) as source:
-        sound, texts, unreadable = Region(0, source.seek(0, os.SEEK_END)), {}, None
+        sound, texts, unreadable = None, {}, None
         try:
-            layout = taggable_file(source, str(audio_format))
-            sound = layout.sound
-            texts = tag_in(source, layout).texts()
+            sound = sound_in(source, str(audio_format))
+            texts = read_tags(source, str(audio_format))
         except NotTaggableError as exc:
             unreadable = str(exc)
-        return _Found(copy(source, [], sound, len), texts, unreadable)
+        return _Found(hash_file(source, sound), texts, unreadable)
 
 
 def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]:
     """Compare the file's hash with the manifest's."""
     file, hashes = manifest["file"], found.hashes
-    if hashes.after == file["sha256"]:
+    if hashes.whole == file["sha256"]:
         return []
-    if hashes.after == manifest["as_sent"]["sha256"]:
+    if hashes.whole == manifest["as_sent"]["sha256"]:
         return ["the song is as the API sent it, without the tags that the manifest promises"]
-    differs = f"sha256 is {hashes.after} ({hashes.size} bytes), the manifest says {file['sha256']}"
+    differs = f"sha256 is {hashes.whole} ({hashes.size} bytes), the manifest says {file['sha256']}"
     if file.get("sound_sha256") == hashes.sound:
         return [f"{differs}; the sound is unchanged, so its tags were changed"]
     if file.get("name") != song:
@@ -178,14 +179,14 @@ def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]
 
 def _of_tags(manifest: Mapping[str, Any], found: _Found) -> list[str]:
     """Compare the file's own tags with the manifest."""
-    expected = texts_of(manifest)
+    expected = {name.lower(): text for name, text in texts_of(manifest).items()}
     if not manifest["file"].get("tags_embedded"):
         present = found.texts.get(MANIFEST_TAG, expected[MANIFEST_TAG])
         return [] if present == expected[MANIFEST_TAG] else ["its tags hold another manifest"]
     if not set(expected) & set(found.texts):
         return ["its tags are missing" + (f": {found.unreadable}" if found.unreadable else "")]
     return [
-        f"its tag {name} contradicts the manifest" if name in found.texts else f"its tag {name} is missing"
-        for name in expected
-        if found.texts.get(name) != expected[name]
+        f"its tag {name} contradicts the manifest" if name.lower() in found.texts else f"its tag {name} is missing"
+        for name, text in texts_of(manifest).items()
+        if found.texts.get(name.lower()) != text
     ]

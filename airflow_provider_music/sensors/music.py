@@ -38,7 +38,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :param conn_id: Airflow connection id; templated.
     :param poll_interval: seconds between polls; default is the model's own pace.
     :param timeout: seconds until the sensor gives up; an absolute deadline that no restart extends.
-    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
+    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.

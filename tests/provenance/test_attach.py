@@ -61,6 +61,7 @@ def test_with_tags_the_manifest_says_both_hashes(audio_format, folder, landed, s
         "sound_sha256": hand.sha256(hand.sound_of(song)[0]),
         "tags_embedded": True,
         "tags_note": None,
+        "content_credentials": None,
     }
     assert from_bytes(folder.read(f"song.{audio_format}.provenance.json")) == attached.manifest
     assert left() == [f"song.{audio_format}", f"song.{audio_format}.provenance.json"]

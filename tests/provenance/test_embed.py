@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import ProvenanceError
 from airflow_provider_music.provenance import embed
+from airflow_provider_music.provenance.embedding import embed_in
 from airflow_provider_music.provenance.manifest import manifest_of
-from airflow_provider_music.provenance.tags import comment_of, embed_in, texts_of
+from airflow_provider_music.provenance.tags import comment_of, texts_of
 from airflow_provider_music.storage.folder import Folder
 
 
@@ -190,12 +191,13 @@ class Broken:
 
 @pytest.mark.parametrize(("at", "after"), [("write", 0), ("write", 1), ("flush", 0), ("close", 0)])
 def test_a_full_disk_leaves_the_song_as_it_was_and_no_part(at, after, folder, landed, mp3, left, hand, mocker):
-    manifest = manifest_of(landed(), hand.ORIGIN)
+    data = mp3 * (2**18 // len(mp3) + 1)
+    manifest = manifest_of(landed(data=data), hand.ORIGIN)
     open_new = Folder.open_new
     mocker.patch.object(Folder, "open_new", lambda self, name, **more: Broken(open_new(self, name, **more), at, after))
     with pytest.raises(ProvenanceError, match="No space left"):
         embed_in(folder, "song.mp3", manifest)
-    assert folder.read("song.mp3") == mp3
+    assert folder.read("song.mp3") == data
     assert left() == ["song.mp3"]
 
 
