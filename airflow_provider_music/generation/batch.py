@@ -199,6 +199,7 @@ class GenerationBatch:
         for take, decision in zip(takes, decisions, strict=True):
             if take is not None and decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        self._options.provenance.check_before(steps)
         refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal

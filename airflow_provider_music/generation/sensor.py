@@ -38,7 +38,7 @@ from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.provenance.attach import ProvenanceOptions, attach_provenance, with_attached
 from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
@@ -48,7 +48,6 @@ from airflow_provider_music.storage.location import location
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.responses import Generation
-    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.identity import SongIdentity
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class SensorOptions:
     conn_id: str
     poll_interval: float | None
     timeout: float
-    provenance: ProvenancePolicy
+    provenance: ProvenanceOptions
     quality: QualityOptions
 
     @classmethod
@@ -85,7 +84,7 @@ class SensorOptions:
             conn_id=sensor.conn_id,
             poll_interval=seconds_of(interval) if interval is not None else None,
             timeout=float(sensor.timeout),
-            provenance=sensor.provenance,
+            provenance=ProvenanceOptions.of(sensor),
             quality=QualityOptions.of(sensor),
         )
 

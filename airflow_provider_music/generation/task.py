@@ -152,6 +152,7 @@ class GenerationTask:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        self._options.provenance.check_before((decision.step,))
         self._check_budget(song, decision)
         keep_words(song, decision, take)
         spec = song.spec(decision)

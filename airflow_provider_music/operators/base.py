@@ -50,7 +50,9 @@ class GenerationOperator(LineageMixin, BaseOperator):
         its songs, tries and takes; templated. An estimate from the prices that the API quotes: the API bills.
     :param on_unknown_price: with ``max_usd``, when a price cannot be known: ``refuse`` or ``allow``.
     :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
-        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+        the same into the song's own tags too, ``c2pa`` signs Content Credentials on top (extra ``c2pa``), ``none``
+        leaves nothing. ``embed`` is the old name of ``tags``. See :mod:`airflow_provider_music.provenance`.
+    :param c2pa_conn_id: Airflow connection of type ``c2pa``, whose certificate and key sign.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
@@ -74,6 +76,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         max_usd: float | str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         provenance: ProvenancePolicy = "manifest",
+        c2pa_conn_id: str = "c2pa_default",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
         keep_request: bool = False,
@@ -94,6 +97,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.max_usd = max_usd
         self.on_unknown_price = on_unknown_price
         self.provenance = provenance
+        self.c2pa_conn_id = c2pa_conn_id
         self.quality = quality
         self.quality_limits = quality_limits
         self.keep_request = keep_request

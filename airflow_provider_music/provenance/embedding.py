@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_music.exceptions import NotTaggableError, ProvenanceError
-from airflow_provider_music.provenance.sound import hash_file, sound_in
+from airflow_provider_music.provenance.signing import sign_copy, signed_by_us
+from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in
 from airflow_provider_music.provenance.taggers import read_tags, write_tags
 from airflow_provider_music.provenance.tags import MANIFEST_TAG, comment_of, texts_of
 from airflow_provider_music.storage.cleanup import is_part, part_name
@@ -26,6 +27,8 @@ from airflow_provider_music.storage.folder import Folder, store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_music.audio.content_credentials import Signer
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +43,12 @@ class EmbeddedHashes:
     """A song's file before and after; SHA-256 in hex.
 
     :param audio_sha256_before: of the bytes that the API sent.
-    :param sha256_after: of the file as it stands now; the same where it takes no tags.
-    :param sound_sha256: of the frames or samples alone, which no tag changes.
+    :param sha256_after: of the file as it stands now; the same where it takes no marks.
+    :param sound_sha256: of the frames or samples alone, which no mark changes.
     :param size_after: bytes of the file as it stands now.
     :param note: why the file has no tags, or None where it has them.
-    :param credentials: ``as_sent`` where the song came with Content Credentials; None where it has none.
+    :param credentials: the Content Credentials that it holds: ``as_sent``, which it came with, or ``signed`` here.
+    :param credentials_note: why it was not signed, where that was wanted.
     """
 
     audio_sha256_before: str
@@ -52,7 +56,8 @@ class EmbeddedHashes:
     sound_sha256: str
     size_after: int
     note: str | None = None
-    credentials: Literal["as_sent"] | None = None
+    credentials: Literal["as_sent", "signed"] | None = None
+    credentials_note: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -78,28 +83,49 @@ def embed_in(
     name: str,
     manifest: Mapping[str, Any],
     *,
-    before_move: Callable[[EmbeddedHashes], None] | None = None,
+    signer: Callable[[], Signer] | None = None,
+    before_move: Callable[[EmbeddedHashes], bool | None] | None = None,
 ) -> EmbeddedHashes:
     """Write ``manifest`` into the tags of its song in ``folder``. A second call finds the tags and changes nothing.
 
-    :param before_move: called when the tagged song is whole, under its part name still, or found in place.
-    :raises ProvenanceError: it is not the song of that manifest, or cannot be read or written; it is as it was.
+    :param signer: who signs Content Credentials on top; called where there is something to sign.
+    :param before_move: called when the marked song is whole, under its part name still, or found in place; False
+        leaves the song to another process, whose marks stand.
+    :raises ProvenanceError: it is not the song of that manifest, or cannot be read, signed or written; it is as it was.
     """
     try:
         with store_errors(), _scratch(folder) as scratch:
-            copy, hashes = _marked(folder, name, manifest, scratch)
+            copy, hashes = marked_copy(folder, name, manifest, scratch, signer)
             if copy is None:
                 if before_move:
                     before_move(hashes)
                 return hashes
-            with _part(folder, copy, hashes) as part:
-                if before_move:
-                    before_move(hashes)
-                _move(folder, part, name, hashes.sha256_after)
+            _put_in_place(folder, name, copy, hashes, before_move)
     except OSError as exc:
         raise ProvenanceError(f"The tags of {folder.url_of(name)} cannot be written: {exc}. It is as it was.") from exc
     log.info("Wrote its provenance into %s", folder.url_of(name))
     return hashes
+
+
+def _put_in_place(
+    folder: Folder,
+    name: str,
+    copy: Path,
+    hashes: EmbeddedHashes,
+    before_move: Callable[[EmbeddedHashes], bool | None] | None,
+) -> None:
+    part, is_promised = _stored(folder, copy, hashes), False
+    try:
+        if before_move and before_move(hashes) is False:
+            folder.discard(None, part)
+            return
+        # A signature is never the same twice: who finds the manifest that promises this one has to find the part.
+        is_promised = before_move is not None and hashes.credentials == "signed"
+        _move(folder, part, name, hashes.sha256_after)
+    except BaseException:
+        if not is_promised:
+            folder.discard(None, part)
+        raise
 
 
 def move_part(folder: Folder, name: str, sha256: str) -> bool:
@@ -162,60 +188,115 @@ def _scratch(folder: Folder) -> Iterator[Path]:
         yield Path(scratch.name)
 
 
-def _marked(
-    folder: Folder, name: str, manifest: Mapping[str, Any], scratch: Path
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A song as it stands: a local copy, its hashes, its format, whether it has our tags, or why it takes none."""
+
+    path: Path
+    audio_format: str
+    hashes: FileHashes
+    sound: str
+    has_tags: bool
+    note: str | None
+    credentials: Literal["as_sent", "signed"] | None
+
+
+def marked_copy(
+    folder: Folder, name: str, manifest: Mapping[str, Any], scratch: Path, signer: Callable[[], Signer] | None
 ) -> tuple[Path | None, EmbeddedHashes]:
-    """Return a local copy of a song with its tags, and its hashes; no copy where the song stays as it is."""
-    as_it_is, audio_format = scratch / "as-it-is", str(manifest["as_sent"].get("format"))
-    with open_song(folder, name) as source, as_it_is.open("w+b") as file:
-        before = hash_file(source, None, file.write)
-        note, sound, present = None, before.whole, None
+    """Return a local copy of a song with its marks, and its hashes; no copy where the song stays as it is."""
+    found = _found(folder, name, manifest, scratch / "as-it-is")
+    copy, note, credentials, credentials_note = None, found.note, found.credentials, None
+    if not found.has_tags and note is None:
+        try:
+            copy = _tagged(found, manifest)
+        except NotTaggableError as exc:
+            note = str(exc)
+    if note is not None and not found.has_tags:
+        log.warning("No provenance in the own tags of %s: %s", folder.url_of(name), note)
+    if signer is not None and credentials != "signed":
+        try:
+            copy, credentials = _signed(found, copy or found.path, manifest, signer()), "signed"
+        except NotTaggableError as exc:
+            credentials_note = str(exc)
+            log.warning("%s is not signed: %s", folder.url_of(name), credentials_note)
+    after = found.hashes
+    if copy is not None:
+        with copy.open("rb") as file:
+            after = hash_file(file, None)
+    sent = str(manifest["as_sent"]["sha256"])
+    return copy, EmbeddedHashes(sent, after.whole, found.sound, after.size, note, credentials, credentials_note)
+
+
+def _found(folder: Folder, name: str, manifest: Mapping[str, Any], copy: Path) -> _Found:
+    """Fetch a song, and find out what was done to it already.
+
+    :raises ProvenanceError: it is not the song of that manifest.
+    """
+    audio_format, sent = str(manifest["as_sent"].get("format")), manifest["as_sent"]["sha256"]
+    with open_song(folder, name) as source, copy.open("w+b") as file:
+        hashes = hash_file(source, None, file.write)
+        note, sound, present = None, hashes.whole, None
         try:
             sound = hash_file(file, sound_in(file, audio_format)).sound
             present = read_tags(file, audio_format).get(MANIFEST_TAG)
         except NotTaggableError as exc:
             note = str(exc)
+        changed = hashes.whole != sent
+        # Ours have the request's hash in them; where our tags are, nobody else wrote after us.
+        signed = changed and hashes.has_credentials
+        signed = signed and (present is not None or signed_by_us(file, audio_format, manifest))
     if present is not None and present != texts_of(manifest)[MANIFEST_TAG]:
         raise ProvenanceError("The song holds the tags of another manifest already; it is as it was.")
-    expected = str(manifest["as_sent"]["sha256"])
-    if present is None and before.whole != expected:
+    if changed and present is None and not signed:
         raise ProvenanceError(
-            f"{folder.url_of(name)} is not the one of its manifest: sha256 {before.whole}, the API sent {expected}. "
+            f"{folder.url_of(name)} is not the one of its manifest: sha256 {hashes.whole}, the API sent {sent}. "
             "It is as it was."
         )
-    credentials: Literal["as_sent"] | None = "as_sent" if before.has_credentials else None
-    if present is None and note is None:
-        note = HAS_CREDENTIALS if credentials else None
-    if present is None and note is None:
-        try:
-            return _tagged(as_it_is, manifest, audio_format, sound)
-        except NotTaggableError as exc:
-            note = str(exc)
-    if note is not None:
-        log.warning("No provenance in the own tags of %s: %s", folder.url_of(name), note)
-    return None, EmbeddedHashes(expected, before.whole, sound, before.size, note, credentials)
+    credentials: Literal["as_sent", "signed"] | None = "as_sent" if hashes.has_credentials else None
+    if credentials and present is None and note is None:
+        note = HAS_CREDENTIALS
+    return _Found(copy, audio_format, hashes, sound, present is not None, note, "signed" if signed else credentials)
 
 
-def _tagged(source: Path, manifest: Mapping[str, Any], audio_format: str, sound: str) -> tuple[Path, EmbeddedHashes]:
+def _tagged(found: _Found, manifest: Mapping[str, Any]) -> Path:
     """Return a copy with tags that differs in nothing that is heard.
 
     :raises NotTaggableError: there is none.
     """
-    copy, texts = source.with_name("tagged"), texts_of(manifest)
-    shutil.copyfile(source, copy)
+    copy = found.path.with_name("tagged")
+    shutil.copyfile(found.path, copy)
     with copy.open("r+b") as file:
-        write_tags(file, audio_format, texts, comment_of(manifest))
-        file.flush()
-        after = hash_file(file, sound_in(file, audio_format))
-        found = read_tags(file, audio_format)
-    if after.sound != sound or any(found.get(name.lower()) != text for name, text in texts.items()):
+        write_tags(file, found.audio_format, texts_of(manifest), comment_of(manifest))
+    if not _is_the_same(copy, found, manifest, tags=True):
         raise NotTaggableError("tags would change its sound, or do not come back as they were written")
-    return copy, EmbeddedHashes(str(manifest["as_sent"]["sha256"]), after.whole, after.sound, after.size)
+    return copy
 
 
-@contextlib.contextmanager
-def _part(folder: Folder, copy: Path, hashes: EmbeddedHashes) -> Iterator[str]:
-    """Put a copy into the folder as a part file, verified; it is gone at the end unless it was moved into place."""
+def _signed(found: _Found, source: Path, manifest: Mapping[str, Any], signer: Signer) -> Path:
+    """Return a signed copy that differs in nothing that is heard.
+
+    :raises NotTaggableError: there is none.
+    :raises SigningError: it cannot be signed now.
+    """
+    copy = found.path.with_name("signed")
+    sign_copy(source, copy, manifest, found.audio_format, signer, parent=found.credentials == "as_sent")
+    if not _is_the_same(copy, found, manifest, tags=found.has_tags or source != found.path):
+        raise NotTaggableError("a signature would change its sound or its tags")
+    return copy
+
+
+def _is_the_same(copy: Path, found: _Found, manifest: Mapping[str, Any], *, tags: bool) -> bool:
+    """Whether a copy sounds as the song, and has our tags where it should."""
+    with copy.open("rb") as file:
+        heard = hash_file(file, sound_in(file, found.audio_format)).sound
+        texts = read_tags(file, found.audio_format) if tags else {}
+    expected = texts_of(manifest) if tags else {}
+    return heard == found.sound and all(texts.get(name.lower()) == text for name, text in expected.items())
+
+
+def _stored(folder: Folder, copy: Path, hashes: EmbeddedHashes) -> str:
+    """Put a copy into the folder as a part file, verified, and return the part's name."""
     part = part_name("song")
     file = folder.open_new(part, block_size=_LOCAL_BUFFER_BYTES if folder.is_local else _BLOCK_BYTES)
     try:
@@ -226,10 +307,10 @@ def _part(folder: Folder, copy: Path, hashes: EmbeddedHashes) -> Iterator[str]:
             os.fsync(file.fileno())
         file.close()
         _check_part(folder, part, hashes.sha256_after)
-        yield part
     except BaseException:
         folder.discard(file, part)
         raise
+    return part
 
 
 def _check_part(folder: Folder, part: str, sha256: str) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_music.audio.content_credentials import INSTALL, Credentials, read
 from airflow_provider_music.exceptions import ManifestError, NotTaggableError
 from airflow_provider_music.provenance.embedding import folder_at, open_song
 from airflow_provider_music.provenance.manifest import (
@@ -18,6 +19,7 @@ from airflow_provider_music.provenance.manifest import (
     from_bytes,
     manifest_name,
 )
+from airflow_provider_music.provenance.signing import contradiction
 from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in
 from airflow_provider_music.provenance.taggers import read_tags
 from airflow_provider_music.provenance.tags import MANIFEST_TAG, texts_of
@@ -39,11 +41,13 @@ class Verdict:
     :param url: of the song.
     :param problems: in words; none where all agrees.
     :param manifest: what it was verified against, where that can be read.
+    :param notes: who signed its Content Credentials, or why they were not checked.
     """
 
     url: str
     problems: tuple[str, ...]
     manifest: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -58,6 +62,7 @@ class _Found:
     hashes: FileHashes
     texts: Mapping[str, str]
     unreadable: str | None
+    credentials: Credentials | None
 
 
 def verify(path: str | os.PathLike[str]) -> Verdict:
@@ -117,9 +122,10 @@ def _verify(folder: Folder, song: str) -> Verdict:
     elif manifest is not None:
         problems += _of_file(manifest, found, song)
         problems += _of_tags(manifest, found)
+        problems += _of_credentials(manifest, found)
     elif MANIFEST_TAG in found.texts:
         problems.append("its own tags hold one, which nothing stands against")
-    return Verdict(folder.url_of(song), tuple(problems), manifest)
+    return Verdict(folder.url_of(song), tuple(problems), manifest, _notes_of(found))
 
 
 def _manifest(folder: Folder, song: str, problems: list[str]) -> dict[str, Any] | None:
@@ -143,7 +149,8 @@ def _manifest(folder: Folder, song: str, problems: list[str]) -> dict[str, Any] 
     elif source != DIGITAL_SOURCE_TYPE:
         problems.append(f"the manifest's digitalSourceType is {source!r:.120}, not {DIGITAL_SOURCE_TYPE}")
     file, as_sent = manifest["file"], manifest["as_sent"]
-    if not file.get("tags_embedded") and file["sha256"] != as_sent["sha256"]:
+    is_marked = file.get("tags_embedded") or file.get("content_credentials") == "signed"
+    if not is_marked and file["sha256"] != as_sent["sha256"]:
         problems.append("the manifest contradicts itself: no tags were written, but file and as_sent differ")
     return manifest
 
@@ -158,7 +165,17 @@ def _read_song(folder: Folder, song: str, manifest: Mapping[str, Any] | None) ->
             texts = read_tags(source, str(audio_format))
         except NotTaggableError as exc:
             unreadable = str(exc)
-        return _Found(hash_file(source, sound), texts, unreadable)
+        hashes = hash_file(source, sound)
+        return _Found(hashes, texts, unreadable, _credentials(source, str(audio_format), hashes))
+
+
+def _credentials(source: IO[bytes], audio_format: str, hashes: FileHashes) -> Credentials | None:
+    if not hashes.has_credentials:
+        return None
+    try:
+        return read(source, audio_format)
+    except ImportError:
+        return Credentials(unchecked=f"c2pa-python is not installed: {INSTALL}")
 
 
 def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]:
@@ -175,6 +192,30 @@ def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]
         return [f"the manifest is of another file ({file.get('name')!r:.120}): {differs}"]
     size = file.get("size_bytes")
     return [differs if size == hashes.size else f"{differs} ({size} bytes)"]
+
+
+def _of_credentials(manifest: Mapping[str, Any], found: _Found) -> list[str]:
+    """Compare the file's Content Credentials with the file itself, and with the manifest where a task signed them."""
+    credentials, signed = found.credentials, manifest["file"].get("content_credentials") == "signed"
+    if credentials is None:
+        return ["its Content Credentials are missing"] if signed else []
+    if credentials.unchecked:
+        return []
+    if credentials.problems:
+        whose = "its Content Credentials" if signed else "the Content Credentials that it came with"
+        return [f"{whose} are not valid: {', '.join(credentials.problems)}"]
+    wrong = contradiction(credentials, manifest) if signed else None
+    return [wrong] if wrong else []
+
+
+def _notes_of(found: _Found | None) -> tuple[str, ...]:
+    credentials = found.credentials if found is not None else None
+    if credentials is None:
+        return ()
+    if credentials.unchecked:
+        return (f"its Content Credentials were not checked, {credentials.unchecked}",)
+    who = " of ".join(name for name in (credentials.name, credentials.issuer) if name)
+    return (f"its Content Credentials are signed by {who or 'nobody with a name'}",) if not credentials.problems else ()
 
 
 def _of_tags(manifest: Mapping[str, Any], found: _Found) -> list[str]:

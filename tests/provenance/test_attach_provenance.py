@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_music.exceptions import OutputError, PartialBatchError
 from airflow_provider_music.provenance import verify
-from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.provenance.attach import ProvenanceOptions, attach_provenance, with_attached
 from airflow_provider_music.record.identity import SongIdentity
 from airflow_provider_music.record.take import Take
 from airflow_provider_music.sensors.music import MusicGenerationSensor
@@ -117,7 +117,7 @@ def test_the_sensor_attaches_what_the_submitting_task_knew(
 
 @pytest.mark.parametrize(("policy", "facts"), [("none", {"completed": {}}), ("tags", {}), ("tags", {"accepted": {}})])
 def test_without_a_policy_or_a_song_nothing_is_attached_and_the_result_is_what_it_was(folder, left, policy, facts):
-    changed = attach_provenance(folder, Take(1, facts), SongIdentity("dag", "run", "song"), policy)
+    changed = attach_provenance(folder, Take(1, facts), SongIdentity("dag", "run", "song"), ProvenanceOptions(policy))
     result = {"audio": {"sha256": "0" * 64}}
     assert changed == {}
     assert with_attached(result, changed) == result
@@ -125,5 +125,5 @@ def test_without_a_policy_or_a_song_nothing_is_attached_and_the_result_is_what_i
 
 
 def test_another_word_is_refused_when_the_dag_is_parsed(song):
-    with pytest.raises(ValueError, match="give 'manifest', 'tags' or 'none'"):
+    with pytest.raises(ValueError, match="give 'manifest', 'tags', 'c2pa' or 'none'"):
         song(provenance="blockchain")
