@@ -24,6 +24,9 @@ INSTALL = "pip install 'airflow-provider-music[c2pa]'"
 #: The formats that c2pa-rs writes.
 FORMATS = ("mp3", "wav", "flac", "m4a")
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
+#: The library holds a WAV three times in memory while it signs, other files twice, and twice while it reads.
+MAX_BYTES = 2**28
+TOO_LARGE = f"its file is larger than {MAX_BYTES >> 20} MiB, and c2pa-python would hold it in memory"
 #: A key's line that is shorter is no secret to look for.
 _LEAST_SECRET = 12
 #: The library would else fetch a manifest that a file points to, from anywhere.
@@ -146,6 +149,8 @@ def read(file: IO[bytes], audio_format: str) -> Credentials | None:
     """
     import c2pa
 
+    if file.seek(0, io.SEEK_END) > MAX_BYTES:
+        return Credentials(unchecked=TOO_LARGE)
     source = _Noted(file)
     try:
         with _offline() as context, c2pa.Reader(audio_format, source, context=context) as reader:

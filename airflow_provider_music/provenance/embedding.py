@@ -9,6 +9,7 @@ holds Content Credentials gets no tags, which would make them invalid. All calls
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
@@ -19,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_music.exceptions import NotTaggableError, ProvenanceError
 from airflow_provider_music.provenance.signing import sign_copy, signed_by_us
-from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in
+from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in, sound_of
 from airflow_provider_music.provenance.taggers import read_tags, write_tags
 from airflow_provider_music.provenance.tags import MANIFEST_TAG, comment_of, texts_of
 from airflow_provider_music.storage.cleanup import is_part, part_name
@@ -152,8 +153,11 @@ def _move(folder: Folder, part: str, name: str, sha256: str) -> None:
 
 
 def _sha256_of(folder: Folder, name: str) -> str:
+    whole = hashlib.sha256()
     with open_song(folder, name) as file:
-        return hash_file(file, None).whole
+        while piece := file.read(_LOCAL_BUFFER_BYTES):
+            whole.update(piece)
+    return whole.hexdigest()
 
 
 def folder_at(url: str) -> Folder:
@@ -220,12 +224,12 @@ def marked_copy(
         except NotTaggableError as exc:
             credentials_note = str(exc)
             log.warning("%s is not signed: %s", folder.url_of(name), credentials_note)
-    after = found.hashes
+    sha256, size = found.hashes.whole, found.hashes.size
     if copy is not None:
         with copy.open("rb") as file:
-            after = hash_file(file, None)
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), copy.stat().st_size
     sent = str(manifest["as_sent"]["sha256"])
-    return copy, EmbeddedHashes(sent, after.whole, found.sound, after.size, note, credentials, credentials_note)
+    return copy, EmbeddedHashes(sent, sha256, found.sound, size, note, credentials, credentials_note)
 
 
 def _found(folder: Folder, name: str, manifest: Mapping[str, Any], copy: Path) -> _Found:
@@ -238,7 +242,7 @@ def _found(folder: Folder, name: str, manifest: Mapping[str, Any], copy: Path) -
         hashes = hash_file(source, None, file.write)
         note, sound, present = None, hashes.whole, None
         try:
-            sound = hash_file(file, sound_in(file, audio_format)).sound
+            sound = sound_of(file, sound_in(file, audio_format))
             present = read_tags(file, audio_format).get(MANIFEST_TAG)
         except NotTaggableError as exc:
             note = str(exc)
@@ -289,7 +293,7 @@ def _signed(found: _Found, source: Path, manifest: Mapping[str, Any], signer: Si
 def _is_the_same(copy: Path, found: _Found, manifest: Mapping[str, Any], *, tags: bool) -> bool:
     """Whether a copy sounds as the song, and has our tags where it should."""
     with copy.open("rb") as file:
-        heard = hash_file(file, sound_in(file, found.audio_format)).sound
+        heard = sound_of(file, sound_in(file, found.audio_format))
         texts = read_tags(file, found.audio_format) if tags else {}
     expected = texts_of(manifest) if tags else {}
     return heard == found.sound and all(texts.get(name.lower()) == text for name, text in expected.items())

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music import __version__
+from airflow_provider_music.audio import content_credentials
 from airflow_provider_music.audio.content_credentials import (
     FORMATS,
     INSTALL,
@@ -53,6 +54,8 @@ def sign_copy(
     """
     if audio_format not in FORMATS:
         raise NotTaggableError(f"{audio_format} files cannot hold Content Credentials")
+    if source.stat().st_size > content_credentials.MAX_BYTES:
+        raise NotTaggableError(content_credentials.TOO_LARGE)
     made = {"action": "c2pa.created", "softwareAgent": {"name": str(manifest.get("model") or "unnamed")}}
     action = {**(opened() if parent else made), "digitalSourceType": DIGITAL_SOURCE_TYPE}
     definition = {

@@ -76,6 +76,18 @@ def hash_file(
     return FileHashes(whole.hexdigest(), sound_hash.hexdigest(), at, scanner.found)
 
 
+def sound_of(file: IO[bytes], sound: Sequence[Region]) -> str:
+    """Return the SHA-256 (hex) of a file's sound alone."""
+    heard = hashlib.sha256()
+    for start, end in sound:
+        file.seek(start)
+        left = end - start
+        while left > 0 and (piece := file.read(min(_READ_BYTES, left))):
+            heard.update(piece)
+            left -= len(piece)
+    return heard.hexdigest()
+
+
 def sound_in(file: IO[bytes], audio_format: str) -> list[Region]:
     """Locate a file's sound; reads headers.
 

@@ -241,6 +241,22 @@ def test_raw_pcm_cannot_be_signed_and_the_manifest_says_so(folder, landed, songs
     assert verify(folder.url_of("song.pcm")).ok
 
 
+def test_a_song_that_the_library_would_hold_in_memory_is_neither_signed_nor_read(
+    folder, landed, signer, hand, monkeypatch
+):
+    monkeypatch.setattr(content_credentials, "MAX_BYTES", 5000)
+    written = attach_manifest(folder, landed("wav"), hand.ORIGIN, embed=True, signer=signer).manifest
+    assert "c2pa-python would hold it in memory" in written["file"]["credentials_note"]
+    assert (written["file"]["tags_embedded"], written["file"]["content_credentials"]) == (True, None)
+    assert verify(folder.url_of("song.wav")).ok
+    monkeypatch.undo()
+    attach_manifest(folder, landed("mp3"), hand.ORIGIN, embed=True, signer=signer)
+    monkeypatch.setattr(content_credentials, "MAX_BYTES", 5000)
+    verdict = verify(folder.url_of("song.mp3"))
+    assert verdict.ok
+    assert "were not checked, its file is larger than" in verdict.notes[0]
+
+
 # Processes that die, and that are many
 
 
