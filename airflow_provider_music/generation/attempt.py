@@ -119,7 +119,13 @@ class SongAttempt:
 
         lane: Any = spec.lane
         request = PreparedRequest(
-            spec.model, lane, dict(spec.body), spec.audio_format, spec.sample_rate_hz, spec.usual_seconds
+            spec.model,
+            lane,
+            dict(spec.body),
+            spec.audio_format,
+            spec.sample_rate_hz,
+            spec.usual_seconds,
+            name=spec.name,
         )
         song = cls(request, SongFolders(spec.record_url, spec.audio_url or spec.record_url), options, attempt)
         song._fingerprint = spec.fingerprint
@@ -156,6 +162,7 @@ class SongAttempt:
             request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
             references=references_of(request.body),
             requested_ms=requested_ms(request.body),
+            name=request.name,
             **self.attempt.metadata,
         )
 
@@ -216,7 +223,7 @@ async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttemp
     if take.generation_id is None:
         raise MusicError(f"The record in {take.folder.url} holds no accepted song.")
     intent = take["intent"]
-    requested = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
+    requested = RequestedAudio.of(intent)
     logged = LoggedRequest.of(intent, take.generation_id)
     client = await client_of(conn_id)
     values = await fetch(

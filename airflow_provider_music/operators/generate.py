@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_FIELDS, SONG_KEYS
 from airflow_provider_music.api.plain import check_plain_request, is_mapped
 from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.links import RecordLink, SongLink
 from airflow_provider_music.operators.base import GenerationOperator
-from airflow_provider_music.operators.whole_request import SONG_KEYS, named_fields
+from airflow_provider_music.operators.whole_request import named_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ class GenerateMusicOperator(GenerationOperator):
         ``stream`` are refused.
     :param request: the whole request as one value, in place of ``model`` and the fields above: a dict of them, or one
         of the classes of :mod:`airflow_provider_music.requests`, whose fields an editor completes.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     :param wait_for_completion: False returns once the API has accepted the request (queued models). A synchronous
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
@@ -64,7 +65,7 @@ class GenerateMusicOperator(GenerationOperator):
     """
 
     template_fields: Sequence[str] = (
-        *("model", *REQUEST_FIELDS, "extra_body", "request"),
+        *("model", *REQUEST_FIELDS, "extra_body", "request", "name"),
         *("output_dir", "conn_id", "max_usd"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
@@ -98,14 +99,16 @@ class GenerateMusicOperator(GenerationOperator):
         duration: int | str | None = None,
         extra_body: Mapping[str, Any] | str | None = None,
         request: Mapping[str, Any] | XComArg | str | None = None,
+        name: str | None = None,
         wait_for_completion: bool = True,
         **kwargs: Any,
     ) -> None:
         arguments = locals()
         super().__init__(**kwargs)
-        for name in SONG_KEYS:
-            setattr(self, name, arguments[name])
+        for key in SONG_KEYS:
+            setattr(self, key, arguments[key])
         self.request = request
+        self.name = name
         self.wait_for_completion = wait_for_completion
         self._take_written_request()
         self._note_templates()
@@ -125,6 +128,10 @@ class GenerateMusicOperator(GenerationOperator):
     def _take_fields(self, request: Mapping[str, Any]) -> None:
         for name in SONG_KEYS:
             setattr(self, name, request.get(name))
+        named = request.get("name")
+        if named is not None and self.name not in (None, named):
+            raise InvalidRequestError(f"name: {self.name!r:.60} beside the request, {named!r:.60} in it; give it once.")
+        self.name = self.name if named is None else named
 
     def _check_as_written(self) -> None:
         """Check the request as the DAG file has it."""
@@ -135,7 +142,7 @@ class GenerateMusicOperator(GenerationOperator):
         check_plain_request(self._own_fields())
 
     def _own_fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SONG_KEYS}
+        return {name: getattr(self, name) for name in (*SONG_KEYS, "name")}
 
     def _begin(self, context: Any) -> None:
         super()._begin(context)
@@ -145,7 +152,11 @@ class GenerateMusicOperator(GenerationOperator):
 
     def _whole_request(self) -> Any:
         """Return the request as it is to be sent; it is checked where it is needed."""
-        return self._own_fields() if self.request is None else parse_templated(self.request, dict)
+        if self.request is None:
+            return self._own_fields()
+        request = parse_templated(self.request, dict)
+        named = self.name is not None and isinstance(request, Mapping)
+        return {**request, "name": self.name} if named else request
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.record.take import Take
 
 #: What a fact says beside its time, in this order; nothing else of it is shown.
-_DETAILS = ("error", "reason", "generation_id", "source", "status", "trace_id", "try_number")
+_DETAILS = ("error", "reason", "broken", "generation_id", "source", "status", "trace_id", "try_number")
 _NOT_PLAYED = ("pcm",)
 
 
@@ -126,8 +126,15 @@ def _timeline(take: Take) -> Iterator[Event]:
     for name, fact in facts:
         if not fact.get("written_at"):
             continue
-        details = ((key.replace("_", " "), words.text(fact[key])) for key in _DETAILS if fact.get(key) is not None)
+        details = (
+            (key.replace("_", " "), words.text(_told(fact[key]))) for key in _DETAILS if fact.get(key) is not None
+        )
         yield Event(words.FACT_NAMES[name], words.when(fact["written_at"]), tuple(details))
+
+
+def _told(value: Any) -> Any:
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return "; ".join(value) if is_list else value
 
 
 def _object(value: Any) -> Mapping[str, Any]:

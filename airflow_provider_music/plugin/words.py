@@ -28,6 +28,7 @@ FACT_NAMES: dict[Fact, str] = {
     "failed": "failed",
     "unknown": "response lost",
     "changed": "a changed request was refused",
+    "rejected": "rejected for its quality",
     "delivered": "returned by the task",
 }
 STATE_NAMES: dict[State, str] = {

@@ -44,6 +44,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :param c2pa_conn_id: Airflow connection of type ``c2pa``, whose certificate and key sign.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
+    :param name: of the song's files, as of :class:`GenerateMusicOperator`; templated. Default: the name that its record
+        has, where the task that submitted it gave one.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param deferrable: False pokes on a worker, in the sensor's ``mode``.
     :return: the same as :class:`GenerateMusicOperator`; each value also under its own XCom key.
@@ -51,7 +53,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :raises GenerationSensorTimeout: it was not done in time; skips the task under ``soft_fail``.
     """
 
-    template_fields: Sequence[str] = ("generation", "model", "output_dir", "conn_id")
+    template_fields: Sequence[str] = ("generation", "model", "output_dir", "conn_id", "name")
     ui_color = "#f5eedc"
     lineage_kind = "sensor"
     operator_extra_links = (SongLink(), RecordLink())
@@ -71,6 +73,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         c2pa_conn_id: str = "c2pa_default",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
+        name: str | None = None,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -91,6 +94,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         self.c2pa_conn_id = c2pa_conn_id
         self.quality = quality
         self.quality_limits = quality_limits
+        self.name = name
         self.deferrable = deferrable
         check_provenance(provenance)
         check_quality(quality, quality_limits)

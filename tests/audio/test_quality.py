@@ -212,6 +212,37 @@ def test_the_waveform_has_about_a_thousand_pairs_at_most_and_small_numbers(secon
     assert set(highs[len(highs) // 2 + 2 :]) == {0}
 
 
+def test_the_waveform_says_where_the_song_is_silent_and_where_it_is_clipped():
+    loud, soft, rest = tone(220, 2, 4.0), tone(220, 3, 0.25), quiet(1.5)
+    mono = rest + soft + loud + soft + rest + soft
+    said = measure(io.BytesIO(wav(mono, mono)))
+    waveform = said.waveform()
+    step = 1024 / RATE
+
+    (first, second) = waveform["silences"]
+    assert first == pytest.approx([0, 1.5], abs=2 * step)
+    assert second == pytest.approx([9.5, 11], abs=2 * step)
+    (clipped,) = waveform["clipping"]
+    assert clipped == pytest.approx([4.5, 6.5], abs=4 * step)
+    assert said.figures()["longest_silence_s"] == pytest.approx(1.5, abs=2 * step)
+    assert not {"silences", "clipping", "peaks"} & set(said.figures())
+
+
+def test_a_song_without_a_defect_has_no_marks():
+    waveform = measure(io.BytesIO(stereo())).waveform()
+    assert (waveform["silences"], waveform["clipping"]) == ([], [])
+
+
+def test_marks_are_few_however_many_defects_there_are():
+    one = tone(440, 0.1, 4.0) + quiet(0.7)
+    mono = one * 150
+    waveform = measure(io.BytesIO(wav(mono, mono))).waveform()
+    assert (len(waveform["silences"]), len(waveform["clipping"])) == (100, 100)
+    assert all(start < end for start, end in waveform["silences"] + waveform["clipping"])
+    assert waveform["silences"] == sorted(waveform["silences"])
+    assert len(json.dumps(waveform)) < 30_000
+
+
 def test_the_figures_are_small():
     assert len(json.dumps(measure(io.BytesIO(stereo())).figures())) < 1000
 

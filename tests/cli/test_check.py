@@ -54,6 +54,7 @@ def test_the_examples_have_no_mistake_and_a_price(music_sandbox, command):
         ),
         ("GenerateMusicBatchOperator(task_id='t', requests=[{'modle': 'stable-audio'}])", "did you mean model?"),
         ("GenerateMusicBatchOperator(task_id='t', requests=[])", "list is empty"),
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='/')", "no name for a file"),
         ("UploadReferenceOperator(task_id='t', file='/a.mp3', purpose='songs')", "did you mean song?"),
         (
             "GenerateMusicOperator.partial(task_id='t', model='stable-audio').expand(prompt=['rain', ''])",
@@ -81,6 +82,8 @@ def test_a_misspelled_argument_is_an_import_error_with_the_nearest_name(music_sa
         "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='{{ ds }}')",
         "GenerateMusicOperator(task_id='t', model='minimax/music-2.0', prompt='{{ ds }}', lyrics='{{ ds }}')",
         "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': '{{ ds }}'}])",
+        "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='{{ ds }}-jingle')",
+        "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': 'x', 'name': '{{x}}'}])",
     ],
 )
 def test_what_a_template_makes_is_neither_checked_nor_missed(task, music_sandbox, command, dag_file):

@@ -74,6 +74,16 @@ def test_the_page_of_a_waiting_task_follows_its_record(reader, tables, open_song
     assert "too loud" in page
 
 
+def test_a_song_that_was_rejected_says_why_in_its_timeline(reader, tables):
+    key = tables.song()
+    record = SongRecord(str(tables.result_folder(key)))
+    broken = ["true_peak_dbtp is 3 dBTP", "it is <b>silent</b>"]
+    record.write(record.latest(), "rejected", quality={"true_peak_dbtp": 3}, broken=broken)
+    page = reader.get(tables.path(key), headers=HTML).text
+    assert "rejected for its quality" in page
+    assert "true_peak_dbtp is 3 dBTP; it is &lt;b&gt;silent&lt;/b&gt;" in page
+
+
 def test_a_failed_task_with_a_paid_song_says_that_it_is_not_lost(reader, tables, output_dir, connection):
     key = tables.task(state="failed", fields={"conn_id": "music_default", "output_dir": None})
     identity = SongIdentity(key["dag_id"], key["run_id"], key["task_id"]).within(deployment_name(), BASE_URL)
