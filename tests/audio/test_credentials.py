@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_music.audio.credentials import CredentialsScanner
+from airflow_provider_music.audio.credentials import _POINTER, _STORE, CredentialsScanner
 
 #: As c2pa-rs writes it, within whatever container.
 STORE = b"\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\x008\x9bq\x03c2pa\0"
@@ -30,6 +30,8 @@ def test_a_store_and_a_pointer_to_one_are_found_wherever_they_lie_and_however_th
 
 @given(st.lists(st.binary(max_size=100)))
 def test_sound_is_none(chunks):
+    # Hypothesis tries the package's own constants too.
+    assume(not any(mark in b"".join(chunks) for mark in (_STORE, _POINTER)))
     assert not found(*chunks)
 
 

@@ -9,9 +9,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from airflow_provider_music.audio.credentials import _POINTER, _STORE
 from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import ProvenanceError
 from airflow_provider_music.provenance import embed
@@ -247,6 +248,8 @@ def test_one_who_dies_before_the_move_leaves_the_song_as_it_was(folder, landed, 
     st.binary(min_size=2, max_size=400),
 )
 def test_any_origin_goes_into_any_wav_and_is_read_back(tmp_path_factory, hand, origin, model, samples):
+    # Hypothesis tries the package's own constants too, and credentials keep tags out.
+    assume(not any(mark in samples for mark in (_STORE, _POINTER)))
     data = hand.wav_of(samples[: len(samples) // 2 * 2])
     path = tmp_path_factory.mktemp("song") / "song.wav"
     path.write_bytes(data)
