@@ -23,7 +23,7 @@ from airflow_provider_music.provenance.signing import sign_copy, signed_by_us
 from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in, sound_of
 from airflow_provider_music.provenance.taggers import read_tags, write_tags
 from airflow_provider_music.provenance.tags import MANIFEST_TAG, comment_of, texts_of
-from airflow_provider_music.storage.cleanup import is_part, part_name
+from airflow_provider_music.storage.cleanup import is_part, part_name, remove_abandoned
 from airflow_provider_music.storage.folder import Folder, store_errors
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def embed_in(
                     before_move(hashes)
                 return hashes
             _put_in_place(folder, name, copy, hashes, before_move)
+        # What a killed process left; nothing lands in this folder any more that would see to it.
+        remove_abandoned(folder)
     except OSError as exc:
         raise ProvenanceError(f"The tags of {folder.url_of(name)} cannot be written: {exc}. It is as it was.") from exc
     log.info("Wrote its provenance into %s", folder.url_of(name))

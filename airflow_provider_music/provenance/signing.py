@@ -8,6 +8,7 @@ with credentials, which become the ingredient), and one assertion of ours that t
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music import __version__
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_music.audio.content_credentials import Signer
 
+#: Songs of a batch that are signed at once: the library holds each in memory.
+_slots = threading.BoundedSemaphore(2)
 #: Label of our assertion.
 LABEL = "com.aimlapi.airflow-provider-music"
 _IN_ASSERTION = ("digitalSourceType", "model", "generation_id", "request_fingerprint")
@@ -67,7 +70,7 @@ def sign_copy(
         ],
     }
     try:
-        with source.open("rb") as file, target.open("w+b") as copy:
+        with _slots, source.open("rb") as file, target.open("w+b") as copy:
             sign(file, copy, audio_format, definition, signer, parent=parent)
     except ImportError as exc:
         raise SigningError(f"Content Credentials need c2pa-python: {INSTALL}.") from exc

@@ -125,6 +125,30 @@ def test_one_who_dies_with_half_of_it_done_is_followed_by_one_who_ends_it(
     assert left() == ["song.mp3", NAME]
 
 
+def test_a_promise_of_another_mutagen_gives_its_place_where_nobody_has_its_file(folder, landed, left, hand, caplog):
+    take = landed()
+    promised = attach_manifest(folder, take, hand.ORIGIN, embed=True).manifest
+    landed()
+    other = {**promised, "file": {**promised["file"], "sha256": "0" * 64, "size_bytes": 7}}
+    folder.replace(NAME, as_bytes(other))
+    assert attach_manifest(folder, take, hand.ORIGIN, embed=True).manifest == promised
+    assert "promises a file that was never put in place" in caplog.text
+    assert verify(folder.url_of("song.mp3")).ok
+    assert left() == ["song.mp3", NAME]
+
+
+def test_a_promised_file_that_is_there_still_is_put_in_place_as_it_is(folder, landed, left, hand):
+    take = landed()
+    promised = attach_manifest(folder, take, hand.ORIGIN, embed=True)
+    folder.move("song.mp3", ".song.part-of-one-who-died")
+    landed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_music.provenance.embedding.embed_in", lambda *_: pytest.fail("made anew"))
+        assert attach_manifest(folder, take, hand.ORIGIN, embed=True) == promised
+    assert verify(folder.url_of("song.mp3")).ok
+    assert left() == ["song.mp3", NAME]
+
+
 def test_a_manifest_that_was_lost_is_written_again_from_the_same_record(folder, landed, hand):
     take = landed()
     first = attach_manifest(folder, take, hand.ORIGIN, embed=True)

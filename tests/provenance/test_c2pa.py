@@ -241,6 +241,17 @@ def test_raw_pcm_cannot_be_signed_and_the_manifest_says_so(folder, landed, songs
     assert verify(folder.url_of("song.pcm")).ok
 
 
+def test_a_time_stamp_that_cannot_be_had_leaves_the_song_as_it_is(folder, landed, songs, made, left):
+    def with_time():
+        return Signer(made.certificates, "es256", made.private_key, tsa_url="http://127.0.0.1:9/tsa")
+
+    content_credentials.try_signer(with_time())
+    with pytest.raises(SigningError, match="error sending request for url"):
+        attach_manifest(folder, landed(), {}, embed=True, signer=with_time)
+    assert folder.read("song.mp3") == songs["mp3"]
+    assert left() == ["song.mp3"]
+
+
 def test_a_song_that_the_library_would_hold_in_memory_is_neither_signed_nor_read(
     folder, landed, signer, hand, monkeypatch
 ):
@@ -346,7 +357,7 @@ def test_in_a_bucket_too(bucket, landed, signer, hand):
 
 @pytest.mark.parametrize("lane", list(LANES))
 def test_a_task_s_song_is_signed_and_its_result_says_what_the_file_is_now(
-    lane, music_sandbox, airflow, song, hand, conn
+    lane, music_sandbox, airflow, song, hand, conn, monkeypatch
 ):
     music_sandbox.settings(any_reference=True)
     result = airflow.run(song(lane, provenance="c2pa"))
@@ -355,6 +366,8 @@ def test_a_task_s_song_is_signed_and_its_result_says_what_the_file_is_now(
     assert result["audio"]["size_bytes"] == len(data)
     assert judged(data, "mp3")[0] == "Valid"
     assert verify(result["audio_uri"]).ok
+    # What was delivered is returned again, whoever could sign now.
+    monkeypatch.delenv("AIRFLOW_CONN_C2PA_DEFAULT")
     airflow.retry()
     assert airflow.run(song(lane, provenance="c2pa")) == result
     assert music_sandbox.posts(ROUTES[lane]) == 1

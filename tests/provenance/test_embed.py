@@ -19,6 +19,7 @@ from airflow_provider_music.provenance import embed
 from airflow_provider_music.provenance.embedding import embed_in
 from airflow_provider_music.provenance.manifest import manifest_of
 from airflow_provider_music.provenance.tags import comment_of, texts_of
+from airflow_provider_music.storage.cleanup import machine_id
 from airflow_provider_music.storage.folder import Folder
 
 
@@ -236,6 +237,14 @@ def test_one_who_dies_before_the_move_leaves_the_song_as_it_was(folder, landed, 
     with pytest.raises(Died):
         embed_in(folder, "song.mp3", manifest_of(landed(), hand.ORIGIN), before_move=die)
     assert folder.read("song.mp3") == mp3
+    assert left() == ["song.mp3"]
+
+
+def test_what_a_killed_process_left_is_removed_when_the_tags_are_in_place(folder, landed, left, hand):
+    manifest = manifest_of(landed(), hand.ORIGIN)
+    gone = f".song.part-{machine_id()}-999999999-1-{'0' * 12}"
+    folder.create(gone, b"half a song")
+    embed_in(folder, "song.mp3", manifest)
     assert left() == ["song.mp3"]
 
 
