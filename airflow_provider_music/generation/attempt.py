@@ -20,7 +20,7 @@ from airflow_provider_music.generation.result import log_ready, mark_delivered, 
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest, new_request_id
 from airflow_provider_music.hooks.clients import client_of, settings_of
-from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.provenance.attach import ProvenanceOptions, attach_provenance, with_attached
 from airflow_provider_music.provenance.disclosure import recorded_disclosure
 from airflow_provider_music.record.policy import Attempt, Decision, decide
 from airflow_provider_music.record.references import tracks_of, uploads_in
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.exceptions import ChangedRequestError
-    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import OnUnknown
     from airflow_provider_music.record.take import Take
@@ -53,7 +52,7 @@ class GenerationOptions:
     on_unknown: OnUnknown
     max_usd: Any
     on_unknown_price: Literal["refuse", "allow"]
-    provenance: ProvenancePolicy
+    provenance: ProvenanceOptions
     deferrable: bool
     quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
@@ -81,7 +80,7 @@ class GenerationOptions:
             on_unknown=task.on_unknown,
             max_usd=task.max_usd,
             on_unknown_price=task.on_unknown_price,
-            provenance=task.provenance,
+            provenance=ProvenanceOptions.of(task),
             deferrable=task.deferrable,
             quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
@@ -281,7 +280,7 @@ def with_provenance(
     record: SongRecord,
     take: Take,
     attempt: TaskAttempt,
-    how: ProvenancePolicy,
+    how: ProvenanceOptions,
     quality: QualityOptions = UNMEASURED,
     *,
     song_index: int | None = None,
@@ -294,14 +293,13 @@ def with_provenance(
     figures = judge(record, take, attempt, quality)
     folder, identity = take.audio_folder, attempt.identity
     if take.is_reused:
-        # Its file is another task's.
-        folder, how = take.folder, "manifest" if how == "embed" else how
+        folder, how = take.folder, how.beside_only()
     changed = attach_provenance(folder, take, identity, how, song_index=song_index, quality=figures)
     return with_attached(result_of(take), {**changed, **({"quality": figures} if figures else {})})
 
 
 def deliver(
-    record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy, quality: QualityOptions = UNMEASURED
+    record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenanceOptions, quality: QualityOptions = UNMEASURED
 ) -> dict[str, Any]:
     """Return a song's result, and write down that the task did. Errors as of :func:`with_provenance`."""
     result = with_provenance(record, take, attempt, how, quality)

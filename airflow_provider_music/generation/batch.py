@@ -227,6 +227,7 @@ class GenerationBatch:
             if take is not None and decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
         self._check_rights(decisions)
+        self._options.provenance.check_before(steps)
         refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal

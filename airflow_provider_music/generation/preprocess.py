@@ -37,6 +37,7 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import StateMachine
 from airflow_provider_music.generation.submit import Submission
 from airflow_provider_music.hooks.clients import settings_of
+from airflow_provider_music.provenance.attach import NO_PROVENANCE
 from airflow_provider_music.provenance.disclosure import host_of, words_hash
 from airflow_provider_music.record.identity import deployment_name
 from airflow_provider_music.record.references import remember
@@ -151,7 +152,7 @@ class CoverPreprocessing:
                 on_unknown=options.on_unknown,
                 max_usd=None,
                 on_unknown_price="refuse",
-                provenance="none",
+                provenance=NO_PROVENANCE,
                 deferrable=False,
                 require_rights=options.require_rights,
             ),

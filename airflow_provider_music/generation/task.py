@@ -172,6 +172,7 @@ class GenerationTask:
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
         song.check_rights(decision)
+        self._options.provenance.check_before((decision.step,))
         return self._reused(song, decision) or self._continued(song, decision, take)
 
     def _continued(self, song: SongAttempt, decision: Decision, take: Take | None) -> dict[str, Any] | Defer:

@@ -63,8 +63,10 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param reuse: ``identical`` hands out the song of the same request, of any task and run with this account and folder
         of records, in place of paying again: the same model and fields. Tasks that make it at once pay once.
     :param reuse_age: how old such a song may be, as ``timeout`` takes it.
-    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
-        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
+        the same into the song's own tags too, ``c2pa`` signs Content Credentials on top (extra ``c2pa``), ``none``
+        leaves nothing. ``embed`` is the old name of ``tags``. See :mod:`airflow_provider_music.provenance`.
+    :param c2pa_conn_id: Airflow connection of type ``c2pa``, whose certificate and key sign.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
@@ -94,6 +96,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         reuse: Literal["identical"] | None = None,
         reuse_age: timedelta | float | str = DEFAULT_REUSE_AGE,
         provenance: ProvenancePolicy = "manifest",
+        c2pa_conn_id: str = "c2pa_default",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
         keep_request: bool = False,
@@ -119,6 +122,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.reuse = reuse
         self.reuse_age = reuse_age
         self.provenance = provenance
+        self.c2pa_conn_id = c2pa_conn_id
         self.quality = quality
         self.quality_limits = quality_limits
         self.keep_request = keep_request

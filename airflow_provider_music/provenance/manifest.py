@@ -68,6 +68,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
             "sound_sha256": None,
             "tags_embedded": False,
             "tags_note": None,
+            "content_credentials": "as_sent" if completed.get("content_credentials") else None,
         },
         "model": completed.get("model") or intent.get("model"),
         "generation_id": _id(completed.get("generation_id") or accepted.get("generation_id")),

@@ -172,6 +172,7 @@ def test_no_page_runs_anything_that_stands_in_it(reader, tables):
 
 
 def test_a_song_is_verified_against_its_manifest(reader, tables):
+    from airflow_provider_music.provenance import Verdict
     from airflow_provider_music.provenance.manifest import as_bytes, manifest_of
 
     key = tables.song()
@@ -182,6 +183,10 @@ def test_a_song_is_verified_against_its_manifest(reader, tables):
     take = SongRecord(str(folder.parent)).latest()
     (folder / "song.mp3.provenance.json").write_bytes(as_bytes(manifest_of(take, {})))
     assert reader.post(url).json() == {"ok": True, "problems": []}
+    noted = Verdict(url, (), None, ("its Content Credentials are signed by Ana",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_music.provenance.verify_song.verify", lambda _: noted)
+        assert reader.post(url).json() == {"ok": True, "problems": [], "notes": list(noted.notes)}
 
     (folder / "song.mp3").write_bytes(b"ID3 another")
     assert "sha256 is" in reader.post(url).json()["problems"][0]

@@ -38,6 +38,7 @@ def test_a_manifest_says_all_of_where_a_song_came_from(hand):
             "sound_sha256": None,
             "tags_embedded": False,
             "tags_note": None,
+            "content_credentials": None,
         },
         "model": "minimax/music-2.6",
         "generation_id": "60ac7c34-3224-4b14-8e7d-0aa0db708325:music",
