@@ -21,8 +21,10 @@ from airflow_provider_music.exceptions import (
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import submit
+from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.folders import FolderOptions
 from airflow_provider_music.generation.quality import QualityOptions
+from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import Folder
 from tests.generation.conftest import AUDIO, DONE, REQUESTS, claimed, lost, record_of, second_half, song_of, triggered
 
@@ -289,6 +291,39 @@ def test_after_a_failed_take_the_triggerer_submits_the_next_synchronous_one(task
 
     assert (deferred.spec.n, deferred.spec.facts, api.posted) == (2, None, [])
     assert deferred.spec.marker
+
+
+# A task that had several takes before
+
+
+def had_two(task, **usage):
+    """Leave the second of two songs that the task had then: in storage, and not delivered."""
+    folder = song_of(task).record.folder
+    BatchList(folder, ["a" * 64, "b" * 64], task._attempt, "takes").write()
+    record = SongRecord(folder.url_of("song-1"))
+    take = record.claim(1, **task._attempt.metadata, lane="queued", model="minimax/music-2.6", fingerprint="b" * 64)
+    record.write(take, "completed", **task._attempt.metadata, usage=usage)
+
+
+def test_one_song_in_place_of_several_is_refused_while_a_paid_one_is_not_delivered(task, api):
+    had_two(task())
+    with pytest.raises(ChangedRequestError, match="takes was 2 and is 1 now"):
+        task(try_number=2).start()
+    assert api.posted == []
+
+
+def test_after_a_clear_what_the_former_songs_cost_counts_against_the_budget(task, api, monkeypatch):
+    monkeypatch.setattr(budget, "_PAUSE_SECONDS", 0.0)
+    had_two(task(), usd_spent=0.9)
+    with pytest.raises(ChangedRequestError):
+        task(try_number=2).start()
+    cleared = {"try_number": 3, "max_tries": 5, "on_unknown_price": "allow", "wait_for_completion": False}
+
+    with pytest.raises(OverBudgetError, match=r"0\.9"):
+        task(max_usd=0.5, **cleared).start()
+    assert api.posted == []
+    task(max_usd=1.5, **cleared).start()
+    assert len(api.posted) == 1
 
 
 # A retry while the generation runs
