@@ -9,9 +9,8 @@ waits could be measured. The triggerer finds exactly what workers would have lef
 import time
 from collections.abc import Callable
 
+from harness.cluster import Cluster
 from harness.rest import ClusterError
-
-from cluster.stage import Stage
 
 _PATIENCE_S = 120.0
 _COPY = """
@@ -34,12 +33,15 @@ FROM numbered n, pattern p WHERE i.dag_id = %s AND i.run_id = %s AND i.map_index
 class Deferred:
     """A run whose mapped tasks are all deferred."""
 
-    def __init__(self, stage: Stage, dag_id: str, pattern_dag_id: str, word: str) -> None:
+    def __init__(
+        self, cluster: Cluster, dag_id: str, pattern_dag_id: str, word: str, patience: float = _PATIENCE_S
+    ) -> None:
         """Let a worker defer the one task of `pattern_dag_id`; `word` names its wait in the trigger's arguments.
 
         Its connection, `pattern_...`, is another than theirs, `polls_...`, so they find no look-up of its made.
         """
-        self._stage = stage
+        self._cluster = cluster
+        self._patience = patience
         self._many = (dag_id, self._trigger(dag_id))
         self._one = (pattern_dag_id, self._trigger(pattern_dag_id))
         self._word = word
@@ -48,14 +50,14 @@ class Deferred:
 
     def start(self) -> None:
         """Defer all tasks."""
-        self._stage.cluster.sql(_COPY, *self._one, self._word, *self._many, *self._many)
+        self._cluster.sql(_COPY, *self._one, self._word, *self._many, *self._many)
         if self._states(*self._many) != {"deferred"}:
             raise ClusterError(f"{self._many[0]} is {self._states(*self._many)}")
         self._end(*self._one)
 
     def waiting(self) -> int:
         """How many are deferred still."""
-        ((count,),) = self._stage.cluster.sql(
+        ((count,),) = self._cluster.sql(
             "SELECT count(*) FROM task_instance WHERE dag_id = %s AND run_id = %s AND state = 'deferred'", *self._many
         )
         return int(count)
@@ -65,10 +67,10 @@ class Deferred:
         self._end(*self._many)
 
     def _end(self, dag_id: str, run_id: str) -> None:
-        self._stage.cluster.sql(
+        self._cluster.sql(
             "UPDATE dag_run SET state = 'failed', end_date = now() WHERE dag_id = %s AND run_id = %s", dag_id, run_id
         )
-        self._stage.cluster.sql(
+        self._cluster.sql(
             "WITH old AS (SELECT id, trigger_id FROM task_instance WHERE dag_id = %s AND run_id = %s), "
             "ended AS (UPDATE task_instance SET state = 'failed', trigger_id = NULL, end_date = now() "
             "WHERE id IN (SELECT id FROM old)) DELETE FROM trigger WHERE id IN (SELECT trigger_id FROM old)",
@@ -77,11 +79,11 @@ class Deferred:
         )
 
     def _trigger(self, dag_id: str) -> str:
-        self._stage.cluster.wait_for_dag(dag_id)
-        return self._stage.cluster.api.trigger(dag_id)
+        self._cluster.wait_for_dag(dag_id)
+        return self._cluster.api.trigger(dag_id)
 
     def _states(self, dag_id: str, run_id: str) -> set[str]:
-        rows = self._stage.cluster.sql(
+        rows = self._cluster.sql(
             "SELECT DISTINCT coalesce(state, 'none') FROM task_instance WHERE dag_id = %s AND run_id = %s",
             dag_id,
             run_id,
@@ -89,7 +91,7 @@ class Deferred:
         return {str(row[0]) for row in rows}
 
     def _until(self, met: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + self._patience
         while not met():
             if time.monotonic() > deadline:
                 raise ClusterError(

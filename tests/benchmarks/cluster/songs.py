@@ -55,6 +55,10 @@ def _lines(row: str, ours: Measured, peer: Measured, *, targets: bool) -> Iterat
     yield line("... octets written to columns that carry values", *payloads)
     for place in sorted({*ours.growth.payloads, *peer.growth.payloads}) if targets else ():
         yield line(f"...... {place}", *(each.growth.payloads.get(place, 0) / each.count for each in (ours, peer)))
+    rows = [sum(max(0, count) for count in each.growth.rows.values()) / each.count for each in (ours, peer)]
+    yield line("rows that stay in the database, a song", *rows)
+    for place in sorted({*ours.growth.rows, *peer.growth.rows}) if targets else ():
+        yield line(f"... {place}", *(each.growth.rows.get(place, 0) / each.count for each in (ours, peer)))
     yield line('"blocked" lines of the triggerer', blocked, len(peer.blocks), "0", blocked == 0)
     yield line(_OWN_BLOCKS, ours.own_blocks, peer.own_blocks)
     yield line("... longest, s", ours.longest_block, peer.longest_block)
