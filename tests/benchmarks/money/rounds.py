@@ -28,7 +28,7 @@ _OUTCOME = "outcome "
 _ARRIVE_SECONDS = 180.0
 _END_SECONDS = 300.0
 _SERVICE_SECONDS = 90.0
-_SETTLE_SECONDS = 2.5
+_SETTLE_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
 
@@ -118,7 +118,11 @@ def _run(contender: Contender, folder: Path, env: dict[str, str], *arguments: st
 
 
 def _counted(api: Served, songs: list[str], outcome: dict[str, Any]) -> Round:
-    time.sleep(_SETTLE_SECONDS)  # a song that is still made is billed too
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while api.is_busy():  # what is still being made is billed too
+        if time.monotonic() > deadline:
+            raise BrokenRoundError("the API does not come to rest")
+        time.sleep(0.1)
     paths = {song: Path(path) for song, path in outcome["delivered"].items()}
     delivered = sum(api.is_whole(song, path) for song, path in paths.items())
     paid = api.paid()

@@ -69,6 +69,10 @@ class Served:
         """Return what they cost."""
         raise NotImplementedError
 
+    def is_busy(self) -> bool:
+        """Return whether a song is being made that will be billed."""
+        return False
+
     def is_whole(self, song: str, file: Path) -> bool:
         """Return whether a file is, to the byte, what the API made of a song's words."""
         raise NotImplementedError
@@ -83,6 +87,9 @@ class MusicApi(Served):
 
     def paid(self) -> list[str]:
         return [self.gate.song_of(each.id) or "?" for each in self._billed()]
+
+    def is_busy(self) -> bool:
+        return any(not each.done for each in list(self._state.generations.values()))
 
     def usd(self) -> float:
         return sum(each.profile.credits for each in self._billed()) / CREDITS_PER_USD
