@@ -20,7 +20,7 @@ WITH pattern AS (
 ), made AS (
     INSERT INTO trigger (classpath, kwargs, created_date)
     SELECT p.classpath, replace(replace(p.kwargs, 'pattern_', 'polls_'), %s, 'wait-' || i.map_index), now()
-    FROM pattern p, task_instance i WHERE i.dag_id = %s AND i.run_id = %s ORDER BY i.map_index
+    FROM pattern p, task_instance i WHERE i.dag_id = %s AND i.run_id = %s AND i.map_index >= 0 ORDER BY i.map_index
     RETURNING id
 ), numbered AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS map_index FROM made)
 UPDATE task_instance i
@@ -84,7 +84,8 @@ class Deferred:
 
     def _states(self, dag_id: str, run_id: str) -> set[str]:
         rows = self._cluster.sql(
-            "SELECT DISTINCT coalesce(state, 'none') FROM task_instance WHERE dag_id = %s AND run_id = %s",
+            "SELECT DISTINCT coalesce(state, 'none') FROM task_instance "
+            "WHERE dag_id = %s AND run_id = %s AND map_index >= 0",
             dag_id,
             run_id,
         )

@@ -27,6 +27,7 @@ PACKAGE = "airflow_provider_music"
 _HELPERS = Path(__file__).parents[1]
 _SANDBOX_READY = "ready on "
 _PART_SECONDS = 120.0
+_MAPPED_SECONDS = 12.0
 _SONG_SECONDS = 1.0
 _BUCKET = "songs"
 _KEYS = ("test", "test")
@@ -106,7 +107,8 @@ class Stage:
         """Run a mapped task of so many songs: each half of each in a process of its own, all waits in one."""
         order = {**self._order(output_dir, {}), "count": count, "shared": str(self.folder)}
         return {
-            name: self._part({**order, "part": name}, (), "one_song.mapped", _PART_SECONDS + count) for name in PARTS
+            name: self._part({**order, "part": name}, (), "one_song.mapped", _PART_SECONDS + _MAPPED_SECONDS * count)
+            for name in PARTS
         }
 
     def _order(self, output_dir: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_provider_music.sensors.music import MusicGenerationSensor
 
@@ -23,8 +23,12 @@ if WAITS:
     with DAG("scale_1", schedule=None, **OPTIONS):
         MusicGenerationSensor.partial(**OURS, conn_id="pattern_music").expand(generation=["wait-of-ours"])
 
-    # Nothing gets a slot in this pool: the benchmark puts the tasks into the state in which a worker leaves them.
     with DAG("scale_many", schedule=None, **OPTIONS):
-        MusicGenerationSensor.partial(**OURS, pool="closed", conn_id="polls_music").expand(
-            generation=[f"wait-{n}" for n in range(WAITS)]
-        )
+
+        @task
+        def generations() -> list[str]:
+            """Return the ids: a list in the DAG itself would go to the triggerer with each of its triggers."""
+            return [f"wait-{n}" for n in range(WAITS)]
+
+        # Nothing gets a slot in this pool: the benchmark puts the tasks into the state in which a worker leaves them.
+        MusicGenerationSensor.partial(**OURS, pool="closed", conn_id="polls_music").expand(generation=generations())
