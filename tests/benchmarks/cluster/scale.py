@@ -127,13 +127,15 @@ def _on(cluster: Cluster, server: PollServer, asked: argparse.Namespace) -> Iter
     deferred = Deferred(cluster, "scale_many", "scale_1", "wait-of-ours", _EXPAND_S)
     server.until("pattern", 2, _EXPAND_S)
     time.sleep(_SETTLE_S)
+    idle = _idle(cluster)
     loops = {
         name: LoopThread(_runner(cluster, name).pid, cluster.processes.log_path(name)) for name in cluster.triggerers
     }
-    empty, began, began_at = _held(cluster), time.monotonic(), time.time()
-    _say("all are deferred")
+    empty, began_at = _held(cluster), time.time()
     server.forget()
     deferred.start()
+    _say("all are deferred")
+    began = time.monotonic()
     server.until("waits", waits, _BEGIN_S)
     yield Line("start", "until each wait has polled once, s", time.monotonic() - began)
     yield Line("start", "longest block of a loop, s", _longest(loops, began_at), None, "of its own")
@@ -143,7 +145,7 @@ def _on(cluster: Cluster, server: PollServer, asked: argparse.Namespace) -> Iter
     before, began_at = _held(cluster), time.time()
     time.sleep(asked.window)
     seen, after = server.seen(), _held(cluster)
-    yield from _lines(waits, asked.pace, seen, before, after, empty)
+    yield from _lines(waits, asked.pace, seen, Held(after.cpu - before.cpu, after.rss, after.files), empty, idle)
     yield Line("waiting", "longest block of a loop, s", _longest(loops, began_at), None, "of its own")
     yield from _shares(cluster)
     yield from _killed(cluster, server, deferred, waits)
@@ -151,15 +153,29 @@ def _on(cluster: Cluster, server: PollServer, asked: argparse.Namespace) -> Iter
         loop.stop()
 
 
-def _lines(waits: int, pace: float, seen: dict[str, float], before: Held, after: Held, empty: Held) -> Iterator[Line]:
+def _lines(waits: int, pace: float, seen: dict[str, float], held: Held, empty: Held, idle: float) -> Iterator[Line]:
+    """Say what the window cost.
+
+    :param held: CPU of the window, memory and files at its end.
+    :param empty: the same before there were any waits.
+    :param idle: CPU seconds a second of both triggerers before that.
+    """
     polls = max(1, seen["polls"])
     yield Line("waiting", f"polls a second ({waits / pace:.0f} wanted)", seen["polls"] / seen["seconds"])
     yield Line("waiting", "longest gap between two polls of a wait, s", seen["longest_gap"])
-    yield Line("waiting", "CPU a poll, both triggerers, ms", (after.cpu - before.cpu) / polls * 1000)
-    yield Line("waiting", "CPU, share of a core", (after.cpu - before.cpu) / seen["seconds"])
-    yield Line("waiting", "memory a wait, KB", (after.rss - empty.rss) / waits / 1000)
-    yield Line("waiting", "memory of both triggerers, MiB", after.rss / _MIB)
-    yield Line("waiting", "open files a wait", (after.files - empty.files) / waits)
+    busy = max(0.0, held.cpu - idle * seen["seconds"])
+    yield Line("waiting", "CPU a poll over idle, both triggerers, ms", busy / polls * 1000)
+    yield Line("waiting", "CPU, share of a core", held.cpu / seen["seconds"])
+    yield Line("waiting", "... idle, before", idle)
+    yield Line("waiting", "memory a wait, KB", (held.rss - empty.rss) / waits / 1000)
+    yield Line("waiting", "memory of both triggerers, MiB", held.rss / _MIB)
+    yield Line("waiting", "open files a wait", (held.files - empty.files) / waits)
+
+
+def _idle(cluster: Cluster) -> float:
+    before, began = _held(cluster).cpu, time.monotonic()
+    time.sleep(_SETTLE_S)
+    return (_held(cluster).cpu - before) / (time.monotonic() - began)
 
 
 def _killed(cluster: Cluster, server: PollServer, deferred: Deferred, waits: int) -> Iterator[Line]:

@@ -13,17 +13,21 @@ if TYPE_CHECKING:
 
     from money.report import Result
 
-_WIDTH, _LEFT, _ROW, _TOP = 760, 250, 34, 64
+_WIDTH, _LEFT, _ROW, _TOP = 860, 250, 34, 64
 _BAR = 18
-_COLOURS = {"delivered": "#0b6e4f", "lost": "#c8553d"}
-_LABELS = {"delivered": "paid, in storage", "lost": "paid and lost"}
+_COLOURS = {"delivered": "#0b6e4f", "lost": "#c8553d", "cleared": "#a9d3c0"}
+_LABELS = {
+    "delivered": "paid, in storage",
+    "lost": "paid and lost",
+    "cleared": "in storage once a person has cleared the task",
+}
 
 
 def draw(results: Sequence[Result], path: Path, caption: str) -> None:
     """Write an SVG."""
     shown = [result for result in results if not result.broken]
     most = max((result.total("paid") for result in shown), default=1) or 1
-    scale = (_WIDTH - _LEFT - 130) / most
+    scale = (_WIDTH - _LEFT - 270) / most
     height = _TOP + _ROW * len(shown) + 12
     look = f'viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" font-size="13"'
     parts = [
@@ -42,7 +46,7 @@ def _legend() -> list[str]:
     for name, label in _LABELS.items():
         parts.append(f'<rect x="{x}" y="36" width="12" height="12" fill="{_COLOURS[name]}"/>')
         parts.append(f'<text x="{x + 18}" y="47" fill="#444444">{label}</text>')
-        x += 150
+        x += 22 + 7 * len(label)
     return parts
 
 
@@ -54,5 +58,6 @@ def _bar(result: Result, y: int, scale: float) -> list[str]:
         parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{_COLOURS[name]}"/>')
         x += width
     told = f"{result.total('usd'):.2f} USD, {int(result.total('delivered'))} songs"
+    told += f", {result.left} left to a person" if result.left else ""
     parts.append(f'<text x="{x + 8:.1f}" y="{middle}" fill="#222222">{told}</text>')
     return parts

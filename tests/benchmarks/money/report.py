@@ -44,11 +44,10 @@ class Result:
         said = []
         if self.left:
             said.append(f"{_songs(self.left)}: {self.retold}")
-        afters = [each for each in self.rounds.values() if each.after]
+        afters = [(each, each.after) for each in self.rounds.values() if each.after]
         if afters:
-            delivered = sum((each.after or (0, 0))[0] - each.delivered for each in afters)
-            paid = sum((each.after or (0, 0))[1] - each.paid for each in afters)
-            said.append(f"which brings {_songs(delivered)} for {paid} bills")
+            paid = sum(after[1] - each.paid for each, after in afters)
+            said.append(f"which brings {_songs(int(self.total('cleared')))} for {paid} bills")
         extra = int(self.total("lost")) - self.left_and_paid()
         if extra > 0:
             said.append(f"{_songs(extra)} paid twice: find it on the bill, nothing else says so")

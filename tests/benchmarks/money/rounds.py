@@ -57,6 +57,11 @@ class Round:
     after: tuple[int, int] | None = None
 
     @property
+    def cleared(self) -> int:
+        """Songs that a person's work brought."""
+        return self.after[0] - self.delivered if self.after else 0
+
+    @property
     def lost(self) -> int:
         """Songs that are paid and not in storage."""
         return self.paid - self.delivered
