@@ -71,6 +71,7 @@ class MiniMaxMusic01(MusicRequest):
     :param audio_setting: ``{"sample_rate": Hz, "bitrate": bit/s, "format": "mp3" | "wav" | "pcm"}``.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     Give at least one of refer_voice or refer_instrumental.
     """
 
@@ -84,6 +85,7 @@ class MiniMaxMusic01(MusicRequest):
         refer_instrumental: Text | None = None,
         audio_setting: FullAudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             lyrics=lyrics,
@@ -91,6 +93,7 @@ class MiniMaxMusic01(MusicRequest):
             refer_instrumental=refer_instrumental,
             audio_setting=audio_setting,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -105,6 +108,7 @@ class MiniMaxMusic(MusicRequest):
         the track, which the API can fetch; required.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "minimax-music"
@@ -115,11 +119,13 @@ class MiniMaxMusic(MusicRequest):
         prompt: Text,
         reference_audio_url: Text,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             reference_audio_url=reference_audio_url,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -134,6 +140,7 @@ class MiniMaxMusic15(MusicRequest):
     :param audio_setting: ``{"sample_rate": Hz, "bitrate": bit/s, "format": "mp3" | "wav" | "pcm"}``.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "minimax/music-1.5"
@@ -145,12 +152,14 @@ class MiniMaxMusic15(MusicRequest):
         lyrics: Text,
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             lyrics=lyrics,
             audio_setting=audio_setting,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -165,6 +174,7 @@ class MiniMaxMusic20(MusicRequest):
     :param audio_setting: ``{"sample_rate": Hz, "bitrate": bit/s, "format": "mp3" | "wav" | "pcm"}``.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "minimax/music-2.0"
@@ -176,12 +186,14 @@ class MiniMaxMusic20(MusicRequest):
         lyrics: Text,
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             lyrics=lyrics,
             audio_setting=audio_setting,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -198,6 +210,7 @@ class MiniMaxMusic26(MusicRequest):
     :param audio_setting: ``{"sample_rate": Hz, "bitrate": bit/s, "format": "mp3" | "wav" | "pcm"}``.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "minimax/music-2.6"
@@ -211,6 +224,7 @@ class MiniMaxMusic26(MusicRequest):
         is_instrumental: Flag | None = None,
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -219,6 +233,7 @@ class MiniMaxMusic26(MusicRequest):
             is_instrumental=is_instrumental,
             audio_setting=audio_setting,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -236,6 +251,7 @@ class MiniMaxMusicCover(MusicRequest):
     :param audio_setting: ``{"sample_rate": Hz, "bitrate": bit/s, "format": "mp3" | "wav" | "pcm"}``.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     Give one of reference_audio_url or cover_feature_id.
     Give lyrics with cover_feature_id.
     """
@@ -251,6 +267,7 @@ class MiniMaxMusicCover(MusicRequest):
         cover_feature_id: Text | None = None,
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -259,6 +276,7 @@ class MiniMaxMusicCover(MusicRequest):
             cover_feature_id=cover_feature_id,
             audio_setting=audio_setting,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -273,6 +291,7 @@ class Lyria2(MusicRequest):
     :param seed: of the model's random numbers, 0 or more; a whole number, 0 or more.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "google/lyria2"
@@ -284,12 +303,14 @@ class Lyria2(MusicRequest):
         negative_prompt: Text | None = None,
         seed: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             negative_prompt=negative_prompt,
             seed=seed,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -305,6 +326,7 @@ class StableAudio(MusicRequest):
     :param steps: denoising steps; a whole number, 1 to 1000.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "stable-audio"
@@ -317,6 +339,7 @@ class StableAudio(MusicRequest):
         seconds_total: Number | None = None,
         steps: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -324,6 +347,7 @@ class StableAudio(MusicRequest):
             seconds_total=seconds_total,
             steps=steps,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -337,6 +361,7 @@ class ElevenMusic(MusicRequest):
     :param music_length_ms: length, milliseconds; a whole number, 10000 to 300000.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "elevenlabs/eleven_music"
@@ -347,11 +372,13 @@ class ElevenMusic(MusicRequest):
         prompt: Text,
         music_length_ms: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             music_length_ms=music_length_ms,
             extra_body=extra_body,
+            name=name,
         )
 
 
@@ -364,6 +391,7 @@ class DummyAudio(MusicRequest):
     :param duration: length, seconds; a whole number, 1 to 10.
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
+    :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     """
 
     model = "test/dummy-audio"
@@ -374,9 +402,11 @@ class DummyAudio(MusicRequest):
         prompt: Text,
         duration: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        name: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             duration=duration,
             extra_body=extra_body,
+            name=name,
         )

@@ -3,9 +3,10 @@
 """Two versions of a jingle, a person who listens, and an asset event for the one that is approved.
 
 One task submits both, and no worker waits for them nor for the person: the approval is deferred until
-somebody responds in the UI (Required Actions) or over the REST API. Approved, the first version in the manifest is
-copied beside it to ``approved/`` and reported as an asset, which starts what is scheduled on it. Rejected, nothing is
-published, and clearing ``versions`` makes two new ones.
+somebody responds in the UI (Required Actions) or over the REST API. Its text leads to the page on which the first
+version is heard, and names its sha256. Approved, those very bytes are copied to ``approved/`` and reported as an asset,
+which starts what is scheduled on it; a file that has changed since is not published. Rejected, nothing is published,
+and clearing ``versions`` makes two new ones.
 
 Approvals need Airflow 3.1 or newer; on an older one the first version is published without asking anybody.
 """
@@ -52,31 +53,55 @@ with DAG(
         outlets=[AssetAlias("jingle-versions")],
     )
 
-    @task(outlets=[APPROVED])
-    def publish(manifest_uri: str, *, outlet_events: Any = None) -> str:
-        """Copy the first version beside the manifest, and report it."""
+    @task
+    def choose(manifest_uri: str, *, ti: Any = None) -> dict[str, str]:
+        """Return the first version: its file, the hash of its bytes, and the page on which it is heard."""
         import json
 
         from airflow_provider_music.compat import ObjectStoragePath
+        from airflow_provider_music.plugin.listen_link import page_url
 
-        manifest = ObjectStoragePath(manifest_uri)
-        songs = [json.loads(line) for line in manifest.read_text().splitlines()]
-        song = next(song for song in songs if song["status"] == "completed")
-        target = manifest.parent / "approved" / f"song.{song['audio']['format']}"
+        lines = ObjectStoragePath(manifest_uri).read_text().splitlines()
+        song = next(song for song in map(json.loads, lines) if song["status"] == "completed")
+        return {
+            "audio_uri": song["audio_uri"],
+            "sha256": song["audio"]["sha256"],
+            "model": song["model"],
+            "record_uri": song["record_uri"],
+            "folder": manifest_uri.rpartition("/")[0],
+            "page": page_url(ti.dag_id, ti.run_id, "versions", song=song["index"]),
+        }
+
+    @task(outlets=[APPROVED])
+    def publish(chosen: dict[str, str], *, outlet_events: Any = None) -> str:
+        """Copy the approved bytes beside the manifest, and report them; no other bytes."""
+        import hashlib
+
+        from airflow_provider_music.compat import AirflowFailException, ObjectStoragePath
+
+        source = ObjectStoragePath(chosen["audio_uri"])
+        content = source.read_bytes()
+        if (sha256 := hashlib.sha256(content).hexdigest()) != chosen["sha256"]:
+            raise AirflowFailException(f"{source} is not what was approved: {sha256}, approved was {chosen['sha256']}.")
+        target = ObjectStoragePath(chosen["folder"]) / "approved" / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(ObjectStoragePath(song["audio_uri"]).read_bytes())
-        outlet_events[APPROVED].extra.update(
-            audio_uri=str(target), sha256=song["audio"]["sha256"], model=song["model"], record_uri=song["record_uri"]
-        )
+        target.write_bytes(content)
+        told = {name: chosen[name] for name in ("sha256", "model", "record_uri")}
+        outlet_events[APPROVED].extra.update(audio_uri=str(target), **told)
         return str(target)
 
-    published = publish(versions.output["manifest_uri"])
+    chosen = choose(versions.output["manifest_uri"])
+    published = publish(chosen)
 
     if ApprovalOperator is not None:
         approve = ApprovalOperator(
             task_id="approve",
             subject="Publish this jingle?",
-            body="Both versions: {{ ti.xcom_pull(task_ids='versions', key='manifest_uri') }}",
+            body=(
+                "{% set chosen = ti.xcom_pull(task_ids='choose') %}[Listen to it]({{ chosen['page'] }}). The other "
+                "version is in [the list]({{ chosen['page'].partition('?')[0] }}). Only what has the sha256 "
+                "`{{ chosen['sha256'] }}` is published."
+            ),
             execution_timeout=timedelta(days=7),
         )
-        versions >> approve >> published
+        chosen >> approve >> published

@@ -128,15 +128,16 @@ def request(known: Any, meaning: dict[str, str]) -> str:
         means = "; ".join([main, *(note for note in notes if known.id in note)])
         need = "; required" if name in known.required else ""
         lines.append(described("    ", f":param {name}: {means}{says}{need}."))
-    lines.append(described("    ", f":param extra_body: {meaning['extra_body']}."))
+    lines += [described("    ", f":param {name}: {meaning[name]}.") for name in ("extra_body", "name")]
     lines += [described("    ", f"Give {rule_of(one)}.").replace("\n        ", "\n    ") for one in known.rules]
     lines += ['    """', "", f'    model = "{known.id}"', "", "    def __init__(", "        self,", "        *,"]
     for name, field in fields.items():
         kind = kind_of(field)
         lines.append(f"        {name}: {kind}," if name in known.required else f"        {name}: {kind} | None = None,")
-    lines += ["        extra_body: Mapping[str, Any] | None = None,", "    ) -> None:"]
+    lines += ["        extra_body: Mapping[str, Any] | None = None,", "        name: Text | None = None,"]
+    lines += ["    ) -> None:"]
     lines += ["        super().__init__("]
-    lines += [f"            {name}={name}," for name in (*names, "extra_body")]
+    lines += [f"            {name}={name}," for name in (*names, "extra_body", "name")]
     lines += ["        )"]
     return "\n".join(lines)
 

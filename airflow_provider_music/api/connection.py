@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CONN_TYPE = "music"
 DEFAULT_BASE_URL = "https://api.aimlapi.com"
+#: Signs of a key that was copied with its quotes, or of a placeholder that nobody filled in.
+_NOT_IN_KEYS = frozenset(" \"'`<>{}")
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 _BOUNDS = {
@@ -88,9 +90,9 @@ class MusicSettings:
         key = (conn.password or "").strip()
         if not key:
             problems.append(f"it has no API key: put it into the password field{key_elsewhere(_login(conn))}")
-        elif not key.isascii() or not key.isprintable() or " " in key:
+        elif not key.isascii() or not key.isprintable() or _NOT_IN_KEYS & set(key):
             # Also because the HTTP library quotes a header it refuses, and the key would be in a log.
-            problems.append("its API key (password) has white space or characters no key has: copy it again")
+            problems.append("its API key (password) has white space or characters no key has: copy it again, bare")
         allow_http = _allow_http(extra.get("allow_http"), problems)
         base_url = _base_url(conn, allow_http, problems)
         numbers: dict[str, Any] = {name: _number(extra, name, getattr(cls, name), problems) for name in _BOUNDS}
@@ -202,6 +204,8 @@ def _base_url(conn: Any, allow_http: bool, problems: list[str]) -> str:  # noqa:
     ):
         problems.append(f"its base URL (host) {_redacted(host)!r:.200} is no http(s)://host[:port]")
         return ""
+    if parts.port and conn.port and parts.port != conn.port:
+        problems.append(f"its host names port {parts.port}, and its port field {conn.port}: give one of them")
     port = parts.port or conn.port
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_http:
         problems.append(

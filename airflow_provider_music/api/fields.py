@@ -26,3 +26,9 @@ REQUEST_FIELDS: tuple[str, ...] = (
     "duration",
 )
 """Every field that any model of the catalogue takes, except ``model`` itself."""
+
+SONG_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
+"""What says one song to the API."""
+
+REQUEST_KEYS = (*SONG_KEYS, "name")
+"""What a request may hold: ``name`` is of its files, and is not sent."""

@@ -322,8 +322,13 @@ def requested_ms(body: Mapping[str, Any]) -> int | None:
 
 
 def nearest_model(model: str) -> str | None:
-    """Return the name in the catalogue that is nearest to another, by its spelling; None where none is near."""
-    return next(iter(difflib.get_close_matches(model, known_names(), n=1)), None)
+    """Return the name in the catalogue that is nearest to another, by its spelling; None where none is near.
+
+    A name without its vendor ("music-2.6") is nearest to the whole one.
+    """
+    plain = model.strip().lower()
+    whole = next((name for name in known_names() if plain and name.endswith(f"/{plain}")), None)
+    return whole or next(iter(difflib.get_close_matches(plain, known_names(), n=1)), None)
 
 
 def known_names() -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.song_name import file_name
 
 #: Lengths of words that every model takes.
 SHORTEST, LONGEST = 10, 300
@@ -25,14 +26,18 @@ _FLAGS = ("lyrics_optimizer", "is_instrumental")
 _NAMES = ("refer_voice", "refer_instrumental", "reference_audio_url", "cover_feature_id")
 _TAG = re.compile(r"\{[{%#]")
 _NEWLINE = re.compile(r"\r\n?")
+_ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,99}")
 
 
 def check_plain_request(request: Mapping[str, Any]) -> None:
     """Check the request of one song, as the DAG has it, where it is known already what will be sent.
 
-    :param request: ``model``, the request's fields and ``extra_body`` by name.
+    :param request: ``model``, the request's fields, ``extra_body`` and ``name``, by name.
     :raises InvalidRequestError: with every problem; nothing was sent.
     """
+    if is_plain(request.get("name")):
+        file_name(request.get("name"))
+    request = {name: value for name, value in request.items() if name != "name"}
     if not is_plain(request) or is_ordinary(request):
         return
     from airflow_provider_music.api.request import prepare
@@ -41,6 +46,11 @@ def check_plain_request(request: Mapping[str, Any]) -> None:
         rendered = _rendered(request)
         fields = {name: rendered.get(name) for name in REQUEST_FIELDS}
         prepare(rendered.get("model"), fields, rendered.get("extra_body"))
+
+
+def seed_problem(takes: int) -> str:
+    """Say why several takes of a request with a seed are refused."""
+    return f"seed: given, with takes={takes}: each would be the same song, and be paid; leave one of the two out."
 
 
 def check_plain_batch(requests: Any) -> None:
@@ -74,11 +84,14 @@ def is_ordinary(request: Mapping[str, Any]) -> bool:
     """Whether every model that takes these fields takes their values."""
     given = {name: value for name, value in request.items() if value is not None}
     words = [given.pop(name) for name in WORDS if name in given]
+    named = given.pop("name", "song")
     model, extra, setting = given.pop("model", None), given.pop("extra_body", {}), given.pop("audio_setting", {})
     return (
         isinstance(model, str)
         and bool(model.strip())
         and bool(words or given)
+        and isinstance(named, str)
+        and _ORDINARY_NAME.fullmatch(named) is not None
         and all(isinstance(text, str) and SHORTEST <= len(text) <= LONGEST for text in words)
         and isinstance(extra, Mapping)
         and "model" not in extra

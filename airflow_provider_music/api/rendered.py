@@ -9,6 +9,7 @@ A None inside a list or a dict that an upstream task made was written by its cod
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,10 @@ _TAG = re.compile(r"\{[{%]")
 _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 #: Tags that change the text around them, so that the text between two expressions is not to be found again.
 _CONTROL = re.compile(r"\{[%#]|\{\{[-+]|[-+]\}\}")
-_NOTHING = re.compile(r"\s*(?:None|null|[\[(]\s*(?:(?:None|null)\s*,?\s*)*[\])])?\s*")
+#: None, JSON's null, an empty list, a list of nothing but None, and what pandas shows for a missing value.
+_NOTHING = re.compile(
+    r"\s*(?:None|null|undefined|nan|NaN|NaT|<NA>|[\[(]\s*(?:(?:None|null|nan|NaN)\s*,?\s*)*[\])])?\s*"
+)
 _DEPTH = 8
 _FIX = (
     "It is what a task that returned nothing gives: look at what came from upstream. To leave the field out, "
@@ -96,8 +100,10 @@ def nothing_mapped(name: str, mapped: Any, value: Any) -> list[str]:
 
 
 def is_nothing(value: Any) -> bool:
-    """Whether a rendered value holds nothing: None, an empty text, or a list of nothing but these, also as text."""
+    """Whether a value holds nothing: None, an empty text, pandas' missing value or a list of these, also as text."""
     if value is None or type(value).__name__.endswith("Undefined"):
+        return True
+    if isinstance(value, float) and math.isnan(value):
         return True
     if isinstance(value, str):
         return _NOTHING.fullmatch(value) is not None

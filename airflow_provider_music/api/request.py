@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_KEYS
 from airflow_provider_music.api.models import (
     OBJECT_FIELDS,
     REFERENCES,
@@ -26,6 +26,7 @@ from airflow_provider_music.api.models import (
 )
 from airflow_provider_music.api.naming import nearest, slip_of
 from airflow_provider_music.api.schema import FORMATS
+from airflow_provider_music.api.song_name import file_name
 from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.api.validation import describe_problem, shown
 from airflow_provider_music.exceptions import InvalidRequestError
@@ -37,8 +38,6 @@ _RESERVED = {
     "stream": "a streamed response is not supported, and its song would be lost; leave it out of {place}.",
 }
 _SCHEME_BEFORE_SCHEME = re.compile(r"^https?://(?=https?://)")
-#: What a request of a batch may hold.
-_REQUEST_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 #: Problems of a batch that its message lists; a thousand requests with the same mistake have to be readable.
 _MOST_LISTED = 20
 
@@ -54,6 +53,7 @@ class PreparedRequest:
     :param sample_rate_hz: the sample rate that the request names, in Hz, if any.
     :param usual_seconds: how long such a song usually takes, in seconds.
     :param notes: sentences for the task's log.
+    :param name: of the song's files, where the task names them; it is not sent.
     """
 
     model: str
@@ -63,6 +63,7 @@ class PreparedRequest:
     sample_rate_hz: int | None
     usual_seconds: float
     notes: tuple[str, ...] = ()
+    name: str | None = None
 
 
 def prepare_all(requests: Any) -> list[PreparedRequest]:
@@ -107,26 +108,30 @@ def _is_lazy(requests: Any) -> bool:
 def prepare_one(request: Any) -> PreparedRequest:
     """Check one request of a batch.
 
-    :param request: a dict of ``model``, the request's fields and ``extra_body``.
+    :param request: a dict of ``model``, the request's fields, ``extra_body`` and the ``name`` of its files.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     if not isinstance(request, dict):
         raise InvalidRequestError(f"is {request!r:.60}; give a dict of the fields of one song.")
-    unknown = [name for name in request if name not in _REQUEST_KEYS]
+    unknown = [name for name in request if name not in REQUEST_KEYS]
     model = None if request.get("model") is not None else nearest_key(unknown, "model")
     if model is not None:
         raise InvalidRequestError(f"{shown(model, quote=False)}: no such field; did you mean model?")
-    fields = {name: value for name, value in request.items() if name not in ("model", "extra_body")}
-    return prepare(request.get("model"), fields, request.get("extra_body"))
+    fields = {name: value for name, value in request.items() if name not in ("model", "extra_body", "name")}
+    return prepare(request.get("model"), fields, request.get("extra_body"), name=request.get("name"))
 
 
 def nearest_key(unknown: list[Any], meant: str) -> Any:
     """Return the one of some wrong names that a known one was meant by; None where there is none."""
-    return next((name for name in unknown if nearest(name, _REQUEST_KEYS) == meant), None)
+    return next((name for name in unknown if nearest(name, REQUEST_KEYS) == meant), None)
 
 
 def prepare(
-    model: str | None, fields: Mapping[str, Any], extra_body: Mapping[str, Any] | str | None = None
+    model: str | None,
+    fields: Mapping[str, Any],
+    extra_body: Mapping[str, Any] | str | None = None,
+    *,
+    name: Any = None,
 ) -> PreparedRequest:
     """Check a request against its model's limits, and shape it for sending.
 
@@ -134,6 +139,7 @@ def prepare(
     :param fields: the request's fields by name; None means "not given"; a JSON object may be text.
     :param extra_body: merged last and not checked, but for ``model`` and ``stream``, which are refused; JSON text is
         taken too.
+    :param name: of the song's files.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     problems: list[str] = []
@@ -162,6 +168,7 @@ def prepare(
     ]
     body = {**body, **extra}
     problems += _not_json(extra if found else body)
+    named = _named(name, problems)
     if problems:
         raise InvalidRequestError(problems, f"The request to {shown(model, quote=False)}")
     setting = body.get("audio_setting")
@@ -174,7 +181,16 @@ def prepare(
         sample_rate_hz=_whole(setting.get("sample_rate", setting.get("audio_sample_rate"))),
         usual_seconds=usual_seconds(model),
         notes=tuple(notes),
+        name=named,
     )
+
+
+def _named(name: Any, problems: list[str]) -> str | None:
+    try:
+        return file_name(name)
+    except InvalidRequestError as exc:
+        problems += exc.problems
+        return None
 
 
 def fingerprint(prepared: PreparedRequest, conn_id: str, deployment: str = "", base_url: str = "") -> str:

@@ -21,7 +21,8 @@ _DONE = frozenset(
 _FAILED = frozenset(
     (
         *("error", "errored", "failed", "failure", "fail", "canceled", "cancelled", "aborted", "terminated"),
-        *("rejected", "refused", "moderated", "blocked", "timeout", "timed_out", "timedout"),
+        *("rejected", "refused", "denied", "declined", "timeout", "timed_out", "timedout"),
+        *("moderated", "blocked", "flagged", "censored", "nsfw", "content_filtered", "content_policy_violation"),
     )
 )
 _UNDER_WAY = frozenset(
@@ -64,8 +65,9 @@ def _urls(value: Any, depth: int, *, is_url: bool) -> Iterator[str]:
         return
     if isinstance(value, str):
         # Bytes in hex or base64 are text too.
-        if value and (is_url or value.lower().startswith(("http://", "https://"))):
-            yield value
+        url = value.strip()
+        if url and (is_url or url.lower().startswith(("http://", "https://"))):
+            yield url
     elif isinstance(value, list):
         for item in value:
             # A list is nowhere documented: a bare text in it has to look like the address of a file.

@@ -132,7 +132,7 @@ def _unknown_field(found: type[MusicRequest], model: str, error: ErrorDetails) -
     if takers:
         hint = f"models that take it: {', '.join(takers)}"
     else:
-        near = nearest(name, (*found.fields(), "model", "extra_body"))
+        near = nearest(name, (*found.fields(), "model", "extra_body", "name"))
         hint = f"did you mean {near}?" if near else f"it takes {', '.join(found.fields())}"
     also = "or pass it in extra_body if the API has learned it"
     return f"{model} has no such field; leave it out ({hint}), {also}."

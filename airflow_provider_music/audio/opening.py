@@ -12,7 +12,7 @@ import stat
 import threading
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_music.compat import AirflowException, ObjectStoragePath
 from airflow_provider_music.exceptions import MusicError, ReferenceUnavailableError
@@ -113,14 +113,28 @@ def _named(file: Any, problems: list[str]) -> Any:
         return None
     if is_stored:
         return file
+    if urlsplit(url).scheme in ("http", "https"):
+        problems.append(
+            f"file: {url} is an address of the web: download it into a file or a store first; a model that fetches "
+            "its reference itself takes the address as reference_audio_url."
+        )
+        return None
     if urlsplit(url).scheme:
-        return url
+        return _unquoted(url)
     try:
         return str(Path(url).expanduser())
     except RuntimeError:
         home = url.partition("/")[0]
         problems.append(f"file: {url}: this worker knows no home folder {home}; give the whole path.")
         return None
+
+
+def _unquoted(url: str) -> str:
+    """Return a local file's URL as the store reads it: ``Path.as_uri()`` writes ``%20`` where a name has a space."""
+    scheme, _, path = url.partition("://")
+    plain = unquote(path)
+    is_meant = scheme in _LOCAL and plain != path and not Path(path).exists() and Path(plain).exists()
+    return f"{scheme}://{plain}" if is_meant else url
 
 
 def _kind_of_no_file(path: Any) -> str | None:

@@ -13,8 +13,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_music.audio.quality_marks import CLIPS, FULL_SCALE, clipping, longest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from airflow_provider_music.audio.quality_marks import Span
 
 INSTALL = "pip install 'airflow-provider-music[quality]'"
 #: What is taken for silence: every channel below this level for at least so long.
@@ -25,7 +29,6 @@ _FORMATS = "aac,aiff,caf,flac,mov,mp3,ogg,w64,wav"
 #: Samples a step of the waveform; steps are merged in pairs as the song gets longer, so their number stays bounded.
 _STEP = 1024
 _MOST_STEPS = 1400
-_FULL_SCALE = 32768
 #: A small file can hold days of silence; an hour takes about a minute of CPU.
 _LONGEST_SECONDS = 4 * 3600
 #: How near to 1 the channels' correlation stays all along where both carry the same.
@@ -62,20 +65,26 @@ class Quality:
     decode_errors: int = 0
     #: Lowest and highest sample of each step, -1 to 1.
     peaks: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    #: From when to when, seconds: the longest silences, and the first steps with a sample at full scale.
+    silences: tuple[Span, ...] = field(default=(), repr=False)
+    clipping: tuple[Span, ...] = field(default=(), repr=False)
 
     def figures(self) -> dict[str, Any]:
         """Return what was measured as small JSON, below 1 KB; the waveform is not in it."""
         found = asdict(self)
-        del found["peaks"]
+        for drawn in ("peaks", "silences", "clipping"):
+            del found[drawn]
         if self.error is not None:
             return {"error": self.error}
         del found["error"]
         return found
 
     def waveform(self) -> dict[str, Any]:
-        """Return the waveform as small JSON."""
+        """Return the waveform as small JSON, with where it is silent and where it is clipped."""
         flat = [round(value, 3) for pair in self.peaks for value in pair]
-        return {"duration_ms": self.duration_ms, "pairs": len(self.peaks), "peaks": flat}
+        spans = {"silences": self.silences, "clipping": self.clipping}
+        marks = {name: [[round(at, 3) for at in span] for span in found] for name, found in spans.items()}
+        return {"duration_ms": self.duration_ms, "pairs": len(self.peaks), "peaks": flat, **marks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +224,7 @@ class _Meters:
     def _read_levels(self, frame: Any) -> None:
         said = frame.metadata
         self._last_levels = said
-        low, high = (float(said[f"lavfi.astats.Overall.{name}_level"]) / _FULL_SCALE for name in ("Min", "Max"))
+        low, high = (float(said[f"lavfi.astats.Overall.{name}_level"]) / FULL_SCALE for name in ("Min", "Max"))
         self._add_step(low, high)
         if (start := said.get("lavfi.silence_start")) is not None:
             self._silences.append([max(float(start), 0.0), math.inf])
@@ -264,12 +273,14 @@ class _Meters:
             dual_mono=self._phase >= _SAME if self._phase is not None else None,
             decode_errors=refused,
             peaks=tuple(self._steps),
+            silences=longest(silences),
+            clipping=clipping(self._steps, self._per_step * _STEP / self._rate, seconds) if clipped else (),
         )
 
     def _clipped(self, levels: Mapping[str, str]) -> int:
         """Count the samples at full scale; below it, the highest samples are just the highest."""
         highest = _number(levels.get("lavfi.astats.Overall.Peak_level"))
-        if highest is None or highest < 20 * math.log10((_FULL_SCALE - 2) / _FULL_SCALE):
+        if highest is None or highest < 20 * math.log10(CLIPS):
             return 0
         # FFmpeg gives the mean over the channels.
         return round(float(levels.get("lavfi.astats.Overall.Peak_count", 0)) * self.channels)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_KEYS
 from airflow_provider_music.api.purposes import purpose_problem
 from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.api.request import PreparedRequest, listed, prepare_one
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 #: Stands for what a template makes; any text will do, since what is given in extra_body is not checked.
 _RENDERED = "{{ rendered when the task runs }}"
-_SONG_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 _FOLDERS = ("output_dir", "record_dir")
 
 
@@ -155,7 +154,7 @@ def _once_expanded(task: Any) -> dict[str, Any]:
     """Return the arguments of one of the tasks that a task becomes in a run."""
     mapped = getattr(task.expand_input, "value", None)
     # With expand_kwargs any argument may come from there.
-    names = tuple(mapped) if isinstance(mapped, Mapping) else ("requests", *_SONG_KEYS)
+    names = tuple(mapped) if isinstance(mapped, Mapping) else ("requests", *REQUEST_KEYS)
     return {**dict.fromkeys(names, _RENDERED), **task.partial_kwargs}
 
 
@@ -168,11 +167,12 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "a function makes its requests when the task runs"
     elif issubclass(operator, GenerateMusicOperator) and whole is not None:
         if sources_of(whole) is None or isinstance(whole, Mapping):
-            _add_song(found, whole, label)
+            _add_song(found, whole, label, arguments.get("takes"))
         else:
             found.unknown = "its request is known in a run only"
     elif issubclass(operator, GenerateMusicOperator):
-        _add_song(found, {name: arguments[name] for name in _SONG_KEYS if name in arguments}, label)
+        song = {name: arguments[name] for name in REQUEST_KEYS if name in arguments}
+        _add_song(found, song, label, arguments.get("takes"))
     elif issubclass(operator, GenerateMusicBatchOperator):
         _add_batch(found, arguments.get("requests"), label)
     elif issubclass(operator, UploadReferenceOperator):
@@ -181,9 +181,10 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "the API does not say what the analysis of a reference costs"
 
 
-def _add_song(found: TaskRequests, song: Any, label: str) -> None:
+def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None) -> None:
     try:
-        found.requests.append(_prepared(song))
+        # Each take of it is a request, and a bill.
+        found.requests += [_prepared(song)] * (takes if isinstance(takes, int) else 1)
     except InvalidRequestError as exc:
         found.problems += [f"{label}{problem}" for problem in exc.problems]
     except LookupError as exc:
@@ -211,7 +212,7 @@ def _prepared(song: Any) -> PreparedRequest:
     """
     if not isinstance(song, dict):
         return prepare_one(song)
-    given = {name: value for name, value in song.items() if value is not None}
+    given = {name: value for name, value in song.items() if value is not None and not _is_made_name(name, value)}
     templated = {name for name, value in given.items() if value == _RENDERED or sources_of(value) is not None}
     if "model" in templated:
         raise LookupError("a template makes the model")
@@ -225,6 +226,11 @@ def _prepared(song: Any) -> PreparedRequest:
     # A price must not be low for what is not known yet.
     body = {name: value for name, value in request.body.items() if value != _RENDERED}
     return replace(request, body=body, notes=tuple(sorted(templated)))
+
+
+def _is_made_name(name: Any, value: Any) -> bool:
+    """Whether this is the name of a song's files that a template makes; nothing of it is sent."""
+    return name == "name" and (value == _RENDERED or sources_of(value) is not None)
 
 
 def _check_folder(name: str, value: Any, problems: list[str]) -> None:

@@ -79,6 +79,7 @@ class OneSong:
             poll_interval=None,
             key=key,
             request_id=new_request_id(key, 1, hashed),
+            name=request.name,
             **self._attempt.metadata,
         )
 

@@ -248,7 +248,9 @@ class AsyncClient:
         from airflow_provider_music.generation.usage_log import LoggedRequest
         from airflow_provider_music.storage.audio_writer import RequestedAudio
 
-        requested = RequestedAudio(prepared.audio_format, prepared.sample_rate_hz) if prepared else RequestedAudio()
+        requested = RequestedAudio()
+        if prepared is not None:
+            requested = RequestedAudio(prepared.audio_format, prepared.sample_rate_hz, prepared.name or requested.name)
         logged = LoggedRequest.recent(generation_id)
         try:
             values = await fetch(self._api, generation_id, folder, requested, logged=logged)
@@ -274,6 +276,7 @@ class AsyncClient:
             deadline=runtime.now() + seconds,
             poll_interval=None,
             task="client",
+            name=prepared.name,
             try_number=1,
             max_tries=0,
             request_id=request_id,

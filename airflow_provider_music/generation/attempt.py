@@ -120,7 +120,13 @@ class SongAttempt:
 
         lane: Any = spec.lane
         request = PreparedRequest(
-            spec.model, lane, dict(spec.body), spec.audio_format, spec.sample_rate_hz, spec.usual_seconds
+            spec.model,
+            lane,
+            dict(spec.body),
+            spec.audio_format,
+            spec.sample_rate_hz,
+            spec.usual_seconds,
+            name=spec.name,
         )
         song = cls(request, SongFolders(spec.record_url, spec.audio_url or spec.record_url), options, attempt)
         song._fingerprint = spec.fingerprint
@@ -157,6 +163,7 @@ class SongAttempt:
             request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
             references=references_of(request.body),
             requested_ms=requested_ms(request.body),
+            name=request.name,
             **self.attempt.metadata,
         )
 
@@ -175,6 +182,12 @@ class SongAttempt:
         folders = replace(self.folders, record_url=record_url)
         song = SongAttempt(self.request, folders, self._options, self.attempt)
         song._fingerprint = self._fingerprint
+        return song
+
+    def with_fingerprint(self, fingerprint: str) -> SongAttempt:
+        """Return the same song as one of another request, to compare it with what its record has."""
+        song = SongAttempt(self.request, self.folders, self._options, self.attempt)
+        song._fingerprint = fingerprint
         return song
 
     @property
@@ -217,7 +230,7 @@ async def land(record: SongRecord, take: Take, conn_id: str, attempt: TaskAttemp
     if take.generation_id is None:
         raise MusicError(f"The record in {take.folder.url} holds no accepted song.")
     intent = take["intent"]
-    requested = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
+    requested = RequestedAudio.of(intent)
     logged = LoggedRequest.of(intent, take.generation_id)
     client = await client_of(conn_id)
     values = await fetch(

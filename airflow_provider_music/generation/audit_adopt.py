@@ -87,7 +87,7 @@ async def _accepted(record: SongRecord, take: Take, row: LogRow, attempt: dict[s
 
 async def _fetched(conn_id: str, record: SongRecord, take: Take, attempt: dict[str, Any]) -> str:
     intent, generation_id = take["intent"], str(take.generation_id)
-    requested = RequestedAudio(intent.get("audio_format"), intent.get("sample_rate_hz"))
+    requested = RequestedAudio.of(intent)
     values = await fetch(
         await client_of(conn_id),
         generation_id,

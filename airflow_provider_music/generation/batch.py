@@ -10,7 +10,7 @@ import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, assert_never
 
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
@@ -40,8 +40,10 @@ from airflow_provider_music.storage.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.generation.attempt import GenerationOptions
+    from airflow_provider_music.generation.batch_list import Lists
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import Decision
     from airflow_provider_music.record.take import Take
@@ -87,6 +89,9 @@ class GenerationBatch:
     :param memory: what Airflow keeps of earlier tries.
     """
 
+    #: What its list is of.
+    lists: ClassVar[Lists] = "requests"
+
     def __init__(
         self,
         options: GenerationOptions,
@@ -110,9 +115,7 @@ class GenerationBatch:
 
     def start(self) -> dict[str, Any] | DeferBatch:
         """Check the requests and continue from what the records say; return the result, or what to wait for."""
-        from airflow_provider_music.api.request import prepare_all
-
-        requests = prepare_all(self._given)
+        requests = self._prepared()
         for note, count in collections.Counter(note for one in requests for note in one.notes).items():
             log.warning("%s (%d of %d requests)", note, count, len(requests))
         # Before the records, so that a missing key is its own error and leaves nothing behind.
@@ -121,12 +124,13 @@ class GenerationBatch:
         self._options.quality.check_installed()
         folders = SongFolders.of(self._options.folders, attempt.identity)
         self.record_url = folders.record_url
+        self._check_former(SongAttempt(requests[0], folders, self._options, attempt))
         self._songs = [
             SongAttempt(request, folders.song(index), self._options, attempt.song(index))
             for index, request in enumerate(requests)
         ]
         takes = self._newest_or_searched()
-        listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt)
+        listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt, self.lists)
         listed.check()
         takes = searched_again(self._options.conn_id, self._songs, takes)
         takes = newest_takes(self._options.conn_id, self._songs, takes)
@@ -154,10 +158,22 @@ class GenerationBatch:
             decisions = self._decisions(takes)
             if any(decision.resubmission for decision in decisions):
                 self._count_lost(takes, decisions)
-                again = [one if one.resubmission else _skipped(one) for one in decisions]
+                again = [one if one.resubmission else skipped(one) for one in decisions]
                 return self._follow(takes, again, refused_before=refusal)
         remove_plan(ref.url)
         return self._finish(event, refusal)
+
+    def _prepared(self) -> list[PreparedRequest]:
+        """Check the requests; one a song."""
+        from airflow_provider_music.api.request import prepare_all
+
+        return prepare_all(self._given)
+
+    def _check_former(self, single: SongAttempt) -> None:
+        """Look at what the same task did as one song, where it may have been a task of one.
+
+        :param single: as the task would make it alone.
+        """
 
     def _newest_or_searched(self) -> list[Take | None]:
         """Return the newest take of each song; without any record, what earlier tries are known to have done."""
@@ -233,9 +249,7 @@ class GenerationBatch:
         if refusal is not None and lost:
             raise OverBudgetError(f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}")
         if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
-            broke = event.get("error") or (event.get("counts") or {}).get("error")
-            reason = event.get("message") if broke else None
-            raise batch_manifest.missing(outcomes, manifest_uri, reason)
+            raise batch_manifest.missing(outcomes, manifest_uri, what_broke(event))
         done = [one for one in outcomes if one.status == "completed"]
         _each(self._mark_delivered, done)
         self.delivered = [(one.fields, self._takes[one.index]) for one in done]
@@ -336,7 +350,13 @@ def _names_in(folder: Folder) -> set[str]:
         raise RecordError(f"The record {folder.url} cannot be listed: {exc}. Nothing is sent until it can be.") from exc
 
 
-def _skipped(decision: Decision) -> Decision:
+def what_broke(event: Mapping[str, Any]) -> str | None:
+    """Return what broke a wait as a whole, or the first of its songs; None where nothing did."""
+    broke = event.get("error") or (event.get("counts") or {}).get("error")
+    return event.get("message") if broke else None
+
+
+def skipped(decision: Decision) -> Decision:
     """Leave a song out of this round."""
     return replace(decision, step="skip")
 

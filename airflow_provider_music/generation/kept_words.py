@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_music.api.plain import WORDS
 from airflow_provider_music.exceptions import OutputError
 from airflow_provider_music.storage.folder import Folder
+from airflow_provider_music.storage.song_name import DEFAULT_NAME, recorded_name
 
 if TYPE_CHECKING:
     from airflow_provider_music.generation.attempt import SongAttempt
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FILE = "song.request.json"
+SUFFIX = ".request.json"
 
 
 def keep_words(song: SongAttempt, decision: Decision, take: Take | None) -> None:
@@ -36,8 +37,9 @@ def keep_words(song: SongAttempt, decision: Decision, take: Take | None) -> None
         return
     submits = decision.step == "submit"
     folder = Folder(f"{song.folders.audio_url}/take-{decision.n}")
+    file = (song.request.name or DEFAULT_NAME) + SUFFIX
     if take is not None and not submits:
-        folder = take.audio_folder
+        folder, file = take.audio_folder, recorded_name(take["intent"]) + SUFFIX
     body = song.request.body
     words = {name: body[name] for name in ("model", *WORDS) if name in body}
     # The fingerprint is the intent's: whose words these are can be told where two copies of a try had different ones.
@@ -45,15 +47,15 @@ def keep_words(song: SongAttempt, decision: Decision, take: Take | None) -> None
     try:
         if submits:
             # A try that died before its claim may have left others.
-            folder.replace(FILE, content)
+            folder.replace(file, content)
         else:
-            folder.create(FILE, content)
+            folder.create(file, content)
     except OSError as exc:
         if not submits:
             # A paid song is not to wait for this.
-            log.warning("The words of the song are not kept as %s: %s", folder.url_of(FILE), exc)
+            log.warning("The words of the song are not kept as %s: %s", folder.url_of(file), exc)
             return
         raise OutputError(
-            f"The words of the song cannot be kept as {folder.url_of(FILE)}: {exc}. Nothing was sent by this try. Mend "
+            f"The words of the song cannot be kept as {folder.url_of(file)}: {exc}. Nothing was sent by this try. Mend "
             "the folder, or set keep_request=False."
         ) from exc

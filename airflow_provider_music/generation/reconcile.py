@@ -19,6 +19,7 @@ from airflow_provider_music.generation.usage_log import LoggedRequest, Reach, fa
 from airflow_provider_music.hooks.clients import client_of
 from airflow_provider_music.record.lease import LeaseWatch
 from airflow_provider_music.storage.audio_writer import RequestedAudio, find_stored_audio
+from airflow_provider_music.storage.song_name import recorded_name
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class Reconciliation:
     async def _adopted(self, take: Take, row: LogRow | None) -> Take | None:
         """Complete a song that is in place already: its writer went away before it could say so."""
         spec = self._spec
-        requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
+        named = recorded_name(take["intent"])
+        requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz, named)
         landed = await in_thread(find_stored_audio, take.audio_folder, requested)
         if landed is None:
             return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api import endpoints
 from airflow_provider_music.api.parsing import bounded_json, one_line, seconds_of, usable_id
+from airflow_provider_music.api.song_name import file_name
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     ApiUnreachableError,
@@ -44,6 +45,8 @@ from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.folder import Folder, default_output_dir, safe_name
 from airflow_provider_music.storage.location import location
+from airflow_provider_music.storage.song_name import recorded_name
+from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
@@ -72,6 +75,7 @@ class SensorOptions:
     timeout: float
     provenance: ProvenancePolicy
     quality: QualityOptions
+    name: str | None = None
 
     @classmethod
     def of(cls, sensor: Any) -> SensorOptions:
@@ -87,6 +91,7 @@ class SensorOptions:
             timeout=float(sensor.timeout),
             provenance=sensor.provenance,
             quality=QualityOptions.of(sensor),
+            name=file_name(sensor.name),
         )
 
 
@@ -124,6 +129,7 @@ class SensedGeneration:
         #: Where the sensor's songs lie, each in a folder of its own.
         self.root_url = root.url
         self._folder = root / f"generation-{safe_name(str(self._id))}"
+        self._facts: dict[str, dict[str, Any]] | None = None
 
     def poll(self) -> dict[str, Any] | None:
         """Return the result if the song is there, None while the generation is under way.
@@ -234,7 +240,9 @@ class SensedGeneration:
 
     async def _land(self) -> dict[str, Any]:
         audio = self._input.get("audio") or {}
-        requested = RequestedAudio(audio.get("format") or self._options.audio_format, audio.get("sample_rate_hz"))
+        named = self._options.name or recorded_name((await in_thread(self._submitted)).get("intent", {}))
+        audio_format = audio.get("format") or self._options.audio_format
+        requested = RequestedAudio(audio_format, audio.get("sample_rate_hz"), named)
         client, logged = await client_of(self._options.conn_id), LoggedRequest.recent(str(self._id))
         values = await fetch(client, str(self._id), self._folder, requested, before=self._input, logged=logged)
         values |= {
@@ -254,13 +262,18 @@ class SensedGeneration:
         log_ready(result)
         return result
 
+    def _submitted(self) -> dict[str, dict[str, Any]]:
+        """Return what the record of the task that submitted it says; empty where that is out of sight."""
+        try:
+            self._facts = facts_of_generation(self._input) if self._facts is None else self._facts
+        except OSError as exc:
+            raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
+        return self._facts
+
     def _with_provenance(self, fact: dict[str, Any]) -> dict[str, Any]:
         """Attach the song's provenance and return the result."""
         result = {key: fact.get(key) for key in RESULT_KEYS}
-        try:
-            facts: dict[Any, Any] = {**facts_of_generation(self._input), "completed": fact}
-        except OSError as exc:
-            raise RecordError(f"The record {self._input.get('record_uri')} cannot be read: {exc}") from exc
+        facts: dict[Any, Any] = {**self._submitted(), "completed": fact}
         take = Take(int(facts.get("intent", {}).get("n", 1)), facts, self._folder)
         figures = judge_landed(take, self._options.quality)
         how = self._options.provenance

@@ -35,6 +35,7 @@ class GenerationSpec:
     :param marker: a file that the worker left in the record where it knows of no take: who does not see it is on
         another disk, and must not submit.
     :param requested_ms: the length that the request asks for, where it does.
+    :param name: of the song's files, where the task names them.
     """
 
     conn_id: str
@@ -63,6 +64,7 @@ class GenerationSpec:
     request_id: str | None = None
     marker: str | None = None
     requested_ms: int | None = None
+    name: str | None = None
 
     @property
     def model(self) -> str:
@@ -86,6 +88,7 @@ class GenerationSpec:
             "sample_rate_hz": self.sample_rate_hz,
             "references": self.references,
             "requested_ms": self.requested_ms,
+            **({"name": self.name} if self.name else {}),
         }
 
     @property

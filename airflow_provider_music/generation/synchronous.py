@@ -23,6 +23,7 @@ from airflow_provider_music.generation import rate_limits
 from airflow_provider_music.generation.fetch import download_named_once
 from airflow_provider_music.generation.usage_log import LoggedRequest, usage_from_log
 from airflow_provider_music.storage.audio_writer import AudioWriter, RequestedAudio
+from airflow_provider_music.storage.song_name import DEFAULT_NAME
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: s
         "The POST of take %d (%s) stays open; usually ready in about %.0f s", spec.n, spec.model, spec.usual_seconds
     )
     body, submitted_at = HexStream(), datetime.now(UTC)
-    requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz)
+    requested = RequestedAudio(spec.audio_format, spec.sample_rate_hz, spec.name or DEFAULT_NAME)
     writer = AudioWriter(folder, requested, max_bytes=client.settings.max_audio_bytes, only_copy=True)
     try:
         async with _progress(spec), _answered(client, spec, request_id) as response:

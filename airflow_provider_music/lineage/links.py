@@ -10,12 +10,18 @@ the links that lead somewhere, and no others.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
-from airflow_provider_music.compat import AIRFLOW, BaseOperatorLink
+from airflow_provider_music.compat import AIRFLOW, BaseOperatorLink, conf
 from airflow_provider_music.lineage.names import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: Of the pages on which songs are heard, below Airflow's own; in ``plugin/listen_link.py`` too, which is loaded where
+#: this is not.
+LISTEN = "/music/song"
+_FIRST_WITH_PAGES = (3, 1, 0)
 
 
 class RecordLink(BaseOperatorLink):
@@ -40,6 +46,40 @@ class SongLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the link that the task pushed."""
         return _link_of(operator, self.xcom_key, ti_key)
+
+
+class ListenLink(BaseOperatorLink):
+    """Leads to the task's page, of classes that inherit from an operator of this package.
+
+    Airflow gives a plugin's link to the tasks of the very classes that it names, and to no class that inherits.
+    """
+
+    name = "Listen"  # type: ignore[assignment]
+    xcom_key = "_link_ListenLink"  # type: ignore[assignment]
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the link that the task pushed."""
+        return _link_of(operator, self.xcom_key, ti_key)
+
+
+def inherit_listen_link(operator: type) -> None:
+    """Give a class that inherits from one that makes songs its link to their page, where Airflow has such pages."""
+    links = getattr(operator, "operator_extra_links", None)
+    is_ours = operator.__module__.startswith(f"{__name__.partition('.')[0]}.")
+    if is_ours or AIRFLOW < _FIRST_WITH_PAGES or not isinstance(links, list | tuple):
+        return
+    if not any(isinstance(link, ListenLink) for link in links):
+        operator.operator_extra_links = (*links, ListenLink())  # type: ignore[attr-defined]
+
+
+def push_listen_link(task: Any, context: Any) -> None:
+    """Push the link to the task's page, where its class has that link of its own."""
+    link = next((one for one in type(task).operator_extra_links if isinstance(one, ListenLink)), None)
+    if link is not None:
+        ti = context["ti"]
+        names = "/".join(quote(name, safe="") for name in (ti.dag_id, ti.run_id, ti.task_id))
+        base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+        _push_page(task, context, link, f"{base}{LISTEN}/{names}/{ti.map_index}")
 
 
 def drop_links(task: Any) -> None:
@@ -67,9 +107,11 @@ def push_song_link(task: Any, context: Any, result: Mapping[str, Any]) -> None:
 
 
 def _push(task: Any, context: Any, link: RecordLink | SongLink, folder: Any, url: str) -> None:
-    if _has_endpoint_of_its_own(folder):
-        return
-    page = page_of(url)
+    if not _has_endpoint_of_its_own(folder):
+        _push_page(task, context, link, page_of(url))
+
+
+def _push_page(task: Any, context: Any, link: Any, page: str | None) -> None:
     # Not only at the end of the task: it may wait for long.
     context["ti"].xcom_push(key=link.xcom_key, value=page)
     task.lineage_links = {**task.lineage_links, link.xcom_key: page}

@@ -7,7 +7,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from airflow_provider_music.compat import push_outputs
+from airflow_provider_music.compat import AIRFLOW, push_outputs
+from airflow_provider_music.lineage import links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +38,24 @@ class LineageMixin:
     #: Where the task's record lies, once the work knows it.
     lineage_record_url: str | None = None
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Give what inherits from a class that makes songs the link to their page."""
+        super().__init_subclass__(**more)
+        if getattr(cls, "lineage_kind", None) in ("song", "batch", "sensor"):
+            links.inherit_listen_link(cls)
+
+    def _do_render_template_fields(self, *arguments: Any, **more: Any) -> None:
+        """Render the task's fields, for a mapped task too; one that fails over it has no link that leads nowhere."""
+        if AIRFLOW >= (3, 0, 0):
+            links.drop_links(self)
+        super()._do_render_template_fields(*arguments, **more)  # type: ignore[misc]
+
     def _run_with_lineage(self, context: Any, work: Callable[[], R]) -> R:
         """Do the work; report links, asset events and hook lineage of it."""
-        from airflow_provider_music.lineage import links, listener
+        from airflow_provider_music.lineage import listener
 
         links.drop_links(self)
+        _try(links.push_listen_link, self, context)
 
         def reported() -> R:
             try:

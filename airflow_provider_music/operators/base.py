@@ -55,7 +55,7 @@ class GenerationOperator(LineageMixin, BaseOperator):
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
-        ``song.request.json``; by default they are in no file that stays.
+        ``song.request.json`` (by the song's name, if it has one); by default they are in no file that stays.
     :param deferrable: False waits on the worker.
     :raises ValueError: an argument that cannot be; names it, its value and the fix.
     """

@@ -27,7 +27,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
     :class:`~airflow_provider_music.operators.base.GenerationOperator` are taken too.
 
     :param requests: one dict a song, of the fields that :class:`GenerateMusicOperator` takes for one song
-        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``), or one of the classes of
+        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``, ``name``), or one of the classes of
         :mod:`airflow_provider_music.requests`; templated. A song is known by its place in the list, so a retry has
         to give the same list.
     :param max_in_flight: generations submitted and not done at any time.

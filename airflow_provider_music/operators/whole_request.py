@@ -12,13 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_KEYS
 from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.rendered import Upstream, nothing_rendered
 from airflow_provider_music.exceptions import InvalidRequestError
-
-#: What says one song, as arguments of the operator and as names in a request.
-SONG_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DEPTH = 8
@@ -33,7 +30,7 @@ def named_fields(request: Any, place: str) -> dict[str, Any]:
     """
     if not isinstance(request, Mapping):
         raise InvalidRequestError(f"{place}: {request!r:.60}; give a dict of the fields of one song.")
-    problems = [_unknown(name) for name in request if name not in SONG_KEYS]
+    problems = [_unknown(name) for name in request if name not in REQUEST_KEYS]
     if problems:
         raise InvalidRequestError(_listed(problems), f"The request in {place}")
     return dict(request)
@@ -77,7 +74,7 @@ def returned_songs(returned: Any) -> list[Any]:
     problems: list[str] = []
     for index, request in enumerate(returned):
         if isinstance(request, Mapping):
-            found = [_unknown(name) for name in request if name not in SONG_KEYS]
+            found = [_unknown(name) for name in request if name not in REQUEST_KEYS]
             problems += [f"requests[{index}] {problem}" for problem in [*found, *_not_words("", request)]]
     if problems:
         raise InvalidRequestError(_listed(problems), "What the function returned")
@@ -106,7 +103,7 @@ def _not_words(place: str, value: Any, depth: int = 0) -> list[str]:
 
 
 def _unknown(name: Any) -> str:
-    near = nearest(name, SONG_KEYS)
+    near = nearest(name, REQUEST_KEYS)
     meant = f"did you mean {near}?" if near else "a field that is newer than this package goes into extra_body."
     return f"{name!s:.60}: no such field; {meant}"
 

@@ -124,7 +124,7 @@ async def _audio(
 ) -> Response:
     file = await in_thread(_file_of, key, index, n)
     parts = [key.dag_id, key.task_id, key.map_index if key.map_index >= 0 else None, index, f"take-{n}"]
-    return await respond(file, request.headers, save_as=name_of(*parts) if download else None)
+    return await respond(file, request.headers, save_as=name_of(file, *parts) if download else None)
 
 
 async def _waveform(key: Key, n: Number, index: Index = None) -> Response:

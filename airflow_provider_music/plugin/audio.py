@@ -10,11 +10,13 @@ import stat
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fastapi import HTTPException, status
 from fastapi.responses import Response, StreamingResponse
 
 from airflow_provider_music.plugin.ranges import UnsatisfiableRangeError, requested_bytes
+from airflow_provider_music.storage.song_name import DEFAULT_NAME
 from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 #: What one listener holds in memory, beside what the server has written and not sent.
 PIECE_BYTES = 2**18
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 100
 
 
 async def respond(file: AudioFile, headers: Mapping[str, str], *, save_as: str | None = None) -> Response:
@@ -100,9 +103,18 @@ def _size(file: AudioFile) -> int | None:
 def _disposition(save_as: str | None, suffix: str) -> str:
     if save_as is None:
         return "inline"
-    return f'attachment; filename="{_NAME.sub("_", save_as)[:100]}.{suffix}"'
+    plain = _NAME.sub("_", save_as)[:_LONGEST_NAME]
+    spelled = quote(f"{save_as[:_LONGEST_NAME]}.{suffix}", safe="")
+    return f'attachment; filename="{plain}.{suffix}"' + ("" if plain == save_as else f"; filename*=UTF-8''{spelled}")
 
 
-def name_of(*parts: Any) -> str:
-    """Return the name under which a song is saved."""
-    return "-".join(str(part) for part in parts if part is not None)
+def name_of(file: AudioFile, *parts: Any) -> str:
+    """Return the name under which a song is saved: its own where it has one, else that of its task.
+
+    :param parts: DAG, task, and what tells the song from the others of its task.
+    """
+    named = file.name.rpartition(".")[0]
+    told = [str(part) for part in parts if part is not None]
+    if named == DEFAULT_NAME:
+        return _NAME.sub("_", "-".join(told))[:_LONGEST_NAME]
+    return "-".join([named, *told[2:]])

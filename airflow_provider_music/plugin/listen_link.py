@@ -20,8 +20,8 @@ OPERATORS = (
     "airflow_provider_music.decorators.music._MusicDecoratedOperator",
     "airflow_provider_music.decorators.music._MusicBatchDecoratedOperator",
 )
-#: The names that Airflow shows for the tasks of decorators.
-DECORATORS = ("@task.music", "@task.music_batch")
+#: What tells a task of these classes, or of a class that inherits from one, from all others: both have to hold.
+SCOPE = {"task.template_fields": ["max_usd", "generation"], "task.ui_color": ["#e6dcf5", "#f5eedc"]}
 
 
 class ListenLink(BaseOperatorLink):
@@ -43,6 +43,17 @@ def page_path(base: str, dag_id: str, run_id: str, task_id: str, map_index: int)
     """Return the path of a task instance's page."""
     names = "/".join(quote(name, safe="") for name in (dag_id, run_id, task_id))
     return f"{base}{PREFIX}/song/{names}/{map_index}"
+
+
+def page_url(dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, song: int | None = None) -> str:
+    """Return the whole address of a task instance's page, for a message to a person.
+
+    It begins with ``[api] base_url``; where that is not set it is a path, which leads there from Airflow's own pages.
+
+    :param song: place of a song in its batch.
+    """
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return page_path(base, dag_id, run_id, task_id, map_index) + ("" if song is None else f"?song={song}")
 
 
 def airflow_path() -> str:

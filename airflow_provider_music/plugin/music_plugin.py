@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from airflow_provider_music.compat import AIRFLOW, AirflowPlugin
-from airflow_provider_music.plugin.listen_link import DECORATORS, OPERATORS, PREFIX, ListenLink
+from airflow_provider_music.plugin.listen_link import PREFIX, SCOPE, ListenLink
 
 #: Airflow 3.0 and 2.11 have no such pages; there the entry point names nothing.
 _FIRST_WITH_PAGES = (3, 1, 0)
@@ -52,7 +52,7 @@ def _views() -> list[dict[str, Any]]:
                 "href": f"{PREFIX[1:]}/song/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}/{{MAP_INDEX}}",
                 "destination": "task_instance",
                 "url_route": "listen",
-                "applies_to": {"operator_name": [*(path.rpartition(".")[2] for path in OPERATORS), *DECORATORS]},
+                "applies_to": SCOPE,
             }
         )
     return views

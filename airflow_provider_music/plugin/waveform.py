@@ -8,11 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.parsing import bounded_json, number_or_none
+from airflow_provider_music.plugin.quality_marks import figures_of, marks_of, rows_of, told
 
 if TYPE_CHECKING:
     from airflow_provider_music.plugin.songs import AudioFile
 
-#: What ``generation/quality.py`` writes is below 20 kB; a larger file is not read.
+#: What ``generation/quality.py`` writes is below 30 kB; a larger file is not read.
 _MOST_BYTES = 2**17
 _MOST_VALUES = 8000
 
@@ -20,8 +21,19 @@ _MOST_VALUES = 8000
 def waveform_of(file: AudioFile) -> dict[str, Any] | None:
     """Return ``peaks``, low and high by turns from -1 to 1; None where nothing of the kind lies beside the song.
 
+    Where more was measured: ``marks`` on it, the same as ``told`` in words, and the ``figures``, names and values.
+
     :raises OSError: the store does not answer.
     """
+    found, figures = _waveform(file), figures_of(file)
+    marks, rows = marks_of(found or {}, figures), list(rows_of(figures))
+    if found is None and not rows:
+        return None
+    more = {"marks": marks, "told": told(marks), "figures": rows}
+    return {"peaks": found["peaks"] if found else [], **{name: value for name, value in more.items() if value}}
+
+
+def _waveform(file: AudioFile) -> dict[str, Any] | None:
     name = f"{file.name}.peaks.json"
     size = file.folder.size(name)
     content = file.folder.read(name) if size is not None and size <= _MOST_BYTES else None
@@ -30,9 +42,9 @@ def waveform_of(file: AudioFile) -> dict[str, Any] | None:
     except ValueError:
         return None
     values = found.get("peaks") if isinstance(found, dict) else None
-    if not isinstance(values, list):
+    if not isinstance(found, dict) or not isinstance(values, list):
         return None
     peaks = [number_or_none(value) for value in islice(values, _MOST_VALUES)]
     if not peaks or len(peaks) % 2 or None in peaks:
         return None
-    return {"peaks": [max(-1.0, min(1.0, value)) for value in peaks if value is not None]}
+    return {**found, "peaks": [max(-1.0, min(1.0, value)) for value in peaks if value is not None]}

@@ -28,6 +28,7 @@ FACT_NAMES: dict[Fact, str] = {
     "failed": "failed",
     "unknown": "response lost",
     "changed": "a changed request was refused",
+    "rejected": "rejected for its quality",
     "delivered": "returned by the task",
 }
 STATE_NAMES: dict[State, str] = {
@@ -39,6 +40,11 @@ STATE_NAMES: dict[State, str] = {
     "delivered": "ready",
 }
 BILLING_NAMES = {"not_billed": "not billed", "billed": "billed", "may_be_billed": "may be billed"}
+
+
+def state_name(take: Take) -> str:
+    """Return where a take stands, for people; one that was not chosen from several is kept."""
+    return "kept" if take.not_chosen else STATE_NAMES[take.state]
 
 
 def text(value: Any) -> str:

@@ -45,6 +45,10 @@ class SandboxControl:
         """Add rows of other songs to the log, newer than all that is there."""
         self._call("POST", "rows", {"count": rows})
 
+    def finish(self) -> None:
+        """Let every song that is being made be done now, as in a test that has seen its task wait."""
+        self._call("POST", "finish")
+
     def reset(self) -> None:
         """Forget everything but the settings."""
         self._call("POST", "reset")

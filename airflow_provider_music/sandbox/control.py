@@ -109,6 +109,12 @@ def add_rows(state: State, body: dict[str, Any]) -> dict[str, Any]:
     return {"rows": len(state.ledger.rows)}
 
 
+def finish(state: State, _body: dict[str, Any]) -> dict[str, Any]:
+    """Let every song that is being made be done now."""
+    state.finish()
+    return {}
+
+
 def reset(state: State, _body: dict[str, Any]) -> dict[str, Any]:
     """Forget everything but the settings."""
     state.reset()
@@ -123,6 +129,7 @@ ROUTES = [
         ("DELETE", "faults", clear_faults),
         ("POST", "settings", change_settings),
         ("POST", "rows", add_rows),
+        ("POST", "finish", finish),
         ("POST", "reset", reset),
     )
 ]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import string
 import time
@@ -101,6 +102,7 @@ class State:
 
     def _start_afresh(self) -> None:
         self.generations: dict[str, Generation] = {}
+        self._due: dict[str, asyncio.Event] = {}
         self.files: dict[str, Generation] = {}
         self.references: dict[str, str] = {}
         self.requests: Counter[str] = Counter()
@@ -177,12 +179,26 @@ class State:
     async def make(self, generation: Generation) -> Audio | None:
         """Make the song, wait until its time is up, then charge it; None if it fails."""
         audio = None if generation.fails else await self.songs.get(generation.song)
-        await asyncio.sleep(max(0.0, generation.ready - time.time()))
+        await self._until_ready(generation)
         if audio is not None:
             generation.duration_ms, generation.size = audio.duration_ms, len(audio.data)
             generation.sha256, generation.bitrate_bps = audio.sha256, audio.bitrate_bps
         self._settle(generation)
         return audio
+
+    async def _until_ready(self, generation: Generation) -> None:
+        due = self._due[generation.id] = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(due.wait(), max(0.0, generation.ready - time.time()))
+        del self._due[generation.id]
+
+    def finish(self) -> None:
+        """Let every song that is being made be done now."""
+        now = time.time()
+        for generation in self.generations.values():
+            generation.ready = min(generation.ready, now)
+        for due in self._due.values():
+            due.set()
 
     def _settle(self, generation: Generation) -> None:
         account, price = generation.account, generation.profile.credits

@@ -42,6 +42,8 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
+    :param name: of the song's files, as of :class:`GenerateMusicOperator`; templated. Default: the name that its record
+        has, where the task that submitted it gave one.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param deferrable: False pokes on a worker, in the sensor's ``mode``.
     :return: the same as :class:`GenerateMusicOperator`; each value also under its own XCom key.
@@ -49,7 +51,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :raises GenerationSensorTimeout: it was not done in time; skips the task under ``soft_fail``.
     """
 
-    template_fields: Sequence[str] = ("generation", "model", "output_dir", "conn_id")
+    template_fields: Sequence[str] = ("generation", "model", "output_dir", "conn_id", "name")
     ui_color = "#f5eedc"
     lineage_kind = "sensor"
     operator_extra_links = (SongLink(), RecordLink())
@@ -68,6 +70,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         provenance: ProvenancePolicy = "manifest",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
+        name: str | None = None,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -87,6 +90,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         self.provenance = provenance
         self.quality = quality
         self.quality_limits = quality_limits
+        self.name = name
         self.deferrable = deferrable
         check_provenance(provenance)
         check_quality(quality, quality_limits)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lands a song in storage: a part file first, the final name only when whole and verified.
 
-What came and is not the song that was requested is paid all the same: it is kept as ``song.rejected.*``, for a person.
+What came and is not the song that was requested is paid all the same: it is kept as ``<name>.rejected.*``, for people.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import AudioError, OutputError
 from airflow_provider_music.storage.cleanup import part_name
 from airflow_provider_music.storage.folder import store_errors
+from airflow_provider_music.storage.song_name import DEFAULT_NAME, recorded_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_music.storage.folder import Folder
 
@@ -37,7 +38,7 @@ _READ_BYTES = 2**18
 _TEXT_BYTES = 2**18
 #: A host may send other bytes at each try; nobody needs all of them.
 _MOST_REJECTED = 9
-_REJECTED = re.compile(r"song\.rejected(-\d)?\.[a-z0-9]+")
+_REJECTED = re.compile(r".+\.rejected(-\d)?\.[a-z0-9]+")
 _HEAD_BYTES = 64
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
@@ -46,11 +47,18 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB")
 class RequestedAudio:
     """The audio that the request specifies: what is None is free.
 
-    ``format`` mp3, wav or pcm; ``sample_rate_hz`` matters for raw PCM, which does not hold it.
+    ``format`` mp3, wav or pcm; ``sample_rate_hz`` matters for raw PCM, which does not hold it; ``name`` of the files,
+    without what follows its dot.
     """
 
     format: str | None = None
     sample_rate_hz: int | None = None
+    name: str = DEFAULT_NAME
+
+    @classmethod
+    def of(cls, intent: Mapping[str, Any]) -> Self:
+        """Return what a take's intent says, whatever a template would say now."""
+        return cls(intent.get("audio_format"), intent.get("sample_rate_hz"), recorded_name(intent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ class AudioWriter:
             # Read back from where it lies: what is verified is what is kept, and nothing of it is held in memory.
             with self._folder.open(self._part) as file, store_errors():
                 facts = self._verify(file, channels)
-            name = f"song.{facts.format}"
+            name = f"{self._requested.name}.{facts.format}"
             self._folder.move(self._part, name)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
@@ -158,7 +166,7 @@ class AudioWriter:
         return StoredAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts)
 
     def reject(self, reason: str) -> AudioError:
-        """Keep what came as ``song.rejected.*``, and return the error, which names it.
+        """Keep what came as ``<name>.rejected.*``, and return the error, which names it.
 
         The same bytes have the same name, however often they are fetched; a text, such as an error page, is not kept.
 
@@ -187,7 +195,7 @@ class AudioWriter:
         """Give the part its name as a rejected song, and return its URL; None where there are too many."""
         extension = sniff(self._head) or "bin"
         for number in range(1, _MOST_REJECTED + 1):
-            name = f"song.rejected{f'-{number}' if number > 1 else ''}.{extension}"
+            name = f"{self._requested.name}.rejected{f'-{number}' if number > 1 else ''}.{extension}"
             size = self._folder.size(name)
             if size is None:
                 self._folder.move(self._part, name)
@@ -287,7 +295,7 @@ def find_stored_audio(folder: Folder, requested: RequestedAudio) -> StoredAudio 
 
 def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
     for audio_format in get_args(AudioFormat):
-        name = f"song.{audio_format}"
+        name = f"{requested.name}.{audio_format}"
         if folder.size(name) is None:
             continue
         with folder.open(name) as file:

@@ -163,9 +163,18 @@ def test_the_host_field_takes_a_base_url_or_a_bare_host(host, base_url):
     assert read(host=host).base_url == base_url
 
 
-def test_a_port_of_its_own_is_taken_but_one_in_the_url_goes_before():
+def test_a_port_of_its_own_is_taken_and_another_one_in_the_url_is_named_not_ignored():
     assert read(host="api.example.org", port=8443).base_url == "https://api.example.org:8443"
-    assert read(host="https://api.example.org:1", port=8443).base_url == "https://api.example.org:1"
+    assert read(host="https://api.example.org:8443", port=8443).base_url == "https://api.example.org:8443"
+    with pytest.raises(CredentialsError, match="its host names port 1, and its port field 8443: give one of them"):
+        read(host="https://api.example.org:1", port=8443)
+
+
+@pytest.mark.parametrize("key", ['"sk-1"', "'sk-1'", "<YOUR_API_KEY>", "{{ var.value.key }}", "Bearer sk-1"])
+def test_a_key_with_its_quotes_and_a_placeholder_are_named_and_not_shown(key):
+    with pytest.raises(CredentialsError, match="characters no key has: copy it again, bare") as caught:
+        read(password=key)
+    assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS
-from airflow_provider_music.api.models import CATALOGUE, USUAL_SECONDS, find, known_names, usual_seconds
+from airflow_provider_music.api.models import CATALOGUE, USUAL_SECONDS, find, known_names, nearest_model, usual_seconds
 from airflow_provider_music.api.schema import FORMATS, MAX_INLINE_BYTES
 
 URL = "https://example.org/track.mp3"
@@ -312,3 +312,9 @@ def test_every_problem_of_a_body_is_found_at_once():
 def test_what_is_no_object_is_no_body(body):
     with pytest.raises(ValidationError):
         find("music-01").model_validate(body)
+
+
+@pytest.mark.parametrize("name", ["music-2.6", " Music-2.6", "eleven_music"])
+def test_a_name_without_its_vendor_is_nearest_to_the_whole_one(name):
+    assert nearest_model(name) == find(nearest_model(name)).id
+    assert nearest_model(name).endswith(f"/{name.strip().lower()}")

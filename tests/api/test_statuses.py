@@ -21,6 +21,7 @@ def test_words_of_a_song_that_is_there(word):
     [
         *("error", "failed", "failure", "canceled", "cancelled", "rejected", "aborted", "moderated"),
         *("timeout", "timed_out", "Timed out", "TIMED-OUT"),
+        *("nsfw", "flagged", "content-filtered", "censored", "denied", "declined", "content_policy_violation"),
     ],
 )
 def test_words_of_a_generation_that_ended_without_a_song(word):
@@ -42,6 +43,7 @@ def test_any_other_word_is_unknown_and_ends_nothing(word):
     [
         {"audio_file": {"url": URL}},
         {"audio_file": URL},
+        {"audio_file": f" {URL}\n"},
         {"audio_file": [{"url": URL}]},
         {"audio_file": [URL]},
         {"audio_file": [None, {}, {"url": URL}, {"url": "https://b"}]},

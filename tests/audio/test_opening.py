@@ -148,3 +148,24 @@ def test_a_store_that_fails_while_the_track_is_read_is_said(in_a_store, mp3, exc
     data = mp3(11.0)
     message = problem(in_a_store(lambda path, mode, **more: Failing(data)), ReferenceUnavailableError)
     assert str(exc).rpartition("] ")[2] in message
+
+
+def test_an_address_of_the_web_is_said_with_what_to_do():
+    said = problem("https://example.org/track.mp3")
+    assert "is an address of the web: download it into a file or a store first" in said
+    assert "reference_audio_url" in said
+
+
+def test_the_uri_that_pathlib_makes_of_a_name_with_spaces_is_read(tmp_path, wav):
+    track = tmp_path / "my träck 100%.wav"
+    track.write_bytes(wav(seconds=12))
+    for spelt in (track.as_uri(), f"file://{track}"):
+        with open_reference(spelt, "song") as reference:
+            assert reference.facts.format == "wav"
+
+
+def test_a_file_whose_name_has_a_percent_sign_goes_before_what_it_could_mean(tmp_path, wav, mp3):
+    (tmp_path / "a%20b.wav").write_bytes(wav(seconds=12))
+    (tmp_path / "a b.wav").write_bytes(mp3(seconds=12))
+    with open_reference(f"file://{tmp_path}/a%20b.wav", "song") as reference:
+        assert reference.facts.format == "wav"

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_music.audio import quality, quality_limits
 from airflow_provider_music.audio.quality import RawPcm, measure
-from airflow_provider_music.audio.quality_limits import broken_limits, check_quality
+from airflow_provider_music.audio.quality_limits import broken_limits, check_quality, distance
 
 RATE = 44100
 
@@ -212,6 +212,37 @@ def test_the_waveform_has_about_a_thousand_pairs_at_most_and_small_numbers(secon
     assert set(highs[len(highs) // 2 + 2 :]) == {0}
 
 
+def test_the_waveform_says_where_the_song_is_silent_and_where_it_is_clipped():
+    loud, soft, rest = tone(220, 2, 4.0), tone(220, 3, 0.25), quiet(1.5)
+    mono = rest + soft + loud + soft + rest + soft
+    said = measure(io.BytesIO(wav(mono, mono)))
+    waveform = said.waveform()
+    step = 1024 / RATE
+
+    (first, second) = waveform["silences"]
+    assert first == pytest.approx([0, 1.5], abs=2 * step)
+    assert second == pytest.approx([9.5, 11], abs=2 * step)
+    (clipped,) = waveform["clipping"]
+    assert clipped == pytest.approx([4.5, 6.5], abs=4 * step)
+    assert said.figures()["longest_silence_s"] == pytest.approx(1.5, abs=2 * step)
+    assert not {"silences", "clipping", "peaks"} & set(said.figures())
+
+
+def test_a_song_without_a_defect_has_no_marks():
+    waveform = measure(io.BytesIO(stereo())).waveform()
+    assert (waveform["silences"], waveform["clipping"]) == ([], [])
+
+
+def test_marks_are_few_however_many_defects_there_are():
+    one = tone(440, 0.1, 4.0) + quiet(0.7)
+    mono = one * 150
+    waveform = measure(io.BytesIO(wav(mono, mono))).waveform()
+    assert (len(waveform["silences"]), len(waveform["clipping"])) == (100, 100)
+    assert all(start < end for start, end in waveform["silences"] + waveform["clipping"])
+    assert waveform["silences"] == sorted(waveform["silences"])
+    assert len(json.dumps(waveform)) < 30_000
+
+
 def test_the_figures_are_small():
     assert len(json.dumps(measure(io.BytesIO(stereo())).figures())) < 1000
 
@@ -230,6 +261,34 @@ def test_the_figures_are_small():
 def test_arguments_that_cannot_be_are_refused_by_name(policy, limits, message):
     with pytest.raises(ValueError, match=message):
         check_quality(policy, limits)
+
+
+KEPT = {"loudness_lufs": -14, "true_peak_dbtp": -1, "clipped_ratio": 0, "channels": 2, "dual_mono": False}
+
+
+@pytest.mark.parametrize(
+    ("figures", "steps"),
+    [
+        ({}, (0, 0)),
+        ({"loudness_lufs": -26}, (1, 2)),
+        ({"loudness_lufs": -3}, (1, 2)),
+        ({"true_peak_dbtp": 2.5}, (1, 0.5)),
+        ({"clipped_ratio": 0.003}, (1, 2)),
+        ({"trailing_silence_s": 7}, (1, 2)),
+        ({"silence_ratio": 0.35}, (1, 2)),
+        ({"requested_ms": 10_000, "duration_ms": 7_000}, (1, 2)),
+        ({"requested_ms": 10_000, "duration_ms": 13_500}, (1, 2)),
+        ({"channels": 1}, (1, 1)),
+        ({"dual_mono": True}, (1, 1)),
+        ({"loudness_lufs": -26, "channels": 1}, (2, 3)),
+        ({"loudness_lufs": None}, (math.inf, math.inf)),
+        ({"error": "no audio"}, (math.inf, math.inf)),
+    ],
+)
+def test_how_far_a_song_is_from_its_limits_is_counted_in_steps(figures, steps):
+    found = {**KEPT, **figures}
+    assert distance(found, None) == pytest.approx(steps)
+    assert bool(broken_limits(found, None)) == (steps != (0, 0))
 
 
 def test_every_limit_is_of_a_figure_that_is_measured():

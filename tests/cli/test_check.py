@@ -54,6 +54,7 @@ def test_the_examples_have_no_mistake_and_a_price(music_sandbox, command):
         ),
         ("GenerateMusicBatchOperator(task_id='t', requests=[{'modle': 'stable-audio'}])", "did you mean model?"),
         ("GenerateMusicBatchOperator(task_id='t', requests=[])", "list is empty"),
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='/')", "no name for a file"),
         ("UploadReferenceOperator(task_id='t', file='/a.mp3', purpose='songs')", "did you mean song?"),
         (
             "GenerateMusicOperator.partial(task_id='t', model='stable-audio').expand(prompt=['rain', ''])",
@@ -81,6 +82,8 @@ def test_a_misspelled_argument_is_an_import_error_with_the_nearest_name(music_sa
         "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='{{ ds }}')",
         "GenerateMusicOperator(task_id='t', model='minimax/music-2.0', prompt='{{ ds }}', lyrics='{{ ds }}')",
         "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': '{{ ds }}'}])",
+        "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='{{ ds }}-jingle')",
+        "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': 'x', 'name': '{{x}}'}])",
     ],
 )
 def test_what_a_template_makes_is_neither_checked_nor_missed(task, music_sandbox, command, dag_file):
@@ -102,6 +105,30 @@ def test_what_only_a_run_knows_is_said_and_keeps_no_limit(task, music_sandbox, c
     assert (done.code, done.json["unknown"]) == (0, 1)
     assert tasks_of(done)["t"]["unknown"]
     assert command("check", dag_file(task), "--max-usd", "5").code == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "songs"),
+    [
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', takes=3)", 3),
+        ("GenerateMusicOperator(task_id='t', request={'model': 'stable-audio', 'prompt': '{{ ds }}'}, takes=3)", 3),
+        (
+            "GenerateMusicOperator.partial(task_id='t', model='stable-audio', takes=3).expand(prompt=['a', 'b'])",
+            6,
+        ),
+        (
+            "GenerateMusicOperator.partial(task_id='t', model='stable-audio', prompt='a').expand(takes=[1, 3])",
+            4,
+        ),
+    ],
+)
+def test_each_of_several_takes_is_a_song_and_a_price(task, songs, music_sandbox, command, dag_file):
+    one = "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain')"
+    price = tasks_of(command("check", dag_file(one), "-o", "json"))["t"]["max_usd"]
+    for name in ("check", "estimate"):
+        found = tasks_of(command(name, dag_file(task), "-o", "json"))["t"]
+        assert found["songs"] == songs
+        assert found["max_usd"] == pytest.approx(songs * price)
 
 
 def test_mapped_tasks_count_as_many_songs(music_sandbox, command, dag_file):

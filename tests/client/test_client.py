@@ -61,6 +61,13 @@ def test_a_song_is_submitted_once_and_lies_in_a_folder_of_its_own(client, music_
     assert "sea" not in json.dumps(noted)
 
 
+@pytest.mark.parametrize("lane", REQUESTS)
+def test_a_song_has_the_name_that_its_request_gives(client, music_sandbox, output_dir, lane):
+    song = client.generate({**REQUESTS[lane], "name": "a jingle.mp3"}, to=output_dir)
+    assert song.path.name == "a_jingle.mp3"
+    assert music_sandbox.posts() == 1
+
+
 async def test_the_same_with_asyncio(music_sandbox, output_dir):
     async with AsyncClient(music_sandbox.key, music_sandbox.url) as client:
         song = await client.generate(REQUEST, to=output_dir)

@@ -199,11 +199,16 @@ def test_a_person_approves_a_take_and_it_is_published(cluster, sandbox):
         time.sleep(_CALM_S)
         if [task for task in cluster.api.tasks(run.dag_id, run.run_id) if task.state == "awaiting_input"]:
             parked = True
+            text = cluster.api.call("GET", path)["body"]
             cluster.api.call("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
     cluster.finish(run)
 
     published = Path(_xcom(cluster, run, "publish").removeprefix("file://"))
-    assert published.is_file()
+    chosen = _xcom(cluster, run, "choose")
+    assert hashlib.sha256(published.read_bytes()).hexdigest() == chosen["sha256"]
+    assert chosen["sha256"] in text
+    assert f"]({chosen['page']})" in text
+    assert chosen["page"].endswith(page_path("", run.dag_id, run.run_id, "versions", -1) + "?song=0")
     uris = [event["uri"] for event in cluster.api.asset_events(run.dag_id, run.run_id)]
     assert uris.count("x-music://songs/approved") == 1
     assert parked

@@ -92,6 +92,18 @@ def test_what_the_function_returns_is_the_song(returned, arguments, music, airfl
     assert len(calls) == 1
 
 
+def test_the_function_may_name_the_song_and_so_may_the_call(music, airflow, music_sandbox):
+    op = music({"prompt": PROMPT, "name": "of the function"}, model=MODEL)
+    assert run(airflow, op)["audio_uri"].endswith("/of_the_function.mp3")
+    airflow.clear()
+    assert run(airflow, music(PROMPT, model=MODEL, name="of the call"))["audio_uri"].endswith("/of_the_call.mp3")
+    with pytest.raises(InvalidRequestError, match="name: given in the decorator's call, and returned"):
+        run(airflow, music({"prompt": PROMPT, "name": "a"}, model=MODEL, name="b"))
+    batch = [{"model": MODEL, "prompt": PROMPT, "name": "of a batch"}]
+    assert run(airflow, music(batch, task_id="songs", decorator="music_batch"))["delivered"] == 1
+    assert music_sandbox.posts("submit") == 3
+
+
 def test_it_waits_on_the_worker_too(music, airflow, music_sandbox, calls):
     assert run(airflow, music(PROMPT, model=MODEL, deferrable=False))["status"] == "completed"
     assert (airflow.deferrals, len(calls)) == ([], 1)

@@ -495,6 +495,16 @@ def test_tasks_with_one_output_folder_do_not_touch_each_others_files(s3, api, so
     assert all(s3.read(place) == api.song for place in places)
 
 
+@pytest.mark.parametrize("lane", LANES)
+def test_a_song_s_name_is_that_of_its_key_in_any_script(lane, s3, api, song, airflow):
+    result = airflow.run(song(lane, name="夏の歌 (1), a+b=c@d & e"))
+    assert result["audio_uri"].endswith("/夏の歌_(1),_a+b=c@d_e.wav")
+    assert in_place(s3, api, result)
+    airflow.retry()
+    assert airflow.run(song(lane, name="another")) == result
+    assert len([key for key in s3.objects() if key.endswith(".wav")]) == 1
+
+
 def test_a_landing_that_is_left_aborts_its_upload_without_sending_more(s3, folder_in):
     folder = Folder(folder_in(**ONCE)) / "take-1"
     with AudioWriter(folder, RequestedAudio(), max_bytes=2**30) as landing:

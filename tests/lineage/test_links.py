@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_music.compat import AIRFLOW, DAG
 from airflow_provider_music.lineage import links
+from airflow_provider_music.operators.music import GenerateMusicOperator
+from airflow_provider_music.plugin.listen_link import page_path
+from airflow_provider_music.sensors.music import MusicGenerationSensor
 
 
 class Store:
@@ -59,6 +63,76 @@ def test_the_record_has_its_link_before_the_task_waits(monkeypatch, pushed, song
         task._run_with_lineage(context, work)
     assert list(left) == ["_link_RecordLink"]
     assert left["_link_RecordLink"].endswith("/dag/scheduled__2026-11-01T00_00_00_00_00~d3fa2278ec06/song/")
+
+
+class Jingle(GenerateMusicOperator):
+    """A class of a user's own."""
+
+
+class Sting(Jingle):
+    """What inherits from that."""
+
+    template_fields = (*Jingle.template_fields, "length")
+
+
+class Heard(MusicGenerationSensor):
+    """A sensor of a user's own, with a link of its own."""
+
+    operator_extra_links = (links.RecordLink(),)
+
+
+def names_of(task):
+    return [link.name for link in task.operator_extra_links]
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1, 0), reason="Airflow has such pages since 3.1")
+def test_a_class_that_inherits_has_the_link_to_its_page_once():
+    assert names_of(GenerateMusicOperator) == ["Song", "Record"]
+    assert names_of(Jingle) == names_of(Sting) == ["Song", "Record", "Listen"]
+    assert names_of(Heard) == ["Record", "Listen"]
+    with DAG("linked", schedule=None) as dag:
+        Sting.partial(task_id="song", model="stable-audio").expand(prompt=["a", "b"])
+    assert names_of(dag.get_task("song")) == ["Song", "Record", "Listen"]
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1, 0), reason="Airflow has such pages since 3.1")
+def test_a_task_of_it_pushes_the_link_before_it_waits_and_has_it_when_it_ends(airflow, music_sandbox, output_dir):
+    op = Jingle(task_id="song", model="stable-audio", prompt="rain", output_dir=str(output_dir), poll_interval=0.05)
+    airflow.run(op)
+    context = airflow.context(op)
+    page = page_path("", context["ti"].dag_id, context["ti"].run_id, "song", context["ti"].map_index)
+    assert airflow.pushed["_link_ListenLink"] == page
+    (link,) = op.operator_extra_links
+    assert link.get_link(op, ti_key=None) == page
+
+
+@pytest.mark.skipif(AIRFLOW >= (3, 1, 0), reason="Airflow has such pages since 3.1")
+def test_without_pages_a_class_that_inherits_has_no_link_to_one():
+    assert names_of(Jingle) == ["Song", "Record"]
+
+
+def test_both_links_lead_to_the_same_pages():
+    assert page_path("", "d", "r", "t", -1) == f"{links.LISTEN}/d/r/t/-1"
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 0, 0), reason="Airflow 2 asks for links in its web server")
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_task_that_fails_over_its_template_has_no_link_for_its_worker_to_push(mapped, airflow):
+    fields = {"task_id": "song", "model": "stable-audio"}
+    with DAG("linked", schedule=None) as dag:
+        if mapped:
+            GenerateMusicOperator.partial(**fields).expand(prompt=["{{ 1 / 0 }}"])
+        else:
+            GenerateMusicOperator(prompt="{{ 1 / 0 }}", **fields)
+    task = dag.get_task("song")
+    assert [link.name for link in task.operator_extra_links] == ["Song", "Record"]
+    if mapped:
+        task = task.unmap({"prompt": "{{ 1 / 0 }}"})
+    with pytest.raises(ZeroDivisionError):
+        task._do_render_template_fields(task, task.template_fields, {}, task.get_template_env(), set())
+    # The worker pushes what each link of the task says when it ends.
+    assert list(task.operator_extra_links) == []
+    assert [link.name for link in GenerateMusicOperator.operator_extra_links] == ["Song", "Record"]
 
 
 def test_a_link_that_nobody_pushed_is_empty(monkeypatch, song):

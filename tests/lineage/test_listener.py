@@ -28,6 +28,16 @@ def test_an_alias_gets_the_song_s_file_and_an_asset_the_event(music_sandbox, air
     assert len(extra["fingerprint"]) == 64
 
 
+def test_a_name_of_any_script_is_an_asset_that_airflow_takes(music_sandbox, airflow, song, outlet_events):
+    result = airflow.run(song(outlets=[SONGS], name="夏の歌, (1) @home=+"))
+
+    ((uri, extra),) = outlet_events[SONGS].added
+    assert extra["audio_uri"] == result["audio_uri"]
+    assert result["audio_uri"].endswith("/夏の歌,_(1)_@home=+.mp3")
+    assert uri.isascii()
+    assert uri.endswith("/%E5%A4%8F%E3%81%AE%E6%AD%8C,_(1)_@home=+.mp3")
+
+
 def test_no_words_of_the_request_are_in_an_event(music_sandbox, airflow, song, outlet_events):
     airflow.run(song(outlets=[SONGS, SONG], prompt="zanzibar", lyrics="[Verse]\nquagmire"))
 

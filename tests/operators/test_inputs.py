@@ -107,7 +107,9 @@ FIELDS = [
 ]
 
 
-@pytest.mark.parametrize("words", [None, "None", "", " \n", "null"])
+@pytest.mark.parametrize(
+    "words", [None, "None", "", " \n", "null", "undefined", "nan", "NaN", "NaT", "<NA>", float("nan")]
+)
 @pytest.mark.parametrize("fields", FIELDS, ids=str)
 def test_a_template_that_renders_nothing_is_refused_before_anything_is_paid(run, song, music_sandbox, fields, words):
     name = next(iter(fields))

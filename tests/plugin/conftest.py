@@ -17,7 +17,7 @@ from airflow_provider_music.compat import AIRFLOW
 
 if AIRFLOW < (3, 1, 0):
     # Without Airflow's API server there is nothing to ask.
-    collect_ignore = [f"test_{name}.py" for name in ("access", "audio", "library", "song_page", "waveform")]
+    collect_ignore = [f"test_{name}.py" for name in ("access", "approval", "audio", "library", "song_page", "waveform")]
 # Airflow 3.4 has XComs of two kinds behind one name, which needs its whole database: make test-browser.
 
 RUN = "manual__2026-11-28T07:52:40.167767+00:00"
@@ -106,16 +106,16 @@ class Tables:
             session.execute(XComModel.__table__.insert(), rows)
             session.commit()
 
-    def song(self, content=b"ID3" + bytes(1000), *, suffix="mp3", takes=1, when=START, usd=0.05, **more):
+    def song(self, content=b"ID3" + bytes(1000), *, suffix="mp3", takes=1, when=START, usd=0.05, name="song", **more):
         """A task that returned a song of that content, and its record; returns the names of the task."""
         key = self.task(**more)
-        url = record(self.output_dir, key, content, suffix=suffix, takes=takes)
+        url = record(self.output_dir, key, content, suffix=suffix, takes=takes, name=name)
         audio = {"format": suffix, "sha256": hashlib.sha256(content).hexdigest(), "duration_ms": 125_000}
         result = {
             "generation_id": f"gen-{uuid.uuid4().hex[:8]}",
             "model": "minimax/music-2.6",
             "status": "completed",
-            "audio_uri": f"{url}/take-{takes}/song.{suffix}",
+            "audio_uri": f"{url}/take-{takes}/{name}.{suffix}",
             "audio": {**audio, "size_bytes": len(content)},
             "usage": {"credits_used": 1000, "usd_spent": usd},
             "record_uri": f"{url}/take-{takes}/completed.json",
@@ -124,7 +124,7 @@ class Tables:
         return {**key, "result": result}
 
 
-def record(root, key, content, *, suffix="mp3", takes=1, **audio):
+def record(root, key, content, *, suffix="mp3", takes=1, name="song", **audio):
     """Write the record of delivered takes with their songs; return its URL."""
     from airflow_provider_music.record.store import SongRecord
 
@@ -133,8 +133,8 @@ def record(root, key, content, *, suffix="mp3", takes=1, **audio):
     for n in range(1, takes + 1):
         take = store.claim(n, model="minimax/music-2.6", task="x", try_number=n, max_tries=n)
         take = store.write(take, "accepted", generation_id=f"gen-{n}", usage={})
-        (folder / f"take-{n}" / f"song.{suffix}").write_bytes(content)
-        (folder / f"take-{n}" / f"song.{suffix}.peaks.json").write_text('{"peaks": [-1, 1]}')
+        (folder / f"take-{n}" / f"{name}.{suffix}").write_bytes(content)
+        (folder / f"take-{n}" / f"{name}.{suffix}.peaks.json").write_text('{"peaks": [-1, 1]}')
         facts = {
             "format": suffix,
             "size_bytes": len(content),
@@ -142,7 +142,7 @@ def record(root, key, content, *, suffix="mp3", takes=1, **audio):
             "duration_ms": 125_000,
             **audio,
         }
-        url = f"file://{folder}/take-{n}/song.{suffix}"
+        url = f"file://{folder}/take-{n}/{name}.{suffix}"
         take = store.write(take, "completed", model="minimax/music-2.6", audio_uri=url, audio=facts, usage={})
         store.write(take, "delivered", status="completed", try_number=n)
     return f"file://{folder}"

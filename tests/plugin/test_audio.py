@@ -77,6 +77,14 @@ def test_a_download_has_a_name_that_no_record_can_break(reader, tables):
     assert reader.get(tables.path(key, "/take/1/audio")).headers["content-disposition"] == "inline"
 
 
+def test_a_download_of_a_named_song_has_its_name(reader, tables):
+    key = tables.song(SONG, name='夏の"歌')
+    answer = reader.get(tables.path(key, "/take/1/audio"), params={"download": 1})
+    spelled = "%E5%A4%8F%E3%81%AE%22%E6%AD%8C-take-1.mp3"
+    assert answer.headers["content-disposition"] == f"attachment; filename=\"_-take-1.mp3\"; filename*=UTF-8''{spelled}"
+    assert answer.content == SONG
+
+
 def test_each_take_has_its_own_audio(reader, tables):
     key = tables.song(SONG, takes=3)
     for n in (1, 2, 3):

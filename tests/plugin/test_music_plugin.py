@@ -17,7 +17,7 @@ import pytest
 import airflow_provider_music
 from airflow_provider_music.compat import AIRFLOW
 from airflow_provider_music.plugin import music_plugin
-from airflow_provider_music.plugin.listen_link import DECORATORS, OPERATORS, ListenLink, page_path
+from airflow_provider_music.plugin.listen_link import OPERATORS, SCOPE, ListenLink, page_path
 
 ROOT = Path(airflow_provider_music.__file__).parent.parent
 PROGRAM = """
@@ -55,10 +55,28 @@ def test_before_airflow_3_4_no_tab_is_on_everybody_s_tasks(monkeypatch):
 def test_since_airflow_3_4_a_tab_is_on_our_operators_only(monkeypatch):
     monkeypatch.setattr(music_plugin, "AIRFLOW", (3, 4, 0))
     (tab,) = [view for view in music_plugin._views() if view["destination"] == "task_instance"]
-    names = ["GenerateMusicOperator", "GenerateMusicBatchOperator", "MusicGenerationSensor"]
-    decorated = ["_MusicDecoratedOperator", "_MusicBatchDecoratedOperator", "@task.music", "@task.music_batch"]
-    assert tab["applies_to"] == {"operator_name": [*names, *decorated]}
+    assert tab["applies_to"] == SCOPE
     assert tab["href"] == "music/song/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"
+
+
+@pytest.mark.parametrize("inherits", [False, True])
+def test_the_tab_s_scope_holds_for_each_class_and_what_inherits_from_it(inherits):
+    for operator in ListenLink().operators:
+        each = type("Jingle", (operator,), {}) if inherits else operator
+        assert each.ui_color in SCOPE["task.ui_color"]
+        assert set(each.template_fields) & set(SCOPE["task.template_fields"])
+
+
+def test_the_tab_s_scope_holds_for_none_of_our_other_operators():
+    from airflow_provider_music.operators.music import (
+        AuditMusicOperator,
+        PreprocessCoverOperator,
+        UploadReferenceOperator,
+    )
+
+    for each in (AuditMusicOperator, PreprocessCoverOperator, UploadReferenceOperator):
+        assert each.ui_color not in SCOPE["task.ui_color"]
+        assert not set(each.template_fields) & set(SCOPE["task.template_fields"])
 
 
 def test_airflow_takes_the_plugin_for_one_where_it_has_pages():
@@ -88,7 +106,6 @@ def test_the_link_is_on_the_classes_that_users_import():
     users = [GenerateMusicOperator, GenerateMusicBatchOperator, MusicGenerationSensor]
     decorated = [decorators._MusicDecoratedOperator, decorators._MusicBatchDecoratedOperator]
     assert ListenLink().operators == [*users, *decorated]
-    assert [each.custom_operator_name for each in decorated] == list(DECORATORS)
     for path, found in zip(OPERATORS, ListenLink().operators, strict=True):
         # Airflow compares these two.
         assert path == f"{found.__module__}.{found.__name__}"

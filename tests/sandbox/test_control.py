@@ -56,6 +56,15 @@ def test_reset_forgets_all_and_drops_songs_in_the_making(start):
     assert api.poll(number).status_code == 404
 
 
+def test_finish_lets_the_songs_that_are_being_made_be_done_and_those_of_later_take_their_time(start):
+    api = start(delay=600)
+    first, second = (api.submit().json()["id"] for _ in range(2))
+    assert api.poll(first).json()["status"] != "completed"
+    api.sandbox.finish()
+    assert [api.finished(number)["status"] for number in (first, second)] == ["completed"] * 2
+    assert api.poll(api.submit().json()["id"]).json()["status"] != "completed"
+
+
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("10.1.2.3", 403), ("somebody", 403)])
 async def test_the_controls_answer_on_loopback_only(client, status):
     transport = httpx.ASGITransport(make_app(State(Settings())), client=(client, 1))

@@ -221,11 +221,26 @@ def test_a_rejected_song_is_no_song_and_no_part_and_a_good_one_lands_beside_it(f
         ("song.rejected", False),
         ("song.mp3", False),
         ("song.rejected.mp3.provenance.json", False),
-        ("my-song.rejected.mp3", False),
+        ("my-song.rejected.mp3", True),
+        ("夏の歌.rejected-9.bin", True),
+        (".rejected.mp3", False),
+        ("my-song.rejected-10.mp3", False),
+        ("my-song-rejected.mp3", False),
     ],
 )
 def test_a_rejected_song_is_known_by_its_name(name, is_one):
     assert is_rejected(name) == is_one
+
+
+def test_a_named_song_is_landed_found_and_rejected_under_its_name(folder, wav, left):
+    named, other = RequestedAudio("wav", name="2026-11-28-jingle"), RequestedAudio("mp3", name="2026-11-28-jingle")
+    assert refused(AudioError, folder, wav, other).endswith(
+        f"kept as {folder.url_of('2026-11-28-jingle.rejected.wav')}."
+    )
+    assert land(folder, wav, named).url == folder.url_of("2026-11-28-jingle.wav")
+    assert find_stored_audio(folder, named).url == folder.url_of("2026-11-28-jingle.wav")
+    assert find_stored_audio(folder, FREE) is None
+    assert left() == ["2026-11-28-jingle.rejected.wav", "2026-11-28-jingle.wav"]
 
 
 def test_in_a_bucket_what_is_rejected_is_kept_once(bucket, wav):

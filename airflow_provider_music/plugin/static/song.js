@@ -11,8 +11,39 @@ for (const player of players) {
   player.addEventListener("play", () => players.filter((other) => other !== player).forEach((other) => other.pause()));
 }
 
+// What was marked: silence as a band over the whole height, clipping as a bar at both edges.
+const drawMarks = (canvas, pen, marks, scale) => {
+  const { width, height } = canvas;
+  const colors = getComputedStyle(canvas);
+  const edge = Math.round(5 * scale);
+  for (const { kind, from, to } of marks) {
+    const x = Math.floor(from * width);
+    const wide = Math.max(Math.ceil(2 * scale), Math.ceil(to * width) - x);
+    pen.globalAlpha = kind === "silence" ? 0.35 : 1;
+    pen.fillStyle = colors.getPropertyValue(kind === "silence" ? "--wait" : "--bad");
+    if (kind === "silence") pen.fillRect(x, 0, wide, height);
+    else for (const y of [0, height - edge]) pen.fillRect(x, y, wide, edge);
+  }
+};
+
+// The same for who sees no canvas, and the figures.
+const tellQuality = (canvas, { told = [], figures = [] }) => {
+  const list = canvas.parentElement.querySelector(".marks");
+  list.replaceChildren(
+    ...told.map(({ kind, text }) => Object.assign(document.createElement("li"), { className: kind, textContent: text })),
+  );
+  list.hidden = told.length === 0;
+  const named = canvas.parentElement.querySelector(".figures");
+  named.replaceChildren(
+    ...figures.flatMap((row) =>
+      ["dt", "dd"].map((tag, at) => Object.assign(document.createElement(tag), { textContent: row[at] })),
+    ),
+  );
+  named.hidden = figures.length === 0;
+};
+
 // The waveform, where the song's quality was measured: what was played is drawn in full. A click goes there.
-const draw = (canvas, peaks, player) => {
+const draw = (canvas, { peaks, marks = [] }, player) => {
   const scale = window.devicePixelRatio || 1;
   const width = (canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale)));
   const height = (canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale)));
@@ -32,15 +63,18 @@ const draw = (canvas, peaks, player) => {
     pen.globalAlpha = x < played ? 1 : 0.45;
     pen.fillRect(x, ((1 - high) * height) / 2, 1, Math.max(1, ((high - low) * height) / 2));
   }
+  drawMarks(canvas, pen, marks, scale);
 };
 
 const showWaveform = async (canvas) => {
   const player = byTake(canvas.dataset.take);
   const response = await fetch(canvas.dataset.url, { headers: { Accept: "application/json" } });
   if (!response.ok) return;
-  const { peaks } = await response.json();
+  const found = await response.json();
+  tellQuality(canvas, found);
+  if (found.peaks.length === 0) return;
   canvas.hidden = false;
-  const again = () => draw(canvas, peaks, player);
+  const again = () => draw(canvas, found, player);
   for (const event of ["timeupdate", "seeked", "loadedmetadata"]) player.addEventListener(event, again);
   window.addEventListener("resize", again);
   canvas.addEventListener("click", (event) => {
@@ -78,7 +112,7 @@ if (compare) {
     const from = byTake(decks[current].value);
     current = 1 - current;
     const to = byTake(decks[current].value);
-    if (to && to !== from) go(from, to, `${current ? "B" : "A"}: take ${to.dataset.take}`);
+    if (to && to !== from) go(from, to, `${current ? "B" : "A"}: ${to.dataset.title.toLowerCase()}`);
   };
 
   document.getElementById("switch").addEventListener("click", toggle);

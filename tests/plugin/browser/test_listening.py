@@ -23,14 +23,15 @@ pytestmark = [
     pytest.mark.skipif(not IS_3, reason="Airflow has such pages since 3.1"),
 ]
 LONG_S = 400
+SILENCES, CLIPPING = [[0, 40], [390, 400]], [[200, 201]]
 #: Where pictures for the documentation go; none are taken without it.
 PICTURES = os.environ.get("MUSIC_PICTURES")
 PHONE = {"width": 390, "height": 844}
 
 
-def page_of(run):
+def page_of(run, task_id="song"):
     """Path of Airflow's own page of the task."""
-    return f"/dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}/tasks/song"
+    return f"/dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}/tasks/{task_id}"
 
 
 def picture(page, name):
@@ -63,8 +64,16 @@ def song(airflow):
             audio.setparams((2, 2, 44100, 0, "NONE", ""))
             audio.writeframes(bytes(LONG_S * 44100 * 4))
         peaks = [value for n in range(700) for value in (-(n % 100) / 100, (n % 70) / 70)]
-        path.with_name("song.wav.peaks.json").write_text(json.dumps({"peaks": peaks}))
+        waveform = {"duration_ms": LONG_S * 1000, "peaks": peaks, "silences": SILENCES, "clipping": CLIPPING}
+        path.with_name("song.wav.peaks.json").write_text(json.dumps(waveform))
+        path.with_name("quality.json").write_text(json.dumps({"loudness_lufs": -14.2, "clipped_samples": 12}))
     return run
+
+
+@pytest.fixture(scope="module")
+def of_a_class(airflow):
+    """Tasks of a class that inherits, of a decorator, and one that makes no song."""
+    return airflow.finish(airflow.run("heard_of_a_class"))
 
 
 @pytest.fixture
@@ -125,6 +134,32 @@ def test_a_click_on_the_waveform_goes_to_that_place(page, airflow, song):
     assert abs(place - LONG_S / 2) < 0.02 * LONG_S
 
 
+def test_marks_are_drawn_on_the_waveform_and_told_beside_it(page, airflow, song):
+    page.goto(airflow.url + path_of(song, "song"))
+    until(page, "!document.querySelector('canvas[data-take=\"2\"]').hidden")
+    canvas = page.locator("canvas[data-take='2']")
+    pixel = (
+        "(canvas, at) => [...canvas.getContext('2d').getImageData("
+        "Math.floor(at[0] * canvas.width), Math.floor(at[1] * (canvas.height - 1)), 1, 1).data]"
+    )
+    silent, clipped, plain = (canvas.evaluate(pixel, at) for at in ([0.02, 0], [0.5013, 0], [0.25, 0]))
+    assert silent[3] > 0
+    assert clipped[3] == 255
+    assert plain[3] == 0
+    assert silent[:3] != clipped[:3]
+
+    marks = canvas.locator("xpath=..").locator("ul.marks")
+    assert marks.get_attribute("aria-label") == "Marks on the waveform"
+    assert marks.locator("li").all_inner_texts() == [
+        "Silence from 0:00.0 to 0:40.0 (40.0 s)",
+        "Clipping from 3:20.0 to 3:21.0 (1.0 s)",
+        "Silence from 6:30.0 to 6:40.0 (10.0 s)",
+    ]
+    figures = canvas.locator("xpath=..").locator("dl.figures")
+    assert figures.inner_text().split("\n") == ["Loudness", "-14.2 LUFS", "Clipping", "12 samples at full scale"]
+    picture(page, "listen-marks")
+
+
 def test_a_and_b_go_on_at_the_same_place(page, airflow, song):
     page.goto(airflow.url + path_of(song, "song"))
     first, second = page.locator("audio[data-take='2']"), page.locator("audio[data-take='1']")
@@ -167,6 +202,15 @@ def test_the_task_links_to_its_page_while_it_waits_and_after(page, airflow, song
     link = page.locator(f"a[href='{path_of(song, 'song')}']")
     link.wait_for(timeout=60_000)
     assert link.inner_text() == "Listen"
+
+
+def test_a_class_that_inherits_and_a_decorator_link_to_their_pages(page, airflow, of_a_class):
+    for task_id in ("jingle", "decorated"):
+        links = airflow.api.links(of_a_class.dag_id, of_a_class.run_id, task_id)
+        assert links["Listen"] == path_of(of_a_class, task_id)
+        page.goto(airflow.url + links["Listen"])
+        assert page.locator("audio").count() == 1
+    assert airflow.api.links(of_a_class.dag_id, of_a_class.run_id, "another") == {}
 
 
 def test_a_batch_leads_to_its_list_and_from_there_to_each_song(page, airflow):
@@ -290,3 +334,15 @@ def test_a_tab_is_on_our_tasks_only(page, airflow, song):
     page.goto(airflow.url + page_of(song))
     page.get_by_role("link", name="Listen", exact=True).first.click(timeout=60_000)
     page.frame_locator("iframe").locator("audio").first.wait_for(timeout=60_000)
+
+
+@pytest.mark.skipif(not AIRFLOW_VERSION.startswith("3.4"), reason="a tab on some operators only came with Airflow 3.4")
+def test_a_tab_is_on_the_tasks_of_decorators_and_of_inherited_classes_and_not_on_others(page, airflow, of_a_class):
+    for task_id in ("jingle", "decorated"):
+        page.goto(airflow.url + page_of(of_a_class, task_id))
+        page.get_by_role("link", name="Listen", exact=True).first.click(timeout=60_000)
+        page.frame_locator("iframe").locator("audio").first.wait_for(timeout=60_000)
+    page.goto(airflow.url + page_of(of_a_class, "another"))
+    page.get_by_role("link", name="Code", exact=True).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(2000)
+    assert page.get_by_role("link", name="Listen", exact=True).count() == 0

@@ -4,7 +4,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_music.compat import DAG
+from airflow_provider_music.compat import DAG, task
 from airflow_provider_music.operators.music import GenerateMusicBatchOperator, GenerateMusicOperator
 
 HERE = {"start_date": datetime(2026, 1, 1, tzinfo=UTC), "catchup": False, "schedule": None}
@@ -20,6 +20,27 @@ with DAG("heard", default_args=PATIENT, **HERE):
         audio_setting={"format": "wav", "sample_rate": 44100, "bitrate": 256000},
         poll_interval=1,
     )
+
+
+class Jingle(GenerateMusicOperator):
+    """A class of a user's own."""
+
+
+with DAG("heard_of_a_class", default_args=PATIENT, **HERE):
+    Jingle(task_id="jingle", model="stable-audio", prompt="three notes on a glockenspiel", poll_interval=1)
+
+    @task.music(model="stable-audio", poll_interval=1)
+    def decorated() -> str:
+        """Return the prompt."""
+        return "a far bell over a valley"
+
+    @task
+    def another() -> str:
+        """Make no song."""
+        return "a prompt"
+
+    decorated()
+    another()
 
 with DAG("heard_many", default_args=PATIENT, **HERE):
     GenerateMusicBatchOperator(
