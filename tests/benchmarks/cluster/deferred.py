@@ -20,9 +20,10 @@ WITH pattern AS (
 ), made AS (
     INSERT INTO trigger (classpath, kwargs, created_date)
     SELECT p.classpath, replace(replace(p.kwargs, 'pattern_', 'polls_'), %s, 'wait-' || i.map_index), now()
-    FROM pattern p, task_instance i WHERE i.dag_id = %s AND i.run_id = %s AND i.map_index >= 0 ORDER BY i.map_index
+    FROM pattern p, task_instance i
+    WHERE i.dag_id = %s AND i.run_id = %s AND i.map_index >= %s AND i.map_index < %s ORDER BY i.map_index
     RETURNING id
-), numbered AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS map_index FROM made)
+), numbered AS (SELECT id, row_number() OVER (ORDER BY id) - 1 + %s AS map_index FROM made)
 UPDATE task_instance i
 SET state = 'deferred', trigger_id = n.id, next_method = p.next_method, next_kwargs = p.next_kwargs,
     try_number = 1, start_date = now()
@@ -48,9 +49,19 @@ class Deferred:
         self._until(lambda: self._states(*self._one) == {"deferred"}, "defer the pattern")
         self._until(lambda: self._states(*self._many) == {"scheduled"}, "schedule the tasks")
 
-    def start(self) -> None:
-        """Defer all tasks."""
-        self._cluster.sql(_COPY, *self._one, self._word, *self._many, *self._many)
+    def start(self, portion: int = 1000, pause: float = 0.0) -> None:
+        """Defer all tasks, so many every `pause` seconds.
+
+        Of thousands at once a triggerer of Airflow 3.3 may stand still for ever: its supervisor writes to its runner
+        what is to be started, the runner to the supervisor what it logs, and neither reads.
+        """
+        ((count,),) = self._cluster.sql(
+            "SELECT count(*) FROM task_instance WHERE dag_id = %s AND run_id = %s AND map_index >= 0", *self._many
+        )
+        for first in range(0, int(count), portion):
+            places = (first, first + portion, first)
+            self._cluster.sql(_COPY, *self._one, self._word, *self._many, *places, *self._many)
+            time.sleep(pause)
         if self._states(*self._many) != {"deferred"}:
             raise ClusterError(f"{self._many[0]} is {self._states(*self._many)}")
         self._end(*self._one)

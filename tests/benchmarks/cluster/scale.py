@@ -35,6 +35,8 @@ from cluster.report import Line, table
 _ROOT = Path(__file__).resolve().parents[3]
 _NAMES = ("triggerer-1", "triggerer-2")
 _SETTLE_S = 20.0
+#: As quick as workers of a large deployment would defer.
+_PORTION, _PAUSE_S = 100, 1.0
 _EXPAND_S, _BEGIN_S, _AGAIN_S = 900.0, 900.0, 900.0
 _MIB = 2**20
 
@@ -133,9 +135,9 @@ def _on(cluster: Cluster, server: PollServer, asked: argparse.Namespace) -> Iter
     }
     empty, began_at = _held(cluster), time.time()
     server.forget()
-    deferred.start()
-    _say("all are deferred")
     began = time.monotonic()
+    deferred.start(_PORTION, _PAUSE_S)
+    _say("all are deferred")
     server.until("waits", waits, _BEGIN_S)
     yield Line("start", "until each wait has polled once, s", time.monotonic() - began)
     yield Line("start", "longest block of a loop, s", _longest(loops, began_at), None, "of its own")
