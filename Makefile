@@ -17,7 +17,7 @@ SOURCES := airflow_provider_music dags_examples tests
 ARGS ?=
 export PYTHON ?=
 
-.PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster lint docs release-check envs pins constraints clean \
+.PHONY: help demo up test unit test-cluster test-matrix test-between test-money test-disks bench bench-song bench-cluster bench-scale bench-money lint docs release-check envs pins constraints clean \
     fuzz corpus mutants soak race test-browser browser
 
 help: ## list what can be made
@@ -113,6 +113,14 @@ bench-song: $(NEWEST)/.made ## what one queued song costs: file reads, requests 
 # For a part: make bench-cluster ARGS="--only songs"; the rows are songs, polls and batch.
 bench-cluster: $(NEWEST)/.made ## what songs and waits cost on a real Airflow, beside others; about half an hour
 	@PYTHONPATH=tests/cluster:tests/benchmarks exec $(NEWEST)/bin/python -W ignore -m cluster $(ARGS)
+
+# Ten thousand waits; for a first look: make bench-scale ARGS="--waits 200 --pace 5 --window 20"
+bench-scale: $(NEWEST)/.made ## ten thousand waits on two triggerers of a real Airflow, one of which is killed; about half an hour
+	@PYTHONPATH=tests/cluster:tests/benchmarks exec $(NEWEST)/bin/python -W ignore -m cluster.scale $(ARGS)
+
+# Half an hour. For a part: make bench-money ARGS="--only ours dbos --songs 20". The peers are installed in .bench/money.
+bench-money: $(NEWEST)/.made ## a hundred songs whose processes die, with this package and with others: POSTs, dollars, songs
+	@PYTHONPATH=tests/benchmarks:. exec $(NEWEST)/bin/python -W ignore -m money $(ARGS)
 
 # Not in `make test`: minutes of fuzzing, and a tool of its own.
 fuzz: $(NEWEST)/.made .fuzz/tools/.made ## feed the readers of what a server sends by coverage, ten minutes

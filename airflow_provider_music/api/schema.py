@@ -90,7 +90,7 @@ def problem(kind: str, message: str, loc: tuple[int | str, ...], value: Any, **c
 class Body(BaseModel):
     """A JSON object whose problems are all found at once; null means "not given"."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     required: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[tuple[Rule, ...]] = ()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from inprocess.measures.landing import landing
 from inprocess.measures.opened import opened
 from inprocess.measures.plan import Plan, say
+from inprocess.measures.runners import runners
 from inprocess.measures.small import hexed, imports, pace
 from inprocess.measures.waits import waits
 from inprocess.processes import Bench, BrokenSubjectError
@@ -33,6 +34,7 @@ _BROKE = ": broke, see the messages"
 OUT = Path(__file__).parents[2] / ".bench"
 MEASURES: dict[str, Callable[[Plan], Iterable[Row]]] = {
     "waits": waits,
+    "runners": runners,
     "pace": pace,
     "opened": opened,
     "landing": landing,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from one_song.import_times import by_package, dearest_trees, imported_after_mark
+from one_song.s3_reasons import by_reason
 from one_song.s3_requests import KINDS, READS
 from one_song.stage import PACKAGE, PARTS, Stage
 
@@ -44,6 +45,7 @@ def main() -> None:
     """Run the chosen measures and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=_MEASURES, default=_MEASURES, help="these measures alone")
+    parser.add_argument("--mapped", type=int, metavar="SONGS", help="only: a mapped task of so many songs, in S3")
     parser.add_argument("--times", type=int, default=7, help="processes for each half's CPU (default %(default)s)")
     parser.add_argument("--detail", action="store_true", help="name each file and each S3 request")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -55,6 +57,9 @@ def main() -> None:
     with Stage(Path.cwd()) as stage:
         if chosen.profiles:
             stage.song(stage.local, profiles=str(Path(chosen.profiles).absolute()))
+            return
+        if chosen.mapped:
+            mapped(stage.mapped(stage.remote, chosen.mapped), chosen.mapped)
             return
         if "files" in chosen.only:
             figures["files"] = files(stage.song(stage.local, count_files=True), detail=chosen.detail)
@@ -102,6 +107,23 @@ def s3(song: Mapping[str, Part], *, detail: bool) -> dict[str, Any]:
             for request in part.requests:
                 say(f"    {request['kind']:6} {request['status']} {request['name']}")
     return {name: dict(counts) for name, counts in found.items()}
+
+
+def mapped(parts: Mapping[str, Part], songs: int) -> None:
+    """Requests to S3 a song, with the reason of each."""
+    say(f"\n## Requests to S3 a song, of {songs} mapped songs, counted at the server\n")
+    say(f"| part | what for | {' | '.join(KINDS)} | all |\n|---|---|{'---|' * (len(KINDS) + 1)}")
+    requests = [(name, request) for name, part in parts.items() for request in part.requests]
+    for name, reason, kinds in by_reason(requests):
+        row = " | ".join(_each(kinds[kind], songs) for kind in KINDS)
+        say(f"| {_LABELS[name]} | {reason} | {row} | {_each(kinds.total(), songs)} |")
+    everything = Counter(request["kind"] for _, request in requests)
+    row = " | ".join(_each(everything[kind], songs) for kind in KINDS)
+    say(f"| whole song | | {row} | {_each(everything.total(), songs)} |")
+
+
+def _each(count: int, songs: int) -> str:
+    return f"{count / songs:.2f}".rstrip("0").rstrip(".")
 
 
 def cpu(songs: list[dict[str, Part]]) -> dict[str, Any]:

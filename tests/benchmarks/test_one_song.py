@@ -12,6 +12,7 @@ import pytest
 from one_song.file_reads import FileReads, is_read
 from one_song.half import long_ago
 from one_song.import_times import MARK, Imported, by_package, dearest_trees, imported_after_mark
+from one_song.s3_reasons import by_reason, reason_of
 from one_song.s3_requests import NOTED, Noted, kind_of, name_of
 
 
@@ -152,3 +153,26 @@ def test_a_triggers_time_of_making_is_moved_back_and_nothing_else():
     now = time.time()
     moved = long_ago({"asked_at": now, "deadline": now + 60, "conn_id": "c", "seen_at": None})
     assert moved == {"asked_at": now - 3600, "deadline": now + 60, "conn_id": "c", "seen_at": None}
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "name", "reason"),
+    [
+        ("first", "LIST", "objects below song/5", "what is known of the song; s3fs asks three times where nothing is"),
+        ("first", "PUT", "5/created-twice-0a1b2c.probe", "the store has to refuse a second creation"),
+        ("second", "LIST", "objects below 5/take-1", "files that a killed process left"),
+        ("second", "LIST", "objects below song/5", "what is known of the song"),
+        ("second", "GET", "take-1/.song.part-a0b6-7-8-4fa2", "read back and verified"),
+        ("second", "PUT", "take-1/song.mp3", "its final name"),
+        ("second", "PUT", "take-1/song.mp3.provenance.json", "the manifest"),
+        ("wait", "PUT", "take-1/new.json", "?"),
+    ],
+)
+def test_each_request_to_s3_has_its_reason(part, kind, name, reason):
+    assert reason_of(part, kind, name).startswith(reason)
+
+
+def test_requests_of_one_reason_stand_together():
+    requests = [("first", {"kind": kind, "name": "song/created-twice-1.probe"}) for kind in ("PUT", "PUT", "DELETE")]
+    ((part, _, kinds),) = by_reason(requests)
+    assert (part, kinds) == ("first", {"PUT": 2, "DELETE": 1})

@@ -42,11 +42,13 @@ class Growth:
     :param tables: bytes on disk of each table that grew, with its indexes and TOAST; updates leave dead rows there.
     :param payloads: octets written to each column that carries a task's or a trigger's values, updates too.
     :param wal: bytes of the write-ahead log: all that was written, whether or not it stayed.
+    :param rows: rows of each table that has more of them.
     """
 
     tables: dict[str, int] = field(default_factory=dict)
     payloads: dict[str, int] = field(default_factory=dict)
     wal: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -83,13 +85,13 @@ class Database:
         """
         for table in self._sizes().keys() - {"connection"}:
             self._sql(f'VACUUM FULL public."{table}"')
-        return Look(self._sizes(), self._written(), str(self._sql("SELECT pg_current_wal_lsn()")[0][0]))
+        return Look(self._sizes(), self._written(), str(self._sql("SELECT pg_current_wal_lsn()")[0][0]), self._rows())
 
     def since(self, look: "Look") -> Growth:
         """What came since."""
         sizes, written = self._sizes(), self._written()
         ((wal,),) = self._sql("SELECT pg_current_wal_lsn() - %s::pg_lsn", look.wal)
-        return Growth(_more(sizes, look.sizes), _more(written, look.written), int(wal))
+        return Growth(_more(sizes, look.sizes), _more(written, look.written), int(wal), _more(self._rows(), look.rows))
 
     def reads(self, table: str) -> int:
         """How many statements have read a table since the server began; a second old at most."""
@@ -103,6 +105,12 @@ class Database:
     def _sizes(self) -> dict[str, int]:
         return {str(name): int(size) for name, size in self._sql(_SIZES)}
 
+    def _rows(self) -> dict[str, int]:
+        # Not from connections, whose reads are counted.
+        tables = sorted(self._sizes().keys() - {"connection"})
+        each = (f"SELECT '{table}', count(*) FROM public.\"{table}\"" for table in tables)
+        return {str(name): int(count) for name, count in self._sql(" UNION ALL ".join(each))}
+
     def _written(self) -> dict[str, int]:
         rows = self._sql("SELECT place, sum(bytes) FROM bench.written GROUP BY place")
         return {str(place): int(size) for place, size in rows}
@@ -115,6 +123,7 @@ class Look:
     sizes: dict[str, int]
     written: dict[str, int]
     wal: str
+    rows: dict[str, int]
 
 
 def _more(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:

@@ -104,7 +104,7 @@ def measure(stage: Stage, folder: Path) -> Iterator[Line]:
 
 def _waits(stage: Stage, server: PollServer, side: str) -> Polled:
     server.forget()
-    deferred = Deferred(stage, f"polls_{side}_many", f"polls_{side}_1", f"wait-of-{side}")
+    deferred = Deferred(stage.cluster, f"polls_{side}_many", f"polls_{side}_1", f"wait-of-{side}")
     if side != "wait":
         server.until("pattern", 2, _LATEST_S)  # once from its worker, once from the triggerer, which is warm then
     time.sleep(_STATISTICS_S)

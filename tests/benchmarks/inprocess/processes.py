@@ -62,14 +62,21 @@ class Bench:
 
     def run(self, subject: str, **arguments: Any) -> dict[str, Any]:
         """Run a subject in a fresh process and return its figures."""
-        child = self._start("inprocess.child", subject, json.dumps(arguments), stderr=subprocess.PIPE)
+        return self.result_of(self.start(subject, **arguments))
+
+    def start(self, subject: str, **arguments: Any) -> subprocess.Popen[str]:
+        """Start a subject in a fresh process, to be killed or waited for."""
+        return self._start("inprocess.child", subject, json.dumps(arguments), stderr=subprocess.PIPE)
+
+    def result_of(self, child: subprocess.Popen[str], timeout: float = _CHILD_SECONDS) -> dict[str, Any]:
+        """Wait for a subject's end and return its figures."""
         try:
-            out, err = child.communicate(timeout=_CHILD_SECONDS)
+            out, err = child.communicate(timeout=timeout)
         finally:
             child.kill()
         found = [line for line in out.splitlines() if line.startswith(FIGURES)]
         if child.returncode or not found:
-            raise BrokenSubjectError(f"{subject} {arguments} ended with {child.returncode}:\n{err[-4000:]}")
+            raise BrokenSubjectError(f"{child.args} ended with {child.returncode}:\n{err[-4000:]}")
         return dict(json.loads(found[-1].removeprefix(FIGURES)))
 
     def run_all(self, subjects: Sequence[tuple[str, Mapping[str, Any]]], abreast: int) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FIGURES = "figures "
 #: What a task's process has before the task's own work, on Airflow 3; its supervisor, from which it is forked, is one.
-_OF_AIRFLOW = (
+OF_AIRFLOW = (
     "airflow.sdk",
     "airflow_provider_music.compat",
     "airflow.sdk.execution_time.supervisor",
@@ -44,23 +44,24 @@ def main(order: dict[str, Any]) -> None:
     """Do the part that ``order`` names, and print its figures as one line of JSON."""
     # As a worker logs: at INFO, and somebody writes the lines down.
     logging.basicConfig(level=logging.INFO, stream=open(os.devnull, "w"), force=True)  # noqa: SIM115, PTH123
-    for name in _OF_AIRFLOW:
+    for name in OF_AIRFLOW:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    work = _wait(order) if order["part"] == "wait" else _on_worker(order)
+    work = _wait(order) if order["part"] == "wait" else on_worker(order)
     figures: dict[str, Any] = {}
     with _measured(order, figures):
         outcome = work()
     print(FIGURES + json.dumps({**outcome, **figures}), flush=True)  # noqa: T201 - the line that the parent reads
 
 
-def _on_worker(order: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+def on_worker(order: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """Return a half of the task, ready to be run."""
     from airflow_provider_music.compat import TaskDeferred
 
     operators = importlib.import_module(_OPERATORS)
     _check_tree(order, operators)
     task = operators.GenerateMusicOperator(**order["task"])
-    context = _context(task.task_id, order["run_id"])
+    context = _context(task.task_id, order["run_id"], order.get("map_index", -1))
 
     def first() -> dict[str, Any]:
         try:
@@ -83,15 +84,16 @@ def _wait(order: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     found = importlib.import_module(module)
     _check_tree(order, found)
     trigger = getattr(found, name)(**long_ago(kwargs))
+    return lambda: asyncio.run(fire(trigger))
 
-    async def fire() -> dict[str, Any]:
-        events = trigger.run()
-        try:
-            return {"event": (await anext(events)).payload}
-        finally:
-            await events.aclose()
 
-    return lambda: asyncio.run(fire())
+async def fire(trigger: Any) -> dict[str, Any]:
+    """Wait for a trigger's event."""
+    events = trigger.run()
+    try:
+        return {"event": (await anext(events)).payload}
+    finally:
+        await events.aclose()
 
 
 def long_ago(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -102,12 +104,12 @@ def long_ago(kwargs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _context(task_id: str, run_id: str) -> dict[str, Any]:
+def _context(task_id: str, run_id: str, map_index: int) -> dict[str, Any]:
     ti = SimpleNamespace(
         dag_id="dag",
         run_id=run_id,
         task_id=task_id,
-        map_index=-1,
+        map_index=map_index,
         try_number=1,
         max_tries=2,
         xcom_push=lambda **_: None,

@@ -27,6 +27,7 @@ PACKAGE = "airflow_provider_music"
 _HELPERS = Path(__file__).parents[1]
 _SANDBOX_READY = "ready on "
 _PART_SECONDS = 120.0
+_MAPPED_SECONDS = 12.0
 _SONG_SECONDS = 1.0
 _BUCKET = "songs"
 _KEYS = ("test", "test")
@@ -91,7 +92,27 @@ class Stage:
         :param options: for each part, see ``one_song.half``.
         :return: by part: first, wait, second.
         """
-        order: dict[str, Any] = {
+        order = self._order(output_dir, options)
+        done: dict[str, Part] = {}
+        for name in PARTS:
+            part = self._part({**order, "part": name}, python)
+            done[name] = part
+            order.update({key: value for key, value in part.figures.items() if key not in _FIGURE_NAMES})
+        result = done["second"].figures["result"]
+        if result.get("status") != "completed":
+            raise BrokenPartError(f"the song did not come: {result}")
+        return done
+
+    def mapped(self, output_dir: str, count: int) -> dict[str, Part]:
+        """Run a mapped task of so many songs: each half of each in a process of its own, all waits in one."""
+        order = {**self._order(output_dir, {}), "count": count, "shared": str(self.folder)}
+        return {
+            name: self._part({**order, "part": name}, (), "one_song.mapped", _PART_SECONDS + _MAPPED_SECONDS * count)
+            for name in PARTS
+        }
+
+    def _order(self, output_dir: str, options: dict[str, Any]) -> dict[str, Any]:
+        return {
             **options,
             "task": {
                 "task_id": "song",
@@ -106,23 +127,20 @@ class Stage:
             "folder": self.local,
             "package": str(self._package),
         }
-        done: dict[str, Part] = {}
-        for name in PARTS:
-            part = self._part({**order, "part": name}, python)
-            done[name] = part
-            order.update({key: value for key, value in part.figures.items() if key not in _FIGURE_NAMES})
-        result = done["second"].figures["result"]
-        if result.get("status") != "completed":
-            raise BrokenPartError(f"the song did not come: {result}")
-        return done
 
-    def _part(self, order: dict[str, Any], python: tuple[str, ...]) -> Part:
+    def _part(
+        self,
+        order: dict[str, Any],
+        python: tuple[str, ...],
+        module: str = "one_song.half",
+        seconds: float = _PART_SECONDS,
+    ) -> Part:
         self._requests()
         if order.get("profiles"):
             order = {**order, "profile": f"{order['profiles']}.{order['part']}.prof"}
-        command = [sys.executable, "-W", "ignore", *python, "-m", "one_song.half", json.dumps(order)]
+        command = [sys.executable, "-W", "ignore", *python, "-m", module, json.dumps(order)]
         ended = subprocess.run(
-            command, capture_output=True, text=True, env=self._env, cwd=self.folder, timeout=_PART_SECONDS, check=False
+            command, capture_output=True, text=True, env=self._env, cwd=self.folder, timeout=seconds, check=False
         )
         found = [line for line in ended.stdout.splitlines() if line.startswith(FIGURES)]
         if ended.returncode or not found:
