@@ -48,6 +48,11 @@ def check_plain_request(request: Mapping[str, Any]) -> None:
         prepare(rendered.get("model"), fields, rendered.get("extra_body"))
 
 
+def seed_problem(takes: int) -> str:
+    """Say why several takes of a request with a seed are refused."""
+    return f"seed: given, with takes={takes}: each would be the same song, and be paid; leave one of the two out."
+
+
 def check_plain_batch(requests: Any) -> None:
     """Do the same with the requests of a batch.
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: measure: figures only. warn: a broken limit is logged. fail: it ends the task, and the song is not delivered.
 QualityPolicy = Literal["none", "measure", "warn", "fail"]
@@ -62,10 +65,38 @@ def broken_limits(figures: Mapping[str, Any], limits: Mapping[str, float | None]
     """
     if figures.get("error"):
         return [f"it cannot be measured: {figures['error']}"]
-    found = _derived(figures)
-    if found.get("loudness_lufs") is None:
+    if figures.get("loudness_lufs") is None:
         return ["it is silent, or too short to measure a loudness"]
-    broken = []
+    return [
+        f"{figure} is {value:g} {unit}, {name} is {limit:g} ({by:.3g} {_WORDS[side]})"
+        for name, limit, (figure, side, unit), value, by in _broken(figures, limits)
+    ]
+
+
+def distance(figures: Mapping[str, Any], limits: Mapping[str, float | None] | None) -> tuple[float, float]:
+    """Return how far a song is from keeping its limits, to compare songs by: the less, the better.
+
+    First how many limits it breaks, then by how much in all: each limit is counted in steps of its own unit. A song
+    that cannot be measured, or is silent, is farther than any other.
+    """
+    if figures.get("error") or figures.get("loudness_lufs") is None:
+        return math.inf, math.inf
+    steps = [by / _STEPS.get(figure, 1.0) for _, _, (figure, _, _), _, by in _broken(figures, limits)]
+    return len(steps), round(sum(steps), 6)
+
+
+_WORDS = {"least": "too little", "most": "too much"}
+#: What counts as one step; of the others one LU, dB, second or channel is.
+_STEPS = {"clipped_ratio": 0.001, "silence_ratio": 0.05, "length_ratio": 0.05}
+
+_Side = Literal["least", "most"]
+
+
+def _broken(
+    figures: Mapping[str, Any], limits: Mapping[str, float | None] | None
+) -> Iterator[tuple[str, float, tuple[str, _Side, str], float, float]]:
+    """Yield each limit that is broken: its name and value, what it is of, the figure's value, and by how much."""
+    found = _derived(figures)
     for name, limit in {**DEFAULT_LIMITS, **(limits or {})}.items():
         figure, side, unit = (_LIMITS.get(name) or _MORE[name])[:3]
         value = found.get(figure)
@@ -73,11 +104,7 @@ def broken_limits(figures: Mapping[str, Any], limits: Mapping[str, float | None]
             continue
         by = limit - value if side == "least" else value - limit
         if by > 0:
-            broken.append(f"{figure} is {value:g} {unit}, {name} is {limit:g} ({by:.3g} {_WORDS[side]})")
-    return broken
-
-
-_WORDS = {"least": "too little", "most": "too much"}
+            yield name, limit, (figure, side, unit), value, by
 
 
 def _derived(figures: Mapping[str, Any]) -> dict[str, Any]:

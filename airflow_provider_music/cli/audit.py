@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("created", "outcome", "cost", "task", "take", "model", "request", "why")
 #: Delivered songs and free rows are counted; the rest is worth a line.
-_NOT_SHOWN = ("delivered", "not_billed", "other_model")
+_NOT_SHOWN = ("delivered", "not_chosen", "not_billed", "other_model")
 
 
 def run(args: argparse.Namespace, out: Output) -> int:

@@ -167,11 +167,12 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "a function makes its requests when the task runs"
     elif issubclass(operator, GenerateMusicOperator) and whole is not None:
         if sources_of(whole) is None or isinstance(whole, Mapping):
-            _add_song(found, whole, label)
+            _add_song(found, whole, label, arguments.get("takes"))
         else:
             found.unknown = "its request is known in a run only"
     elif issubclass(operator, GenerateMusicOperator):
-        _add_song(found, {name: arguments[name] for name in REQUEST_KEYS if name in arguments}, label)
+        song = {name: arguments[name] for name in REQUEST_KEYS if name in arguments}
+        _add_song(found, song, label, arguments.get("takes"))
     elif issubclass(operator, GenerateMusicBatchOperator):
         _add_batch(found, arguments.get("requests"), label)
     elif issubclass(operator, UploadReferenceOperator):
@@ -180,9 +181,10 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
         found.unknown = "the API does not say what the analysis of a reference costs"
 
 
-def _add_song(found: TaskRequests, song: Any, label: str) -> None:
+def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None) -> None:
     try:
-        found.requests.append(_prepared(song))
+        # Each take of it is a request, and a bill.
+        found.requests += [_prepared(song)] * (takes if isinstance(takes, int) else 1)
     except InvalidRequestError as exc:
         found.problems += [f"{label}{problem}" for problem in exc.problems]
     except LookupError as exc:

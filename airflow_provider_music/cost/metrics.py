@@ -46,7 +46,7 @@ def delivered(take: Take) -> None:
         if done is None:
             # Accepted only: its outcome is counted by the task that waits for it.
             return
-        _count("music.generations", model, status="completed")
+        _count("music.generations", model, status="not_chosen" if take.not_chosen else "completed")
         _spent(done.get("usage") or {}, model)
         waited = _written(done) - _written(take["intent"])
         _stats().timing("music.wait_seconds", max(waited, timedelta()), tags=_tags(model))

@@ -188,6 +188,12 @@ class SongAttempt:
         song._fingerprint = self._fingerprint
         return song
 
+    def with_fingerprint(self, fingerprint: str) -> SongAttempt:
+        """Return the same song as one of another request, to compare it with what its record has."""
+        song = SongAttempt(self.request, self.folders, self._options, self.attempt)
+        song._fingerprint = fingerprint
+        return song
+
     @property
     def fingerprint(self) -> str:
         """Of the request and whom it is sent to."""

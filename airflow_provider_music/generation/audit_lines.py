@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from airflow_provider_music.record.take import Fact, Take
 
 #: What came of a row of the bill.
-#: delivered: the task returned the song. in_storage: it lies there, and no try has returned it yet. to_land: paid, and
-#: the API still has it. id_delivered: the task returned the id, and no sensor below these folders landed the song.
+#: delivered: the task returned the song. not_chosen: it returned another song of the same request (takes above 1), and
+#: names this one beside it. in_storage: it lies there, and no try has returned it yet. to_land: paid, and the API still
+#: has it. id_delivered: the task returned the id, and no sensor below these folders landed the song.
 #: open: paid, and a try of the task has yet to find out whether its song is in storage. lost: paid, and nobody has it.
 #: failed_but_billed: the record says that it failed. not_billed: it costs nothing. other_model: not music, set aside.
 #: no_record: no record knows it. billed_again: another row is of the same request.
 #: And of a request without a row: unknown: its response is lost. not_in_log: the record has it, the log not (yet).
 Outcome = Literal[
     "delivered",
+    "not_chosen",
     "in_storage",
     "to_land",
     "id_delivered",
@@ -147,12 +149,8 @@ def _line(
 def _outcome(row: LogRow, take: Take, sensed: Mapping[str, Any] | None) -> tuple[Outcome, str]:
     """Return what came of a row that is billed."""
     match take.state:
-        case "delivered" if "completed" in take:
-            return "delivered", "the task returned it"
-        case "delivered" if sensed is not None:
-            return "delivered", "the task returned its id, and a sensor landed it"
         case "delivered":
-            return "id_delivered", "the task returned its id; no sensor below these folders has landed the song"
+            return _delivered(take, sensed)
         case "completed":
             return "in_storage", _why_not_returned(take)
         case "accepted":
@@ -167,6 +165,16 @@ def _outcome(row: LogRow, take: Take, sensed: Mapping[str, Any] | None) -> tuple
             return "open", "no fact says yet what came of it; a retry or a clear of the task finds out"
         case _:
             assert_never(take.state)
+
+
+def _delivered(take: Take, sensed: Mapping[str, Any] | None) -> tuple[Outcome, str]:
+    if take.not_chosen:
+        return "not_chosen", "the task delivered another song of the same request as the best, and names this one too"
+    if "completed" in take:
+        return "delivered", "the task returned it"
+    if sensed is not None:
+        return "delivered", "the task returned its id, and a sensor landed it"
+    return "id_delivered", "the task returned its id; no sensor below these folders has landed the song"
 
 
 def _why_not_returned(take: Take) -> str:

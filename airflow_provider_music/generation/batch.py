@@ -9,7 +9,7 @@ import collections
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, assert_never
 
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
@@ -42,7 +42,9 @@ from airflow_provider_music.storage.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.generation.attempt import GenerationOptions
+    from airflow_provider_music.generation.batch_list import Lists
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import Decision
     from airflow_provider_music.record.take import Take
@@ -89,6 +91,9 @@ class GenerationBatch:
     :param memory: what Airflow keeps of earlier tries.
     """
 
+    #: What its list is of.
+    lists: ClassVar[Lists] = "requests"
+
     def __init__(
         self,
         options: GenerationOptions,
@@ -113,9 +118,7 @@ class GenerationBatch:
 
     def start(self) -> dict[str, Any] | DeferBatch:
         """Check the requests and continue from what the records say; return the result, or what to wait for."""
-        from airflow_provider_music.api.request import prepare_all
-
-        requests = prepare_all(self._given)
+        requests = self._prepared()
         for note, count in collections.Counter(note for one in requests for note in one.notes).items():
             log.warning("%s (%d of %d requests)", note, count, len(requests))
         # Before the records, so that a missing key is its own error and leaves nothing behind.
@@ -124,12 +127,13 @@ class GenerationBatch:
         self._options.quality.check_installed()
         folders = SongFolders.of(self._options.folders, attempt.identity)
         self.record_url = folders.record_url
+        self._check_former(SongAttempt(requests[0], folders, self._options, attempt))
         self._songs = [
             SongAttempt(request, folders.song(index), self._options, attempt.song(index))
             for index, request in enumerate(requests)
         ]
         takes = self._newest_or_searched()
-        listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt)
+        listed = BatchList(self._folder, [song.fingerprint for song in self._songs], self._attempt, self.lists)
         listed.check()
         takes = searched_again(self._options.conn_id, self._songs, takes)
         takes = newest_takes(self._options.conn_id, self._songs, takes)
@@ -159,10 +163,22 @@ class GenerationBatch:
             decisions = self._decisions(takes)
             if any(decision.resubmission for decision in decisions):
                 self._count_lost(takes, decisions)
-                again = [one if one.resubmission else _skipped(one) for one in decisions]
+                again = [one if one.resubmission else skipped(one) for one in decisions]
                 return self._follow(takes, again, refused_before=refusal)
         remove_plan(ref.url)
         return self._finish(event, refusal)
+
+    def _prepared(self) -> list[PreparedRequest]:
+        """Check the requests; one a song."""
+        from airflow_provider_music.api.request import prepare_all
+
+        return prepare_all(self._given)
+
+    def _check_former(self, single: SongAttempt) -> None:
+        """Look at what the same task did as one song, where it may have been a task of one.
+
+        :param single: as the task would make it alone.
+        """
 
     def _newest_or_searched(self) -> list[Take | None]:
         """Return the newest take of each song; without any record, what earlier tries are known to have done."""
@@ -204,7 +220,7 @@ class GenerationBatch:
         for take, decision in zip(takes, decisions, strict=True):
             if take is not None and decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
-        refusal = self._spending.refusal(self._songs, decisions)
+        refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal
         # What was submitted before is paid: it is waited for and landed, and the refusal is raised at the end.
@@ -239,9 +255,7 @@ class GenerationBatch:
             refusal.args = (f"{refusal}\n{batch_manifest.missing(outcomes, manifest_uri)}",)
             raise refusal
         if lost and (self._batch.on_partial == "fail" or any(one.status not in kept for one in lost)):
-            broke = event.get("error") or (event.get("counts") or {}).get("error")
-            reason = event.get("message") if broke else None
-            raise batch_manifest.missing(outcomes, manifest_uri, reason)
+            raise batch_manifest.missing(outcomes, manifest_uri, what_broke(event))
         done = [one for one in outcomes if one.status == "completed"]
         _each(self._mark_delivered, done)
         self.delivered = [(one.fields, self._takes[one.index]) for one in done]
@@ -310,6 +324,10 @@ class GenerationBatch:
     def _decisions(self, takes: Sequence[Take | None]) -> list[Decision]:
         return [song.decide(take) for song, take in zip(self._songs, takes, strict=True)]
 
+    def _refusal(self, decisions: Sequence[Decision]) -> MusicError | None:
+        """Return why the requests that are due now must not be sent, or None where they may."""
+        return self._spending.refusal(self._songs, decisions)
+
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = {
             index: self._songs[index].changed(take)
@@ -334,7 +352,13 @@ def _names_in(folder: Folder) -> set[str]:
         raise RecordError(f"The record {folder.url} cannot be listed: {exc}. Nothing is sent until it can be.") from exc
 
 
-def _skipped(decision: Decision) -> Decision:
+def what_broke(event: Mapping[str, Any]) -> str | None:
+    """Return what broke a wait as a whole, or the first of its songs; None where nothing did."""
+    broke = event.get("error") or (event.get("counts") or {}).get("error")
+    return event.get("message") if broke else None
+
+
+def skipped(decision: Decision) -> Decision:
     """Leave a song out of this round."""
     return replace(decision, step="skip")
 

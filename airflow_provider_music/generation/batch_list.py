@@ -10,24 +10,50 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.exceptions import ChangedRequestError, RecordError
-from airflow_provider_music.record.policy import began_anew
-from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.policy import Decision, began_anew
+from airflow_provider_music.record.store import FIRST_LIST, SongRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_provider_music.generation.attempt import SongAttempt
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.take import Take
     from airflow_provider_music.storage.folder import Folder
 
 log = logging.getLogger(__name__)
 
+Lists = Literal["requests", "takes"]
+
+_SONG = re.compile(r"song-([0-9]+)")
 _LENGTH = 16
 _OPEN = ("open", "accepted", "completed")
+
+
+def left_beside(single: SongAttempt, place: int = 0) -> tuple[list[SongAttempt], list[Decision]]:
+    """Return the songs of a task's folder that it makes no more since ``takes`` was edited: its budget counts them.
+
+    :param single: the task as one of one song.
+    :param place: from which on they are not its own now.
+    """
+    folder = single.record.folder
+    try:
+        found = sorted(int(named[1]) for name in folder.children() if (named := _SONG.fullmatch(name)))
+    except OSError as exc:
+        raise RecordError(f"The record {folder.url} cannot be listed: {exc}. Nothing is sent.") from exc
+    songs = [single.with_record(folder.url_of(f"song-{index}")) for index in found if index >= place]
+    newest = [(song, take) for song in songs if (take := song.record.latest()) is not None]
+    return [song for song, _ in newest], [as_it_is(take) for _, take in newest]
+
+
+def as_it_is(take: Take) -> Decision:
+    """Leave a song alone; what it cost counts."""
+    return Decision("skip", take.n, "of another number of takes")
 
 
 class BatchList:
@@ -35,10 +61,14 @@ class BatchList:
 
     :param folder: the batch's record.
     :param fingerprints: of the requests as they are now, in order.
+    :param of: what the task has several of: a list of requests, or takes of one request.
     """
 
-    def __init__(self, folder: Folder, fingerprints: Sequence[str], attempt: TaskAttempt) -> None:
+    def __init__(
+        self, folder: Folder, fingerprints: Sequence[str], attempt: TaskAttempt, of: Lists = "requests"
+    ) -> None:
         self._folder = folder
+        self._of = of
         self._now = [one[:_LENGTH] for one in fingerprints]
         self._attempt = attempt
         self._k, self._before = self._newest()
@@ -46,7 +76,7 @@ class BatchList:
     @staticmethod
     def was_written(names: Iterable[str]) -> bool:
         """Whether a list is among the names of what lies in a batch's folder: a try began its songs there."""
-        return "list-1.json" in names
+        return FIRST_LIST in names
 
     def check(self) -> None:
         """Refuse a list of another length while songs are open.
@@ -62,7 +92,9 @@ class BatchList:
         name = f"list-{self._k}-changed.json"
         refused = self._read(name)
         if refused is not None and began_anew(refused, self._attempt):
-            lost = [index for index in open_songs if index >= len(self._now)]
+            # One take alone has a record of its own, beside theirs.
+            kept = 0 if self._of == "takes" and len(self._now) == 1 else len(self._now)
+            lost = [index for index in open_songs if index >= kept]
             if lost:
                 log.warning("Songs %s of the former list stay behind, paid: %s", lost, self._folder.url)
             return
@@ -87,6 +119,13 @@ class BatchList:
                 record.write(take, "changed", **self._attempt.metadata, fingerprint=self._now[index])
 
     def _difference(self, before: Sequence[str], open_songs: Sequence[int]) -> str:
+        if self._of == "takes":
+            return (
+                f"takes was {len(before)} and is {len(self._now)} now, while {len(open_songs)} of the former songs are "
+                f"paid or may be and not delivered yet, the first is song-{open_songs[0]}. Nothing was sent. Restore "
+                f"takes={len(before)} and clear the task to get them; or clear the task as it is now to go on with "
+                f"takes={len(self._now)}. Record: {self._folder.url}"
+            )
         differs = next(
             (index for index, (one, other) in enumerate(zip(before, self._now, strict=False)) if one != other),
             min(len(before), len(self._now)),

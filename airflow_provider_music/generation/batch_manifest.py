@@ -23,6 +23,7 @@ from airflow_provider_music.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_music.generation.batch_list import Lists
     from airflow_provider_music.storage.folder import Folder
 
 #: completed: in storage. failed: the API said so; not billed. unknown: the answer is lost. pending: paid or about to
@@ -102,15 +103,19 @@ def result_of(outcomes: Sequence[SongOutcome], manifest_uri: str) -> dict[str, A
     }
 
 
-def missing(outcomes: Sequence[SongOutcome], manifest_uri: str, reason: str | None = None) -> PartialBatchError:
+def missing(
+    outcomes: Sequence[SongOutcome], manifest_uri: str, reason: str | None = None, of: Lists = "requests"
+) -> PartialBatchError:
     """Make the error that says what is missing, what is paid, and how to continue.
 
     :param reason: what broke the wait as a whole, if something did.
+    :param of: what the songs are made of: a list of requests, or one request of which several takes are wanted.
     """
     counts = collections.Counter(one.status for one in outcomes)
     lost = [one for one in outcomes if one.status != "completed"]
     spelled = ", ".join(f"{counts[status]} {status.replace('_', ' ')}" for status in sorted(counts))
-    lines = [f"  - requests[{one.index}] {one.status}: {_message(one)}" for one in lost[:_MOST_LISTED]]
+    name = "requests[{}]" if of == "requests" else "song-{}"
+    lines = [f"  - {name.format(one.index)} {one.status}: {_message(one)}" for one in lost[:_MOST_LISTED]]
     if len(lost) > _MOST_LISTED:
         lines.append(f"  - and {len(lost) - _MOST_LISTED} more")
     hopeless = all(one.hopeless for one in lost)

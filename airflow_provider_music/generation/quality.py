@@ -40,15 +40,23 @@ _slots = threading.BoundedSemaphore(2)
 
 @dataclass(frozen=True, slots=True)
 class QualityOptions:
-    """What a task says of its songs' quality: the parameters of the operators of the same names."""
+    """What a task says of its songs' quality: the parameters of the operators of the same names.
+
+    :param compares: whether the task delivers the best of several songs, so that each has to be measured.
+    """
 
     policy: QualityPolicy = "none"
     limits: Mapping[str, float | None] | None = None
+    compares: bool = False
 
     @classmethod
     def of(cls, task: Any) -> QualityOptions:
         """Read them from an operator or a sensor."""
         return cls(getattr(task, "quality", "none"), getattr(task, "quality_limits", None))
+
+    def to_compare(self) -> QualityOptions:
+        """Return them for a task that delivers the best of several songs."""
+        return QualityOptions("measure" if self.policy == "none" else self.policy, self.limits, compares=True)
 
     def check_installed(self) -> None:
         """Refuse before anything is paid what could not be measured afterwards.
@@ -56,7 +64,8 @@ class QualityOptions:
         :raises InvalidRequestError: PyAV is not installed here.
         """
         if self.policy != "none" and not is_installed():
-            raise InvalidRequestError(f"quality={self.policy!r} needs PyAV on the workers: {INSTALL}", "The task")
+            what = "takes above 1" if self.compares else f"quality={self.policy!r}"
+            raise InvalidRequestError(f"{what} needs PyAV on the workers: {INSTALL}", "The task")
 
     def rejects(self, figures: Any) -> bool:
         """Whether a song of such figures would not be delivered."""
@@ -105,7 +114,7 @@ def _judged(take: Take, options: QualityOptions) -> tuple[dict[str, Any] | None,
         figures, is_new = _figures(take.audio_folder, uri.rpartition("/")[2], take)
     except ImportError as exc:
         why = f"{uri} cannot be measured here, PyAV is missing ({exc}): {INSTALL}."
-        if options.policy == "fail":
+        if options.policy == "fail" or options.compares:
             raise OutputError(f"{why} The song is paid and in place; a retry measures it.") from exc
         log.warning(why)
         return None, []
@@ -117,7 +126,8 @@ def _judged(take: Take, options: QualityOptions) -> tuple[dict[str, Any] | None,
     if broken and is_new:
         metrics.quality_failed(take["completed"].get("model"))
     if broken and (options.policy == "warn" or "delivered" in take):
-        log.warning("%s It is delivered all the same.", _named(take, broken))
+        how = "The best is delivered." if options.compares else "It is delivered all the same."
+        log.warning("%s %s", _named(take, broken), how)
     return figures, broken
 
 

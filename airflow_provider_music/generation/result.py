@@ -75,17 +75,23 @@ def result_of(take: Take) -> dict[str, Any]:
     )
 
 
-def mark_delivered(record: SongRecord, take: Take, attempt: Mapping[str, Any]) -> None:
-    """Write down that the task returns the take's result: from here on only a clear makes a new song."""
-    if marked := mark_returned(record, take, attempt):
+def mark_delivered(record: SongRecord, take: Take, attempt: Mapping[str, Any], *, chosen: bool | None = None) -> None:
+    """Write down that the task returns the take's result: from here on only a clear makes a new song.
+
+    :param chosen: of several takes of one request, whether it is the one that the task delivers.
+    """
+    if marked := mark_returned(record, take, attempt, chosen=chosen):
         metrics.delivered(marked)
 
 
-def mark_returned(record: SongRecord, take: Take, attempt: Mapping[str, Any]) -> Take | None:
+def mark_returned(
+    record: SongRecord, take: Take, attempt: Mapping[str, Any], *, chosen: bool | None = None
+) -> Take | None:
     """Write down that the task returns a take, and return it; None where an earlier or another try did."""
     status = "completed" if "completed" in take else "accepted"
     if "delivered" not in take:
-        return record.write_first(take, "delivered", **attempt, status=status)
+        values = {"status": status} if chosen is None else {"status": status, "chosen": chosen}
+        return record.write_first(take, "delivered", **attempt, **values)
     if int(take["delivered"].get("try_number", 0)) < int(attempt["try_number"]):
         record.returned_again(take, int(attempt["try_number"]))
     return None

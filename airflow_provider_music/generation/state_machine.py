@@ -98,7 +98,7 @@ class StateMachine:
         on a disk of its own it would claim a take that another process has submitted.
     """
 
-    def __init__(self, spec: GenerationSpec, *, sees_record: bool = False) -> None:
+    def __init__(self, spec: GenerationSpec, *, sees_record: bool) -> None:
         self._spec = spec
         self._record = SongRecord(spec.record_url)
         self._sees_record = sees_record
@@ -230,12 +230,13 @@ class StateMachine:
     async def _finds_marker(self) -> bool:
         """Whether this process sees the worker's folder; a network disk may show a new file some seconds late."""
         marker = self._spec.marker
-        for check in range(1, _MARKER_CHECKS + 1):
-            if marker is not None and await in_thread(self._record.sees, marker):
+        if marker is None:
+            return False
+        for check in range(_MARKER_CHECKS):
+            if check:
+                await runtime.sleep(_MARKER_PAUSE)
+            if await in_thread(self._record.sees, marker):
                 return True
-            if marker is None or check == _MARKER_CHECKS:
-                break
-            await runtime.sleep(_MARKER_PAUSE)
         return False
 
     @property

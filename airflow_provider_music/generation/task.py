@@ -101,9 +101,17 @@ class GenerationTask:
         song = self._song(SongFolders.of(self._options.folders, attempt.identity))
         self.record_url = song.folders.record_url
         take = song.record.latest()
+        if song.record.has_list:
+            self._check_former(song)
         if take is None and not song.record.sent_nothing_before(attempt.begun_tries + 1):
             song, take = self._after_earlier_tries(song)
         return self._decided(song, take)
+
+    def _check_former(self, song: SongAttempt) -> None:
+        """Refuse a task of one song once while former takes, from when it was one of several, are open."""
+        from airflow_provider_music.generation.batch_list import BatchList
+
+        BatchList(song.record.folder, [song.fingerprint], self._attempt, "takes").check()
 
     def resume(self, event: Mapping[str, Any]) -> dict[str, Any] | Defer:
         """Continue from how the wait ended."""
@@ -111,6 +119,7 @@ class GenerationTask:
         self.record_url = str(event["record_url"])
         take = self._known(record, n, event)
         if (take is not None and status in ("failed", "unknown")) or (take is None and _sent_nothing(event)):
+            # Or a later try on an empty disk would wait for this generation again.
             self._memory.note(self.record_url, take)
         if event.get("marker"):
             record.remove_marker(str(event["marker"]))
@@ -252,9 +261,6 @@ class GenerationTask:
         return result
 
     def _failed(self, take: Take) -> MusicError:
-        if self.record_url is not None:
-            # Or a later try on an empty disk would wait for this generation again.
-            self._memory.note(self.record_url, take)
         settle(take)
         metrics.without_song(take, "failed", self._attempt.metadata)
         return errors.failed(take)
@@ -276,7 +282,14 @@ class GenerationTask:
             return
         from airflow_provider_music.hooks.clients import sync_client_of
 
-        refusal = self._budget.refusal(sync_client_of(self._options.conn_id), [song], [decision])
+        former: list[SongAttempt] = []
+        left: list[Decision] = []
+        if song.record.has_list:
+            from airflow_provider_music.generation.batch_list import left_beside
+
+            former, left = left_beside(song)
+        client = sync_client_of(self._options.conn_id)
+        refusal = self._budget.refusal(client, [song, *former], [decision, *left])
         if refusal is not None:
             raise refusal
 

@@ -202,7 +202,7 @@ def _billing_facet(task: Any, ti: Any) -> Any:
             folder = Folder(task.lineage_record_url) if task.lineage_record_url is not None else None
             if folder is None:
                 bill = facts.billing_before_record(error, int(ti.try_number))
-            elif task.lineage_kind == "batch":
+            elif task.lineage_kind == "batch" or getattr(task, "takes", 1) > 1:
                 bill = facts.billing_of_batch(folder, int(ti.try_number))
             else:
                 take = SongRecord(folder).latest()

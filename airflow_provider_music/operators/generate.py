@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_music.api.fields import REQUEST_FIELDS, SONG_KEYS
-from airflow_provider_music.api.plain import check_plain_request, is_mapped
+from airflow_provider_music.api.plain import check_plain_request, is_mapped, seed_problem
 from airflow_provider_music.api.templated import parse_templated
 from airflow_provider_music.exceptions import InvalidRequestError
 from airflow_provider_music.lineage.links import RecordLink, SongLink
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_music.compat import XComArg
-    from airflow_provider_music.generation.task import Defer, GenerationTask
+    from airflow_provider_music.generation.attempt import GenerationOptions
+    from airflow_provider_music.generation.batch import DeferBatch
+    from airflow_provider_music.generation.task import Defer
+    from airflow_provider_music.record.identity import TaskAttempt
+    from airflow_provider_music.record.task_memory import TaskMemory
+
+Keep = Literal["best"]
+#: Each take is a bill; a larger number is a slip, or a batch.
+MOST_TAKES = 10
 
 
 class GenerateMusicOperator(GenerationOperator):
@@ -53,16 +61,20 @@ class GenerateMusicOperator(GenerationOperator):
         ``stream`` are refused.
     :param request: the whole request as one value, in place of ``model`` and the fields above: a dict of them, or one
         of the classes of :mod:`airflow_provider_music.requests`, whose fields an editor completes.
+    :param takes: how many songs of the request to make, 1 to 10, each paid; the best is delivered, the others are kept
+        beside it. Above 1 each is measured (extra ``quality``), and ``max_usd`` is for all of them together.
+    :param keep: which is delivered, of takes above 1: ``best``, the one that keeps ``quality_limits``, or is nearest.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
     :param wait_for_completion: False returns once the API has accepted the request (queued models). A synchronous
         model has no id to return before the song is there, so it is waited for all the same.
     :return: ``generation_id``, ``model``, ``status``, ``audio_uri``, ``audio``, ``usage``, ``submissions``,
-        ``trace_id``, ``record_uri``; each also under its own XCom key.
+        ``trace_id``, ``record_uri``, with takes above 1 also ``takes``; each also under its own XCom key.
     :raises InvalidRequestError: the request breaks the model's limits; nothing was sent. Where it is written out,
         without templates, the import of the DAG file says so.
     :raises OverBudgetError: it could take the task over ``max_usd``; nothing was sent.
     :raises BudgetExceededError: the shared budget that it names has no room for it; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
+    :raises QualityError: under ``quality="fail"`` no song keeps its limits; names the nearest.
     """
 
     template_fields: Sequence[str] = (
@@ -77,6 +89,8 @@ class GenerateMusicOperator(GenerationOperator):
     lineage_kind = "song"
     operator_extra_links = (SongLink(), RecordLink())
     model: str | None
+    #: Whether this half of a try is one of several takes.
+    _of_several = False
 
     def __init__(
         self,
@@ -100,6 +114,8 @@ class GenerateMusicOperator(GenerationOperator):
         duration: int | str | None = None,
         extra_body: Mapping[str, Any] | str | None = None,
         request: Mapping[str, Any] | XComArg | str | None = None,
+        takes: int = 1,
+        keep: Keep = "best",
         name: str | None = None,
         wait_for_completion: bool = True,
         **kwargs: Any,
@@ -109,12 +125,17 @@ class GenerateMusicOperator(GenerationOperator):
         for key in SONG_KEYS:
             setattr(self, key, arguments[key])
         self.request = request
+        self.takes = takes
+        self.keep = keep
         self.name = name
         self.wait_for_completion = wait_for_completion
         if self.reuse is not None and not wait_for_completion:
             raise ValueError("reuse and wait_for_completion=False: what is not waited for cannot be handed out again.")
+        if self.reuse is not None and takes != 1:
+            raise ValueError(f"reuse and takes={takes!r}: several takes are several songs; give one of the two.")
         self._take_written_request()
         self._note_templates()
+        self._check_takes()
         self._check_as_written()
 
     def _take_written_request(self) -> None:
@@ -135,6 +156,21 @@ class GenerateMusicOperator(GenerationOperator):
         if named is not None and self.name not in (None, named):
             raise InvalidRequestError(f"name: {self.name!r:.60} beside the request, {named!r:.60} in it; give it once.")
         self.name = self.name if named is None else named
+
+    def _check_takes(self) -> None:
+        """Refuse what cannot be made several times, or compared."""
+        if not isinstance(self.takes, int) or isinstance(self.takes, bool) or not 1 <= self.takes <= MOST_TAKES:
+            raise ValueError(f"takes: {self.takes!r}; give a whole number from 1 to {MOST_TAKES}.")
+        if self.keep not in get_args(Keep):
+            raise ValueError(f"keep: {self.keep!r}; give 'best'.")
+        if self.takes == 1:
+            return
+        if not self.wait_for_completion:
+            raise ValueError(
+                f"takes={self.takes} with wait_for_completion=False: the songs are compared, so they are waited for."
+            )
+        if getattr(self, "seed", None) is not None:
+            raise InvalidRequestError(seed_problem(self.takes))
 
     def _check_as_written(self) -> None:
         """Check the request as the DAG file has it."""
@@ -163,25 +199,30 @@ class GenerateMusicOperator(GenerationOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check the request, continue from what the record says, and wait."""
+        self._of_several = self.takes > 1
         return self._run(context, lambda task: task.start(), first=True)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Resume when the wait is over."""
+        # As the wait was begun, whatever the DAG says now.
+        self._of_several = "plan_url" in event
         return self._run(context, lambda task: task.resume(event))
 
-    def _returned_or_deferred(
-        self, context: Any, half: Callable[[GenerationTask], dict[str, Any] | Defer]
-    ) -> dict[str, Any]:
+    def _returned_or_deferred(self, context: Any, half: Callable[[Any], Any]) -> dict[str, Any]:
         from airflow_provider_music.generation.attempt import GenerationOptions
-        from airflow_provider_music.generation.task import Defer, GenerationTask
         from airflow_provider_music.record.identity import TaskAttempt
         from airflow_provider_music.record.task_memory import TaskMemory
 
         self._use_conn_id()
         options, attempt = GenerationOptions.of(self, context), TaskAttempt.of(context)
-        task = GenerationTask(options, self._whole_request(), attempt, TaskMemory.of(context))
+        memory = TaskMemory.of(context)
+        if self._of_several:
+            return self._best_of_takes(options, attempt, memory, half)
+        from airflow_provider_music.generation.task import Defer, GenerationTask
+
+        task = GenerationTask(options, self._whole_request(), attempt, memory)
         try:
-            result = half(task)
+            result: dict[str, Any] | Defer = half(task)
         finally:
             self.lineage_record_url = task.record_url
         if isinstance(result, Defer):
@@ -189,4 +230,27 @@ class GenerateMusicOperator(GenerationOperator):
 
             self.defer(trigger=MusicGenerationTrigger.for_spec(result.spec), method_name="execute_complete")
         self.lineage_takes = [task.delivered] if task.delivered is not None else []
+        return result
+
+    def _best_of_takes(
+        self,
+        options: GenerationOptions,
+        attempt: TaskAttempt,
+        memory: TaskMemory,
+        half: Callable[[Any], dict[str, Any] | DeferBatch],
+    ) -> dict[str, Any]:
+        """Do one half of a try of several takes, which are a batch of equal requests."""
+        from airflow_provider_music.generation.batch import DeferBatch
+        from airflow_provider_music.generation.takes import GenerationTakes
+
+        takes = GenerationTakes(options, self._whole_request(), self.takes, attempt, memory)
+        try:
+            result = half(takes)
+        finally:
+            self.lineage_record_url = takes.record_url
+        if isinstance(result, DeferBatch):
+            from airflow_provider_music.triggers.music import MusicBatchTrigger
+
+            self.defer(trigger=MusicBatchTrigger.for_plan(result), method_name="execute_complete")
+        self.lineage_takes = [take for _, take in takes.delivered]
         return result

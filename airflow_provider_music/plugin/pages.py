@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.plugin import words
 from airflow_provider_music.plugin.listen_link import page_path
-from airflow_provider_music.plugin.songs import batch_of, song_of
+from airflow_provider_music.plugin.songs import batch_of, several_of, song_of
 from airflow_provider_music.plugin.takes import TakeView, view_of
 from airflow_provider_music.plugin.task_facts import TaskFacts, TaskKey, read_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_music.plugin.songs import Song
     from airflow_provider_music.record.take import Take
 
 _BATCH = "GenerateMusicBatchOperator"
@@ -106,17 +107,19 @@ def song_page(key: TaskKey, index: int | None, base: str, now: datetime) -> Song
     if index is None and is_batch(task):
         return _batch_page(task, path, airflow)
     song = song_of(task, index)
-    newest = song.takes[0] if song.takes else None
+    several = several_of(task, song) if index is None else []
+    takes = _all_takes(song, several)
     return SongPage(
         key=key,
         index=index,
         path=path,
         task_path=_task_path(airflow, key),
         state=task.state or "none",
-        progress=words.progress(task, newest, now),
-        sign=_sign(task, song.takes),
+        progress=words.progress(task, _newest(takes), now),
+        sign=_sign(task, takes),
         is_open=_is_open(task),
-        takes=tuple(view_of(take, path, index) for take in song.takes),
+        takes=tuple(view_of(take, path, place, is_one_of_several=True) for place, one in several for take in one.takes)
+        or tuple(view_of(take, path, index) for take in song.takes),
         words=tuple(_words(task, index)),
         problem=words.text(song.problem) if song.problem else None,
         batch=path if index is not None else None,
@@ -133,9 +136,20 @@ def state_of(key: TaskKey, index: int | None, now: datetime) -> dict[str, Any] |
         sign, progress = _sign(task, (song.take for song in songs)), ""
     else:
         song = song_of(task, index)
-        sign = _sign(task, song.takes)
-        progress = words.progress(task, song.takes[0] if song.takes else None, now)
+        takes = _all_takes(song, several_of(task, song) if index is None else [])
+        sign = _sign(task, takes)
+        progress = words.progress(task, _newest(takes), now)
     return {"state": task.state, "progress": progress, "sign": sign, "open": _is_open(task)}
+
+
+def _all_takes(song: Song, several: Sequence[tuple[int, Song]]) -> tuple[Take, ...]:
+    """Return the takes that a page shows: those of the songs of one request, or of the one song."""
+    return tuple(take for _, one in several for take in one.takes) or song.takes
+
+
+def _newest(takes: Sequence[Take]) -> Take | None:
+    """Return the take that says where the task stands: of several songs one that is under way."""
+    return next((take for take in takes if take.state in ("open", "accepted")), takes[0] if takes else None)
 
 
 def is_batch(task: TaskFacts) -> bool:

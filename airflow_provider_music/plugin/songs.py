@@ -104,6 +104,17 @@ def batch_of(task: TaskFacts) -> tuple[list[BatchSong], str | None]:
     return _songs_named(names), None
 
 
+def several_of(task: TaskFacts, own: Song) -> list[tuple[int, Song]]:
+    """Return the songs that a task made of one request (``takes`` above 1), by their place; none of another task.
+
+    :param own: what lies in the task's own record: a task of one song has takes there.
+    """
+    if own.takes and "takes" not in task.returned:
+        return []
+    songs, _ = batch_of(task)
+    return [(song.index, song_of(task, song.index)) for song in songs[:MOST_TAKES]]
+
+
 def audio_of(take: Take) -> AudioFile:
     """Return the file of a take that is in storage.
 
@@ -129,7 +140,9 @@ def take_numbered(song: Song, n: int) -> Take | None:
 
 def _folder_of(task: TaskFacts) -> Folder | None:
     """Return where the record of a task instance's song, or of its batch, lies."""
-    record_uri, manifest_uri = task.returned.get("record_uri"), task.returned.get("manifest_uri")
+    record_uri = task.returned.get("record_uri")
+    # Of several takes of one request the record is beside the manifest too; that of the chosen one lies below it.
+    manifest_uri = task.returned.get("manifest_uri") or _object(task.returned.get("takes")).get("manifest_uri")
     if isinstance(manifest_uri, str) and (found := _MANIFEST.fullmatch(manifest_uri)):
         return folder_below(found[1])
     if isinstance(record_uri, str):
@@ -193,4 +206,14 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-__all__ = ["AudioFile", "BatchSong", "OutsideRootsError", "Song", "audio_of", "batch_of", "song_of", "take_numbered"]
+__all__ = [
+    "AudioFile",
+    "BatchSong",
+    "OutsideRootsError",
+    "Song",
+    "audio_of",
+    "batch_of",
+    "several_of",
+    "song_of",
+    "take_numbered",
+]

@@ -36,11 +36,12 @@ class Event:
 class TakeView:
     """One take for a page; texts only.
 
+    :param name: what tells it from the other takes of the page.
     :param url: of its audio, below the page's; None where there is none. The others are of what belongs to it.
     :param problem: why it cannot be heard, where it should be there.
     """
 
-    n: int
+    name: str
     title: str
     state: str
     billing: str
@@ -53,11 +54,12 @@ class TakeView:
     timeline: tuple[Event, ...] = field(default_factory=tuple)
 
 
-def view_of(take: Take, page: str, index: int | None) -> TakeView:
+def view_of(take: Take, page: str, index: int | None, *, is_one_of_several: bool = False) -> TakeView:
     """Return a take as its page shows it; blocks.
 
     :param page: path of the task instance's page.
     :param index: of the song in its batch.
+    :param is_one_of_several: whether the page shows takes of other songs of the same request too.
     """
     file, problem = None, None
     if "completed" in take:
@@ -68,10 +70,11 @@ def view_of(take: Take, page: str, index: int | None) -> TakeView:
     audio, verify, waveform = (
         take_path(page, take.n, what, index) if file is not None else None for what in ("audio", "verify", "waveform")
     )
+    title = f"Take {take.n}" if take.n else "Song"
     return TakeView(
-        n=take.n,
-        title=f"Take {take.n}" if take.n else "Song",
-        state=words.STATE_NAMES[take.state],
+        name=f"{index}-{take.n}" if is_one_of_several else str(take.n),
+        title=f"Song {index}" + (f", take {take.n}" if take.n > 1 else "") if is_one_of_several else title,
+        state=words.state_name(take),
         billing=words.BILLING_NAMES[take.billing],
         is_playable=file is not None and file.format not in _NOT_PLAYED,
         url=audio,

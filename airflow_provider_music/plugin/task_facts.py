@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 RETURNED = "return_value"
 #: Pushed key by key too. A task that pushes no return value is known by these.
-_KEYS = ("audio_uri", "record_uri", "manifest_uri", "audio", "usage", "model", "status", "generation_id", "trace_id")
+_KEYS = (
+    "audio_uri",
+    "record_uri",
+    "manifest_uri",
+    "audio",
+    "usage",
+    "model",
+    "status",
+    "generation_id",
+    "trace_id",
+    "takes",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ STATE_NAMES: dict[State, str] = {
 BILLING_NAMES = {"not_billed": "not billed", "billed": "billed", "may_be_billed": "may be billed"}
 
 
+def state_name(take: Take) -> str:
+    """Return where a take stands, for people; one that was not chosen from several is kept."""
+    return "kept" if take.not_chosen else STATE_NAMES[take.state]
+
+
 def text(value: Any) -> str:
     """Return a value as text without the queries of its URLs, and not without an end."""
     spelled = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=str)

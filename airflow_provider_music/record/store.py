@@ -43,6 +43,8 @@ _FACT_FILE = re.compile(r"take-([1-9][0-9]*)/(\w+)\.json")
 _RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.json")
 #: After one of these, whether the request left is no question any more; the fact is not opened.
 _AFTER_SENT: tuple[Fact, ...] = ("accepted", "completed", "failed", "unknown", "delivered")
+#: The first list of a batch, which is written before any of its songs is submitted.
+FIRST_LIST = "list-1.json"
 #: Stores that were seen to refuse a second creation of the same object, by scheme and host.
 _exclusive: set[str] = set()
 
@@ -58,6 +60,8 @@ class SongRecord:
 
     def __init__(self, folder: Folder | str) -> None:
         self._given = folder
+        #: Whether several songs were begun in its folder, by the last reading: the list of a batch lies there.
+        self.has_list = False
 
     @functools.cached_property
     def folder(self) -> Folder:
@@ -215,7 +219,7 @@ class SongRecord:
 
     def _names(self) -> set[str]:
         try:
-            return self.folder.names()
+            names = self.folder.names()
         except NotADirectoryError as exc:
             raise OutputError(
                 f"The output folder cannot be used: {exc}; nothing was sent. Give an output_dir that is a folder."
@@ -224,6 +228,8 @@ class SongRecord:
             raise RecordError(
                 f"The record {self.folder.url} cannot be listed: {exc}. Nothing is sent until it can be."
             ) from exc
+        self.has_list = FIRST_LIST in names
+        return names
 
     def _submissions(self, n: int, there: Mapping[int, set[str]]) -> int:
         """Count the requests of take n's song that may have left; take n itself counts whatever it says."""

@@ -118,6 +118,11 @@ class Take:
         return self.facts.get("intent", {}).get("model")
 
     @property
+    def not_chosen(self) -> bool:
+        """Whether it was returned beside another one of the same request, which the task delivered as the best."""
+        return self.facts.get("delivered", {}).get("chosen") is False
+
+    @property
     def last_returned_by(self) -> int:
         """Number of the last try that returned it, 0 where none did."""
         return max(int(self.facts.get("delivered", {}).get("try_number", 0)), self.returned_again_by)

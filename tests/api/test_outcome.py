@@ -19,7 +19,7 @@ import pytest
 from airflow_provider_music import exceptions
 from airflow_provider_music.api import endpoints, transports
 from airflow_provider_music.api.client import MusicClient, SyncMusicClient
-from airflow_provider_music.api.outcome import outcome_of
+from airflow_provider_music.api.outcome import is_failed_look_up, outcome_of
 from airflow_provider_music.api.poll_transport import poll_transport
 
 trustme = pytest.importorskip("trustme")
@@ -356,3 +356,30 @@ async def test_the_poll_transport_does_not_tell_a_lost_answer_from_a_failed_conn
             await http.post("/", json=BODY)
     assert outcome_of(caught.value) == "never_left"
     assert len(server.requests) == 1
+
+
+def after(error, *, cause=None, context=None):
+    """An error as it is caught, with what it came from: named by who raised it, or only what went before."""
+    error.__cause__, error.__context__ = cause, context or cause
+    return error
+
+
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+NO_LABEL = UnicodeError("label empty or too long")
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        (NO_NAME, True),
+        (after(httpx.ConnectError("x"), cause=NO_NAME), True),
+        (after(httpx.ConnectError("x"), context=NO_LABEL), True),
+        (after(httpx.ConnectError("x"), cause=after(OSError("y"), context=NO_NAME)), True),
+        (after(httpx.ConnectError("x"), cause=REFUSED), False),
+        (httpx.ConnectError("x"), False),
+    ],
+    ids=["a look-up", "its cause", "what it followed", "the cause's", "a refusal", "nothing"],
+)
+def test_a_failed_look_up_is_told_from_a_refused_connection_however_deep_it_lies(error, failed):
+    assert is_failed_look_up(error) is failed

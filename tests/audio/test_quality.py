@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_music.audio import quality, quality_limits
 from airflow_provider_music.audio.quality import RawPcm, measure
-from airflow_provider_music.audio.quality_limits import broken_limits, check_quality
+from airflow_provider_music.audio.quality_limits import broken_limits, check_quality, distance
 
 RATE = 44100
 
@@ -261,6 +261,34 @@ def test_the_figures_are_small():
 def test_arguments_that_cannot_be_are_refused_by_name(policy, limits, message):
     with pytest.raises(ValueError, match=message):
         check_quality(policy, limits)
+
+
+KEPT = {"loudness_lufs": -14, "true_peak_dbtp": -1, "clipped_ratio": 0, "channels": 2, "dual_mono": False}
+
+
+@pytest.mark.parametrize(
+    ("figures", "steps"),
+    [
+        ({}, (0, 0)),
+        ({"loudness_lufs": -26}, (1, 2)),
+        ({"loudness_lufs": -3}, (1, 2)),
+        ({"true_peak_dbtp": 2.5}, (1, 0.5)),
+        ({"clipped_ratio": 0.003}, (1, 2)),
+        ({"trailing_silence_s": 7}, (1, 2)),
+        ({"silence_ratio": 0.35}, (1, 2)),
+        ({"requested_ms": 10_000, "duration_ms": 7_000}, (1, 2)),
+        ({"requested_ms": 10_000, "duration_ms": 13_500}, (1, 2)),
+        ({"channels": 1}, (1, 1)),
+        ({"dual_mono": True}, (1, 1)),
+        ({"loudness_lufs": -26, "channels": 1}, (2, 3)),
+        ({"loudness_lufs": None}, (math.inf, math.inf)),
+        ({"error": "no audio"}, (math.inf, math.inf)),
+    ],
+)
+def test_how_far_a_song_is_from_its_limits_is_counted_in_steps(figures, steps):
+    found = {**KEPT, **figures}
+    assert distance(found, None) == pytest.approx(steps)
+    assert bool(broken_limits(found, None)) == (steps != (0, 0))
 
 
 def test_every_limit_is_of_a_figure_that_is_measured():

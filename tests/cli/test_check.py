@@ -107,6 +107,30 @@ def test_what_only_a_run_knows_is_said_and_keeps_no_limit(task, music_sandbox, c
     assert command("check", dag_file(task), "--max-usd", "5").code == 1
 
 
+@pytest.mark.parametrize(
+    ("task", "songs"),
+    [
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', takes=3)", 3),
+        ("GenerateMusicOperator(task_id='t', request={'model': 'stable-audio', 'prompt': '{{ ds }}'}, takes=3)", 3),
+        (
+            "GenerateMusicOperator.partial(task_id='t', model='stable-audio', takes=3).expand(prompt=['a', 'b'])",
+            6,
+        ),
+        (
+            "GenerateMusicOperator.partial(task_id='t', model='stable-audio', prompt='a').expand(takes=[1, 3])",
+            4,
+        ),
+    ],
+)
+def test_each_of_several_takes_is_a_song_and_a_price(task, songs, music_sandbox, command, dag_file):
+    one = "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain')"
+    price = tasks_of(command("check", dag_file(one), "-o", "json"))["t"]["max_usd"]
+    for name in ("check", "estimate"):
+        found = tasks_of(command(name, dag_file(task), "-o", "json"))["t"]
+        assert found["songs"] == songs
+        assert found["max_usd"] == pytest.approx(songs * price)
+
+
 def test_mapped_tasks_count_as_many_songs(music_sandbox, command, dag_file):
     done = command(
         "check",

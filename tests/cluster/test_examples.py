@@ -62,9 +62,14 @@ def mapped(cluster, sandbox) -> Ended:
     return _finish(cluster, sandbox, lambda: cluster.run("songs_from_prompts", pool="music"))
 
 
-def _song(cluster, ended, task_id, map_index=-1) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def until_good(cluster, sandbox) -> Ended:
+    return _finish(cluster, sandbox, lambda: cluster.run("generate_until_good"))
+
+
+def _song(cluster, ended, task_id, map_index=-1, more=frozenset()) -> dict[str, Any]:
     song = cluster.api.xcom(ended.run.dag_id, ended.run.run_id, task_id, map_index=map_index)
-    assert set(song) == _SONG_KEYS
+    assert set(song) == _SONG_KEYS | more
     assert song["status"] == "completed"
     return song
 
@@ -135,6 +140,18 @@ def test_mapped_songs_are_asked_for_once_each_and_wait_in_their_pool(cluster, ma
         _assert_landed_as_sent(song, mapped.made)
     assert len({song["audio_uri"] for song in songs}) == 3
     assert max(change.slots["deferred_slots"] for change in mapped.run.changes) > 1
+
+
+def test_three_takes_of_a_song_are_submitted_once_each_and_one_is_delivered(cluster, until_good):
+    assert until_good.posts == {"submit": 3}
+    assert "deferred" in until_good.run.states("song")
+    assert until_good.run.slots_held_while_waiting == 0
+    song = _song(cluster, until_good, "song", more={"takes"})
+    _assert_landed_as_sent(song, until_good.made)
+    takes = song["takes"]
+    assert (takes["requested"], takes["completed"], takes["passed"]) == (3, 3, 3)
+    assert {song["generation_id"], *takes["others"].values()} == {made["id"] for made in until_good.made}
+    assert song["usage"]["usd_spent"] == pytest.approx(3 * 0.195)
 
 
 def test_neither_key_nor_audio_nor_signed_url_is_in_a_log_or_the_database(cluster, sandbox, cover, daily, mapped):

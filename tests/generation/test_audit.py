@@ -88,6 +88,8 @@ LOST = {"unknown": {"reason": "the response is lost"}}
     ("lane", "facts", "outcome"),
     [
         ("queued", {**COMPLETED, "delivered": {}}, "delivered"),
+        ("queued", {**COMPLETED, "delivered": {"chosen": True}}, "delivered"),
+        ("queued", {**COMPLETED, "delivered": {"chosen": False}}, "not_chosen"),
         ("queued", {**ACCEPTED, "delivered": {}}, "id_delivered"),
         ("queued", COMPLETED, "in_storage"),
         ("queued", {**COMPLETED, "rejected": {"broken": ["too quiet"]}}, "in_storage"),

@@ -84,6 +84,21 @@ def test_another_length_while_songs_are_open_is_refused_with_the_place_where_it_
     listed(folder, words, CLEARED).check()
 
 
+def test_of_several_takes_of_one_request_the_numbers_are_named(folder):
+    started(folder)
+    with pytest.raises(ChangedRequestError, match=r"takes was 3 and is 2 now, while 3 of the former songs are paid"):
+        BatchList(folder, prints("aa"), RETRY, "takes").check()
+    BatchList(folder, prints("aa"), CLEARED, "takes").check()
+
+
+def test_one_take_leaves_all_former_songs_behind(folder, caplog):
+    started(folder)
+    with pytest.raises(ChangedRequestError, match=r"takes was 3 and is 1 now"):
+        BatchList(folder, prints("a"), RETRY, "takes").check()
+    BatchList(folder, prints("a"), CLEARED, "takes").check()
+    assert "Songs [0, 1, 2] of the former list stay behind, paid" in caplog.text
+
+
 def test_the_refusal_is_written_beside_the_songs_that_differ_so_that_one_clear_is_enough(folder):
     records = started(folder)
     with pytest.raises(ChangedRequestError):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 
+import httpx
 import pytest
 
 from airflow_provider_music.generation import reconcile
 from airflow_provider_music.generation.reconcile import Reconciliation
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.submit import DeadlineReached
+from airflow_provider_music.generation.usage_log import Reach
 from airflow_provider_music.record.lease import LeaseWatch
+from airflow_provider_music.storage.folder import Folder
 from tests.generation.conftest import AUDIO
 
+#: As it is shipped, not as `brisk` has it.
+WATCH_SECONDS = reconcile._WATCH_SECONDS
 REQUEST = f"airflow-music-{'k' * 24}-1-ffffffff-0123456789ab"
 
 
 @pytest.fixture(autouse=True)
 def as_shipped(monkeypatch, brisk):
-    monkeypatch.setattr(reconcile, "_WATCH_SECONDS", 2.0)
+    monkeypatch.setattr(reconcile, "_WATCH_SECONDS", WATCH_SECONDS)
 
 
 @pytest.fixture
@@ -94,13 +100,50 @@ def test_what_its_writer_said_of_the_loss_comes_first(spec, record, api, claimed
     assert take["unknown"]["reason"] == "cut after 3 bytes. The usage log had no row of it before the deadline"
 
 
-def test_a_log_that_is_down_is_searched_again(spec, record, api, claimed):
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        [httpx.Response(503)] * 3,
+        [httpx.ConnectError("refused"), httpx.ReadTimeout("late")],
+        [httpx.Response(401, json={"message": "no", "statusCode": 401})],
+    ],
+    ids=["503", "no connection", "401"],
+)
+def test_a_log_that_does_not_answer_is_searched_again(breaks, spec, record, api, claimed):
     api.has_row(REQUEST)
-    api.log_is_down = 3
+    api.log_breaks = list(breaks)
 
     take = reconciled(spec(), record, claimed())
 
-    assert (take.state, api.searched) == ("accepted", 4)
+    assert (take.state, api.searched) == ("accepted", len(breaks) + 1)
+
+
+def test_how_far_back_the_log_reaches_is_learnt_once_for_all_searches(spec, record, api, claimed, monkeypatch):
+    reaches, real = [], reconcile.find_row
+
+    async def seen(*args, reach):
+        reaches.append(reach)
+        return await real(*args, reach=reach)
+
+    monkeypatch.setattr(reconcile, "find_row", seen)
+    reconciled(spec("synchronous"), record, claimed("synchronous"))
+
+    assert len(reaches) == 3
+    assert isinstance(reaches[0], Reach)
+    assert len(set(map(id, reaches))) == 1
+
+
+def test_the_log_says_that_a_row_is_missing_only_where_it_is(spec, record, api, claimed, caplog):
+    caplog.set_level(logging.INFO)
+    api.has_row(REQUEST)
+    reconciled(spec(), record, claimed())
+    assert "No row for request" not in caplog.text
+    record.take_folder(1).remove("accepted.json")
+    api.rows = []
+
+    reconciled(spec(), record, record.latest())
+
+    assert f"No row for request {REQUEST}" in caplog.text
 
 
 def test_while_its_writer_lives_the_record_is_watched_and_the_log_is_left_alone(
@@ -157,6 +200,20 @@ def test_what_another_process_gave_up_already_never_left_either(spec, record, ap
     assert reconciled(spec(), record, take)["failed"]["abandoned"] is True
 
 
+def test_what_was_sent_is_searched_for_without_a_write(spec, record, api, claimed, monkeypatch):
+    take, created = claimed("synchronous"), []
+    real = Folder.create
+
+    def create(folder, name, *args, **kwargs):
+        created.append(name)
+        return real(folder, name, *args, **kwargs)
+
+    monkeypatch.setattr(Folder, "create", create)
+    reconciled(spec("synchronous"), record, take)
+
+    assert (api.searched, created) == (3, ["unknown.json"])
+
+
 def test_of_an_older_claim_that_does_not_say_when_it_is_sent_the_log_decides(spec, record, api, claimed):
     api.has_row(REQUEST)
 
@@ -204,6 +261,14 @@ def test_a_synchronous_song_that_the_log_calls_done_is_billed_and_lost(why, begi
         take["unknown"]["reason"]
         == f"{begins}he usage log says that the request succeeded: it is billed, and the song is lost"
     )
+
+
+def test_a_synchronous_song_that_the_log_has_under_way_is_not_billed_yet(spec, record, api, claimed):
+    api.has_row(REQUEST, status="processing", cost=None)
+
+    take = reconciled(spec("synchronous"), record, claimed("synchronous"))
+
+    assert (take.state, take.billing, api.searched) == ("unknown", "may_be_billed", 3)
 
 
 def test_a_synchronous_song_without_a_row_is_given_up_after_three_searches(spec, record, api, claimed, clocks):

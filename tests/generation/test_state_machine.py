@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
 import json
 
 import httpx
@@ -12,6 +13,8 @@ from airflow_provider_music.generation import state_machine
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import StateMachine, run_generation, watch_generation
 from airflow_provider_music.record.carried import carried
+from airflow_provider_music.record.store import SongRecord
+from tests.generation.conftest import no_such_name
 
 BUSY = httpx.Response(429, json={"message": "busy", "statusCode": 429})
 
@@ -140,6 +143,30 @@ def test_a_pause_that_outlasts_the_deadline_ends_the_wait_with_nothing_owed(seco
     assert (status, machine.n, len(api.posted)) == ("failed", 1, 1)
 
 
+def test_pauses_between_requests_double_up_to_two_minutes(spec, record, api, clocks, monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    posted_at = []
+    api.on_post = lambda: posted_at.append(clocks.wall)
+    api.answers = [BUSY] * 8
+
+    followed(spec(deadline=clocks.wall + 10_000.0, until_accepted=True))
+
+    pauses = [later - sooner for sooner, later in itertools.pairwise(posted_at)]
+    assert pauses == [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 150.0, 150.0]
+
+
+def test_a_host_without_an_address_is_tried_for_less_than_two_minutes(spec, record, api, clocks, monkeypatch):
+    began = clocks.wall
+    api.answers = [no_such_name(monkeypatch)] * 99
+
+    status, _, machine = followed(spec(deadline=clocks.wall + 10_000.0))
+
+    assert (status, machine.n) == ("failed", len(api.posted))
+    assert record.latest()["failed"]["error"] == "HostUnknownError"
+    assert clocks.wall - began == pytest.approx(100.0)
+    assert 8 <= len(api.posted) <= 15
+
+
 def test_a_refusal_is_not_submitted_again(spec, record, api):
     api.answers = [httpx.Response(400, json={"message": "no", "statusCode": 400})]
 
@@ -167,12 +194,12 @@ def test_the_deadline_before_the_request_is_a_timeout_and_nothing_is_claimed(spe
 
 
 def test_who_sees_neither_record_nor_marker_submits_nothing(spec, record, api, clocks, monkeypatch):
-    began = clocks.wall
+    began, checked = clocks.wall, []
+    monkeypatch.setattr(SongRecord, "sees", lambda _, marker: checked.append(marker))
     with pytest.raises(StorageNotSharedError):
         followed(spec(marker="deferred-x.json"), sees_record=False)
     assert api.posted == []
-    checks, pause = state_machine._MARKER_CHECKS, state_machine._MARKER_PAUSE
-    assert clocks.wall - began == (checks - 1) * pause
+    assert (clocks.wall - began, len(checked)) == (6.0, 4)
 
 
 def test_without_a_marker_to_look_for_it_is_refused_at_once(spec, record, api, clocks):
@@ -188,6 +215,14 @@ def test_who_sees_the_marker_may_submit(spec, record, api):
     status, _, _ = followed(spec(marker=marker), sees_record=False)
 
     assert (status, len(api.posted)) == ("ready", 1)
+
+
+def test_who_saw_the_marker_may_submit_the_next_take_too(spec, record, api):
+    api.answers = [BUSY]
+
+    status, _, machine = followed(spec(marker=record.leave_marker()), sees_record=False)
+
+    assert (status, machine.n, len(api.posted)) == ("ready", 2, 2)
 
 
 def test_a_marker_that_a_network_disk_shows_late_is_seen(spec, record, api, clocks, monkeypatch):
@@ -236,6 +271,15 @@ def test_a_synchronous_take_is_not_for_whom_the_record_is_out_of_sight(told, spe
     assert api.posted == []
 
 
+def test_a_generation_that_fails_out_of_sight_is_carried_back_to_the_worker(told, spec, record, api):
+    api.polls = [{"id": "gen-1", "status": "error", "error": {"message": "no"}}]
+
+    status, _, machine = followed(spec(facts=told), sees_record=False)
+
+    assert (status, machine.facts["failed"]["sent"]) == ("failed", True)
+    assert (api.posted, record.latest()) == ([], None)
+
+
 def test_what_fails_out_of_sight_is_not_submitted_again_there(spec, record, api):
     facts = {**taken(record).facts, "failed": {"sent": False, "reason": "busy"}}
     record.take_folder(1).remove("intent.json")
@@ -259,10 +303,17 @@ def test_an_id_that_only_the_worker_knows_of_yet_is_polled(spec, record, api):
 
 
 def test_an_event_names_the_take_and_carries_what_the_worker_may_not_see(spec, record, api):
-    event = run_sync(run_generation(spec(), sees_record=True))
+    event = run_sync(run_generation(spec(marker="deferred-x.json"), sees_record=True))
 
-    assert (event["status"], event["n"], event["record_url"]) == ("ready", 1, spec().record_url)
-    assert event["facts"]["accepted"]["generation_id"] == "gen-1"
+    facts = event.pop("facts")
+    assert event == {
+        "status": "ready",
+        "record_url": spec().record_url,
+        "n": 1,
+        "marker": "deferred-x.json",
+        "generation_id": "gen-1",
+    }
+    assert facts["accepted"]["generation_id"] == "gen-1"
 
 
 def test_an_error_is_an_event_with_its_class_and_words(spec, record, api):
@@ -270,6 +321,21 @@ def test_an_error_is_an_event_with_its_class_and_words(spec, record, api):
 
     assert (event["status"], event["error"]) == ("error", "StorageNotSharedError")
     assert event["message"]
+
+
+@pytest.mark.parametrize("audio_url", [None, "s3://my_aws@bucket/songs"])
+def test_both_stores_are_connected_before_a_thread_uses_them(audio_url, spec, record, api, monkeypatch):
+    connected = []
+
+    async def connect(url):
+        connected.append(url)
+
+    monkeypatch.setattr(state_machine, "connect_store", connect)
+    taken(record, "accepted")
+
+    followed(spec(audio_url=audio_url))
+
+    assert connected == [url for url in (spec().record_url, audio_url) if url]
 
 
 def followed_elsewhere(clocks, **more):
@@ -292,6 +358,16 @@ def test_a_generation_of_somebody_else_is_followed_to_its_end(poll, event, api, 
     assert found["generation_id"] == "gen-1"
     assert event.items() <= found.items()
     assert ("message" in found) == bool(poll)
+
+
+def test_an_id_that_nobody_submitted_here_and_the_api_does_not_know_is_an_error_soon(api, clocks):
+    unknown = httpx.Response(404, json={"message": "no such generation", "statusCode": 404})
+    api.polls = [unknown] * 9
+
+    found = followed_elsewhere(clocks)
+
+    assert (found["status"], found["error"], api.polled) == ("error", "UnknownGenerationError", 3)
+    assert "gen-1" in found["message"]
 
 
 @pytest.mark.parametrize(("status", "odd"), [("queued", None), ("dreaming", "dreaming")])

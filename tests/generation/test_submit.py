@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 
 import httpx
 import pytest
 
-from airflow_provider_music.exceptions import CredentialsError, OutputError
-from airflow_provider_music.generation import rate_limits, submit
+from airflow_provider_music.exceptions import CredentialsError, OutputError, RecordError
+from airflow_provider_music.generation import rate_limits, runtime, submit
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.submit import DeadlineReached, Submission
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.record.lease import LeaseWatch
+from airflow_provider_music.record.lease import Lease, LeaseWatch
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import Folder
+from tests.generation.conftest import no_such_name
 
 LANES = ["queued", "synchronous"]
 
@@ -111,8 +114,16 @@ def test_what_the_api_did_not_take_has_failed_and_is_not_billed(lane, answer, se
     assert len(api.posted) == 1
 
 
-@pytest.mark.parametrize("answer", [httpx.ReadError("cut"), httpx.ReadTimeout("late"), httpx.Response(502)], ids=repr)
-def test_a_lost_answer_has_no_fact_and_its_owner_says_why_and_that_it_is_gone(answer, spec, record, api):
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (httpx.ReadError("cut"), "ReadError: cut"),
+        (httpx.ReadTimeout("late"), "ReadTimeout"),
+        (httpx.Response(502), "502"),
+    ],
+    ids=repr,
+)
+def test_a_lost_answer_has_no_fact_and_its_owner_says_why_and_that_it_is_gone(answer, why, spec, record, api):
     api.answers = [answer]
 
     take = submitted(spec(), record)
@@ -121,7 +132,22 @@ def test_a_lost_answer_has_no_fact_and_its_owner_says_why_and_that_it_is_gone(an
     assert lease_of(record)["state"] == "gone"
     watch = LeaseWatch(record.take_folder(1))
     assert not watch.writer_lives()
-    assert watch.why()
+    assert why in watch.why()
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_host_that_has_no_address_has_an_error_of_its_own_and_says_for_how_long(
+    lane, spec, record, api, clocks, monkeypatch
+):
+    api.answers = [no_such_name(monkeypatch)] * 2
+    submitted(spec(lane), record)
+    clocks.elapsed += 7
+
+    take = submitted(spec(lane, n=2), record)
+
+    assert (take["failed"]["sent"], take["failed"]["error"]) == (False, "HostUnknownError")
+    assert take["failed"]["seconds_without_address"] == 7
+    assert take["failed"]["reason"].startswith("Nothing was sent: http://127.0.0.1:1, the base URL of connection")
 
 
 def test_while_the_post_is_open_its_owner_lives(spec, record, api):
@@ -134,16 +160,18 @@ def test_while_the_post_is_open_its_owner_lives(spec, record, api):
 
 
 def failing(monkeypatch, method, name, times=99):
-    """Let a folder's writes of one file fail so often."""
-    real, left = getattr(Folder, method), [times]
+    """Let a folder's writes of one file fail so often; return when each was tried, by the elapsed clock."""
+    real, tried = getattr(Folder, method), []
 
     def fails(folder, at, *args, **kwargs):
-        if at == name and left[0] > 0:
-            left[0] -= 1
-            raise OSError(28, "No space left on device")
+        if at == name:
+            tried.append(runtime.monotonic())
+            if len(tried) <= times:
+                raise OSError(28, "No space left on device")
         return real(folder, at, *args, **kwargs)
 
     monkeypatch.setattr(Folder, method, fails)
+    return tried
 
 
 @pytest.mark.parametrize(
@@ -169,11 +197,20 @@ def test_an_id_that_is_paid_for_is_written_again_while_the_store_is_away(times, 
 
 
 def test_a_store_that_stays_away_leaves_the_take_open_for_the_usage_log(spec, record, api, monkeypatch):
-    failing(monkeypatch, "create", "accepted.json")
+    tried = failing(monkeypatch, "create", "accepted.json")
 
     take = submitted(spec(), record)
 
-    assert (take.state, len(api.posted)) == ("open", 1)
+    assert (take.state, len(api.posted), len(tried)) == ("open", 1, 8)
+    assert 90 <= tried[-1] - tried[0] <= 160
+
+
+def test_a_refusal_that_no_store_takes_is_an_error_of_the_store(spec, record, api, monkeypatch):
+    failing(monkeypatch, "create", "failed.json")
+    api.answers = [httpx.ConnectError("refused")]
+    with pytest.raises(RecordError, match="No space left"):
+        submitted(spec(), record)
+    assert len(api.posted) == 1
 
 
 def test_a_claim_that_was_given_up_by_another_process_is_not_sent(spec, record, api, monkeypatch):
@@ -209,7 +246,7 @@ def test_a_cancelled_caller_leaves_the_open_post_to_end(spec, record, api):
 
         api.until_answered = answered
         caller = asyncio.create_task(Submission(spec(), record).submit())
-        await reached.wait()
+        await asyncio.wait_for(reached.wait(), 5)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
@@ -220,6 +257,63 @@ def test_a_cancelled_caller_leaves_the_open_post_to_end(spec, record, api):
     run_sync(cancelled())
     assert (record.latest().state, len(api.posted)) == ("accepted", 1)
     assert not submit._open_posts
+
+
+@pytest.fixture
+def stopped(spec, record):
+    """Stops the process that submits, as its loop does at its end, once it says that it is there."""
+
+    def stop(arrange):
+        async def loop():
+            there = asyncio.Event()
+            arrange(there)
+            caller = asyncio.create_task(Submission(spec(), record).submit())
+            await asyncio.wait_for(there.wait(), 5)
+            (post,) = submit._open_posts
+            post.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await post
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+
+        run_sync(loop())
+        return record.latest()
+
+    return stop
+
+
+def test_a_process_that_is_stopped_between_claim_and_request_says_that_nothing_was_sent(api, stopped, monkeypatch):
+    def arrange(there):
+        @contextlib.asynccontextmanager
+        async def held(_):
+            there.set()
+            await asyncio.sleep(60)
+            yield
+
+        monkeypatch.setattr(Lease, "held", held)
+
+    take = stopped(arrange)
+
+    assert (take.state, take.billing, api.posted) == ("failed", "not_billed", [])
+    failed = take["failed"]
+    assert (failed["sent"], failed["abandoned"], failed["error"]) == (False, True, "ApiUnreachableError")
+    assert failed["reason"] == "the process that had claimed it ended before it sent the request"
+
+
+def test_a_process_that_is_stopped_while_the_post_is_open_leaves_it_to_the_usage_log(api, record, stopped):
+    def arrange(there):
+        async def answered():
+            there.set()
+            await asyncio.sleep(60)
+
+        api.until_answered = answered
+
+    take = stopped(arrange)
+
+    assert (take.state, take.billing, len(api.posted)) == ("open", "may_be_billed", 1)
+    watch = LeaseWatch(record.take_folder(1))
+    assert not watch.writer_lives()
+    assert watch.why() == "the process that held the POST open was stopped"
 
 
 def test_a_synchronous_post_takes_one_of_the_connections_slots_and_gives_it_back(spec, record, api):
@@ -235,7 +329,7 @@ def test_a_synchronous_post_takes_one_of_the_connections_slots_and_gives_it_back
     assert run_sync(slots()) == ([1, 0], 0)
 
 
-def test_without_a_free_slot_before_the_deadline_nothing_is_claimed(spec, record, api, clocks):
+def test_without_a_free_slot_before_the_deadline_nothing_is_claimed(spec, record, api, clocks, caplog):
     async def full():
         client = await client_of("music_default")
         slots = rate_limits.open_generations(client.settings)
@@ -244,6 +338,14 @@ def test_without_a_free_slot_before_the_deadline_nothing_is_claimed(spec, record
         with pytest.raises(DeadlineReached):
             await Submission(spec("synchronous", deadline=clocks.wall + 0.05), record).submit()
 
+    caplog.set_level(logging.INFO)
     run_sync(full())
     assert record.latest() is None
     assert api.posted == []
+    assert "waits for its turn" in caplog.text
+
+
+def test_a_request_that_need_not_wait_does_not_say_so(spec, record, api, caplog):
+    caplog.set_level(logging.INFO)
+    submitted(spec("synchronous"), record)
+    assert "waits for its turn" not in caplog.text

@@ -143,6 +143,24 @@ def test_a_failed_batch_says_whether_any_of_its_songs_is_billed(music_sandbox, a
     assert reported.run_facets["aimlapi_musicBilling"].billing == "billed"
 
 
+def test_several_takes_of_which_none_passes_are_billed(music_sandbox, airflow, song, ti):
+    pytest.importorskip("av", reason="the extra quality is not installed")
+    task = song(takes=2, quality="fail", quality_limits={"min_loudness_lufs": -1})
+    with pytest.raises(MusicError):
+        airflow.run(task)
+    reported = task.get_openlineage_facets_on_failure(ti(airflow, task))
+    assert reported.run_facets["aimlapi_musicBilling"].billing == "billed"
+
+
+def test_the_best_of_several_takes_is_the_output(music_sandbox, airflow, song, ti):
+    pytest.importorskip("av", reason="the extra quality is not installed")
+    task = song(takes=2)
+    result = airflow.run(task)
+    reported = task.get_openlineage_facets_on_complete(ti(airflow, task))
+    assert [one.name for one in reported.outputs] == [result["audio_uri"].removeprefix("file://")]
+    assert reported.run_facets["aimlapi_music"].usdSpent == 0.39
+
+
 @pytest.mark.parametrize("kind", ["song", "batch"])
 def test_a_record_that_cannot_be_read_leaves_the_bill_open(airflow, request, ti, monkeypatch, kind):
     def broken(*_):

@@ -5,6 +5,8 @@
     make mutants                                     all, hours; a run that was stopped goes on where it was
     make mutants ARGS="--sample 60 --seed 1"         a sample, the same one for the same seed
     make mutants ARGS="--only policy outcome"        of some modules
+    make mutants ARGS="--quick --only task"          by the tests of that name alone; what they let live, a run without
+                                                     --quick judges again
     make mutants ARGS="--list --only policy"         what would be changed
     make mutants ARGS="--again"                      forget earlier verdicts
 
@@ -20,11 +22,15 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from judging import BrokenRunError, Results, Tree, import_ahead
 from mutations import Mutation, digest, mutations_of
 from survivors import SURVIVORS
-from targets import TARGETS
+from targets import TARGETS, quick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ROOT = Path(__file__).resolve().parents[2]
 _AT = _ROOT / ".mutants"
@@ -46,13 +52,20 @@ def _chosen(tree: Tree, asked: argparse.Namespace) -> list[Mutation]:
     return sorted(found, key=lambda mutation: (order[mutation.module], mutation.start, mutation.new))
 
 
-def _judge_all(tree: Tree, results: Results, chosen: list[Mutation]) -> dict[Mutation, str | None]:
-    """Judge what is not known yet, and return by what each was caught."""
-    tests = {module: tree.digest(TARGETS[module]) for module in {mutation.module for mutation in chosen}}
+def _judge_all(
+    tree: Tree, results: Results, chosen: list[Mutation], targets: Mapping[str, list[str]]
+) -> dict[Mutation, str | None]:
+    """Judge what is not known yet, and return by what each was caught.
+
+    :param targets: the tests of each module.
+    """
+    tests = {module: tree.digest(targets[module]) for module in {mutation.module for mutation in chosen}}
     # Of a module that was edited all verdicts are void.
     sources = {module: digest([tree.source(module)]) for module in tests}
     keys = {mutation: f"{mutation.key}-{sources[mutation.module][:6]}" for mutation in chosen}
-    known = {mutation: results.known(keys[mutation], tests[mutation.module]) for mutation in chosen}
+    # A survivor of all tests survives some of them.
+    enough = {module: {tests[module], tree.digest(TARGETS[module])} for module in tests}
+    known = {mutation: results.known(keys[mutation], enough[mutation.module]) for mutation in chosen}
     verdicts = {mutation: verdict.by for mutation, verdict in known.items() if verdict is not None}
     open_ones = [mutation for mutation in chosen if mutation not in verdicts]
     _say(f"{len(chosen)} mutations, {len(verdicts)} of them judged by an earlier run")
@@ -64,11 +77,13 @@ def _judge_all(tree: Tree, results: Results, chosen: list[Mutation]) -> dict[Mut
     for number, mutation in enumerate(open_ones, 1):
         module = mutation.module
         if module not in limits:
-            seconds = tree.baseline(TARGETS[module])
+            seconds = tree.baseline(targets[module])
             _say(f"{module}: its tests pass in {seconds:.0f} s")
             limits[module] = 3 * seconds + _MORE_SECONDS
         text, likely = mutation.of(tree.source(module)), results.likely(module)
-        verdict = tree.judge(module, text, TARGETS[module], likely, limits[module])
+        # Those that caught most may be slow ones.
+        likely = [test for test in likely if test.startswith(tuple(targets[module]))]
+        verdict = tree.judge(module, text, targets[module], likely, limits[module])
         results.add(keys[mutation], mutation.name, tests[module], verdict)
         verdicts[mutation] = verdict.by
         what = f"caught by {verdict.by}" if verdict.by else "SURVIVED"
@@ -104,6 +119,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="so many of them, drawn by chance")
     parser.add_argument("--seed", type=int, default=1, help="of the chance")
     parser.add_argument("--only", nargs="+", choices=stems, help="modules")
+    parser.add_argument("--quick", action="store_true", help="judge by the tests that bear the module's name")
     parser.add_argument("--list", action="store_true", help="name the mutations and judge none")
     parser.add_argument("--again", action="store_true", help="forget what earlier runs found")
     parser.add_argument("--skip", nargs="+", default=[], help="tests that fail without any mutation, by their node ids")
@@ -118,11 +134,12 @@ def main() -> int:
         return 0
     if asked.again:
         path.unlink(missing_ok=True)
+    targets = {module: quick(module) for module in TARGETS} if asked.quick else TARGETS
     began = time.monotonic()
     # Stopped in whatever way, it ends its tests and puts the module back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        verdicts = _judge_all(tree, Results(path), chosen)
+        verdicts = _judge_all(tree, Results(path), chosen, targets)
     except BrokenRunError as exc:
         _say(f"Broken run: {exc}")
         return 2

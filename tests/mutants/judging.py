@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from mutations import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 PACKAGE = "airflow_provider_music"
 _COPIED = (PACKAGE, "tests", "dags_examples", "pyproject.toml")
@@ -285,10 +285,13 @@ class Results:
         if path.exists():
             self._known = {row["key"]: row for row in map(json.loads, path.read_text().splitlines())}
 
-    def known(self, key: str, tests: str) -> Verdict | None:
-        """Return an earlier verdict; a survivor's is void once its tests are others."""
+    def known(self, key: str, tests: Collection[str]) -> Verdict | None:
+        """Return an earlier verdict; a survivor's is void once its tests are others.
+
+        :param tests: hashes of tests that a survivor may have passed.
+        """
         row = self._known.get(key)
-        if row is None or (row["by"] is None and row["tests"] != tests):
+        if row is None or (row["by"] is None and row["tests"] not in tests):
             return None
         return Verdict(row["by"], row["seconds"])
 

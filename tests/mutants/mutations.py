@@ -3,7 +3,8 @@
 """The mutations of a module: cosmic-ray's operators, and five of ours that it lacks.
 
 Nothing that only a reader sees is mutated: docstrings, annotations, log lines, messages (every text with a space in
-it); nor what types alone need: decorators, imports, protocols, ``assert_never``.
+it); nor what types alone need: decorators, imports, protocols, ``assert_never``. Nothing that cannot matter: the bare
+``*`` of a signature is no multiplication, and None in place of False is the same in a condition.
 """
 
 from __future__ import annotations
@@ -189,7 +190,10 @@ def _of_cosmic_ray(source: _Source) -> Iterator[tuple[int, int, str]]:
 
 
 class _Plain(ast.NodeTransformer):
-    """Writes `not a is b` as `a is not b`, and `not not a` as `a`, so that equal mutations are equal."""
+    """Writes `not a is b` as `a is not b`, `not not a` as `a`, and a signature without `*` and `/`.
+
+    So equal mutations are equal.
+    """
 
     _INVERSE: ClassVar[dict[type[ast.cmpop], type[ast.cmpop]]] = {
         ast.Is: ast.IsNot,
@@ -212,6 +216,12 @@ class _Plain(ast.NodeTransformer):
             case ast.UnaryOp(ast.Not(), ast.Compare(left, [operator], right)):
                 return ast.Compare(left, [self._INVERSE[type(operator)]()], right)
         return node
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        self.generic_visit(node)
+        defaults = [default for default in [*node.defaults, *node.kw_defaults] if default is not None]
+        named = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        return ast.arguments([], named, node.vararg, [], [], node.kwarg, defaults)
 
 
 def _shape(text: str) -> str:
@@ -252,9 +262,11 @@ def _of_statements(source: _Source) -> Iterator[tuple[int, int, str]]:
 
 
 def _of_returns(source: _Source) -> Iterator[tuple[int, int, str]]:
-    """Return nothing."""
+    """Return nothing, where that is not the same."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Return) and node.value is not None:
+            if isinstance(node.value, ast.Constant) and node.value.value in (False, None):
+                continue
             yield (*source.span(node), "return None")
 
 

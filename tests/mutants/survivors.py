@@ -6,9 +6,26 @@ from __future__ import annotations
 
 _ANY_OTHER_WORD = "only 'resubmit' is asked for, so any other word is 'fail'"
 _FROM_ONE = "try numbers begin at 1, so 0 and -1 are alike"
+_ONE_SONG = "of a list of one the first is the last"
+_SHORTER = "the other side of max() is 1.5 s or more"
+_FULL_STOP = "a set of characters, of which X ends no sentence; the full stop is in it as before"
+_WAIT = 'wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or {})'
 
 SURVIVORS: dict[str, str] = {
     "record/policy.py Attempt: on_unknown: OnUnknown = \"fail\" -> on_unknown: OnUnknown = 'XXfail'": _ANY_OTHER_WORD,
     'record/policy.py _after_delivery: if attempt.try_number <= int(seen.get("try_number", 0)): -> '
     'if attempt.try_number <= int(seen.get("try_number", -1)):': _FROM_ONE,
+    "generation/reconcile.py Reconciliation._why_lost: "
+    'lost = (self._lease.why() or "the process that held the POST open is gone").rstrip(".") -> '
+    "lost = (self._lease.why() or \"the process that held the POST open is gone\").rstrip('XX.')": _FULL_STOP,
+    **{
+        f"generation/state_machine.py StateMachine._next_take: {_WAIT.format('0.0')} -> {_WAIT.format(other)}": _SHORTER
+        for other in ("-1.0", "1.0")
+    },
+    "generation/task.py GenerationTask._after_earlier_tries: "
+    "return song, remembered_take(song, self._memory) or searched_takes(song.conn_id, [song])[0] -> "
+    "return song, remembered_take(song, self._memory) or searched_takes(song.conn_id, [song])[ -1]": _ONE_SONG,
+    "generation/task.py GenerationTask._decided: "
+    "take = newest_takes(song.conn_id, [song], searched_again(song.conn_id, [song], [take]))[0] -> "
+    "take = newest_takes(song.conn_id, [song], searched_again(song.conn_id, [song], [take]))[ -1]": _ONE_SONG,
 }

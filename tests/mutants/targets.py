@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 _POLICY = ["tests/record/test_policy.py", "tests/record/test_store.py"]
 _WAIT = ["tests/triggers/test_music.py"]
 _TASK = ["tests/operators/test_generate.py", "tests/operators/test_paid_once.py"]
@@ -28,5 +30,19 @@ TARGETS: dict[str, list[str]] = {
         *_STORES,
         *_CRASH,
     ],
-    "generation/task.py": [*_WAIT, *_TASK, *_APART, *_COST, *_CRASH],
+    "generation/task.py": [
+        "tests/generation/test_task.py",
+        "tests/generation/test_task_resume.py",
+        *_WAIT,
+        *_TASK,
+        *_APART,
+        *_COST,
+        *_CRASH,
+    ],
 }
+
+
+def quick(module: str) -> list[str]:
+    """Return the tests that bear the module's name: seconds a mutation."""
+    path = Path("tests", module)
+    return [test for test in TARGETS[module] if test.startswith(f"{path.parent}/test_{path.stem}")]

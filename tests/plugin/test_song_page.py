@@ -9,8 +9,10 @@ import re
 
 import pytest
 
+from airflow_provider_music.plugin.words import FACT_NAMES
 from airflow_provider_music.record.identity import SongIdentity, deployment_name
 from airflow_provider_music.record.store import SongRecord
+from airflow_provider_music.record.take import FACTS
 
 HTML = {"accept": "text/html"}
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'"
@@ -39,6 +41,17 @@ def test_all_takes_stand_side_by_side_the_newest_first(reader, tables):
     assert re.findall(r'<audio [^>]*data-take="(\d)"', page) == ["3", "2", "1"]
     assert "2:05" in page
     assert page.count('class="timeline"') == 3
+
+
+def test_every_fact_of_a_record_has_a_name_on_the_page(reader, tables):
+    assert set(FACT_NAMES) == set(FACTS)
+    key = tables.song()
+    record = SongRecord(f"file://{tables.result_folder(key)}")
+    for fact in FACTS:
+        record.write(record.latest(), fact)
+    page = reader.get(tables.path(key), headers=HTML)
+    assert page.status_code == 200
+    assert FACT_NAMES["rejected"] in page.text
 
 
 def test_one_take_has_nothing_to_compare_with(reader, tables):
@@ -242,3 +255,45 @@ def test_a_record_that_cannot_be_read_is_named_and_the_song_still_heard(reader, 
     page = reader.get(tables.path(key), headers=HTML).text
     assert "is no JSON" in page
     assert reader.get(tables.path(key, "/take/0/audio")).content == b"ID3 song"
+
+
+def test_several_songs_of_one_request_stand_side_by_side_and_say_which_was_chosen(reader, tables, output_dir):
+    key = tables.task()
+    folder = output_dir / "heard/song"
+    for index in range(3):
+        record = SongRecord(str(folder / f"song-{index}"))
+        take = record.claim(1, model="minimax/music-2.6")
+        (folder / f"song-{index}/take-1/song.mp3").write_bytes(b"song %d" % index)
+        url = f"file://{folder}/song-{index}/take-1/song.mp3"
+        take = record.write(take, "completed", audio_uri=url, audio={"format": "mp3"}, usage={})
+        record.write(take, "delivered", status="completed", try_number=1, chosen=index == 1)
+    result = {
+        "audio_uri": f"file://{folder}/song-1/take-1/song.mp3",
+        "record_uri": f"file://{folder}/song-1/take-1/completed.json",
+        "takes": {"requested": 3, "chosen": 1, "manifest_uri": f"file://{folder}/manifest-try-1.jsonl"},
+    }
+    tables.xcoms(key, [("return_value", result)])
+
+    page = reader.get(tables.path(key), headers=HTML).text
+    assert re.findall(r'<audio [^>]*data-take="([^"]+)"', page) == ["0-1", "1-1", "2-1"]
+    assert re.findall(r'<h2 id="take-[^"]+">([^<]+) <span class="state \w+">(\w+)<', page) == [
+        ("Song 0", "kept"),
+        ("Song 1", "ready"),
+        ("Song 2", "kept"),
+    ]
+    assert page.count("<option") == 6
+    for index in range(3):
+        url = re.search(rf'data-take="{index}-1"[^>]*src="([^"]+)"', page)[1]
+        assert reader.get(url).content == b"song %d" % index
+    assert state(reader, tables, key)["sign"] == "success 1:delivered 1:delivered 1:delivered"
+
+
+def test_the_page_of_a_task_that_waits_for_several_songs_shows_each(reader, tables, open_song):
+    key, record = open_song
+    for index in range(2):
+        one = SongRecord(f"{record.folder.url}/song-{index}")
+        one.write(one.claim(1, model="minimax/music-2.6"), "accepted", generation_id=f"gen-{index}")
+    found = state(reader, tables, key)
+    assert found["sign"] == "deferred 1:accepted 1:accepted"
+    assert "The API makes take 1." in found["progress"]
+    assert "Song 1" in reader.get(tables.path(key), headers=HTML).text

@@ -66,6 +66,8 @@ def test_what_the_record_says_decides(found, attempt, step, n):
     decision = decide(found, attempt)
 
     assert (decision.step, decision.n) == (step, n)
+    # Said of another request, it would cost the task its one resubmission.
+    assert decision.resubmission == (attempt is RESUBMIT and decision.step == "submit")
     assert decision.why
 
 

@@ -112,7 +112,7 @@ if (compare) {
     const from = byTake(decks[current].value);
     current = 1 - current;
     const to = byTake(decks[current].value);
-    if (to && to !== from) go(from, to, `${current ? "B" : "A"}: take ${to.dataset.take}`);
+    if (to && to !== from) go(from, to, `${current ? "B" : "A"}: ${to.dataset.title.toLowerCase()}`);
   };
 
   document.getElementById("switch").addEventListener("click", toggle);

@@ -1,0 +1,465 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from airflow_provider_music.cost import budget
+from airflow_provider_music.exceptions import (
+    AmbiguousRunError,
+    ChangedRequestError,
+    CredentialsError,
+    GenerationTimeoutError,
+    InvalidRequestError,
+    OutputError,
+    OverBudgetError,
+    RequestRejectedError,
+    ResubmissionLostError,
+    UnknownOutcomeError,
+)
+from airflow_provider_music.generation import submit
+from airflow_provider_music.generation.folders import FolderOptions
+from airflow_provider_music.generation.quality import QualityOptions
+from airflow_provider_music.storage.folder import Folder
+from tests.generation.conftest import AUDIO, DONE, REQUESTS, claimed, lost, record_of, second_half, song_of, triggered
+
+LANES = ["queued", "synchronous"]
+REFUSED = {"message": "no", "statusCode": 400}
+BUSY = httpx.Response(429, json={"message": "busy", "statusCode": 429})
+
+
+# One song, from start to end
+
+
+def test_a_queued_song_is_submitted_by_the_worker_polled_by_the_triggerer_and_landed_by_the_worker(task, api):
+    one = task()
+
+    deferred = one.start()
+
+    assert (len(api.posted), api.polled, deferred.spec.marker) == (1, 0, None)
+    assert deferred.spec.facts["accepted"]["generation_id"] == "gen-1"
+    event = triggered(deferred)
+    result = second_half(one, event)
+    assert (result["status"], result["generation_id"], result["submissions"]) == ("completed", "gen-1", 1)
+    assert Folder(result["audio_uri"].rpartition("/")[0]).read("song.wav") == AUDIO
+    assert (len(api.posted), record_of(one).latest().state) == (1, "delivered")
+
+
+def test_a_synchronous_song_is_submitted_by_the_triggerer_alone(task, api):
+    one = task("synchronous")
+
+    deferred = one.start()
+
+    assert api.posted == []
+    assert deferred.spec.facts is None
+    assert record_of(one).folder.read(deferred.spec.marker)
+    result = second_half(one, triggered(deferred))
+    assert (result["status"], result["submissions"], len(api.posted)) == ("completed", 1, 1)
+
+
+def test_a_marker_is_removed_by_the_second_half(task):
+    one = task("synchronous")
+    deferred = one.start()
+    event = triggered(deferred)
+    assert deferred.spec.marker in record_of(one).folder.names()
+
+    second_half(one, event)
+
+    assert not [name for name in record_of(one).folder.names() if name.startswith("deferred-")]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_without_deferring_the_worker_does_it_all_with_one_post(lane, task, api):
+    one = task(lane, deferrable=False)
+
+    result = one.start()
+
+    assert (result["status"], len(api.posted)) == ("completed", 1)
+    assert (one.delivered.n, one.delivered.state) == (1, "completed")
+    assert not [name for name in record_of(one).folder.names() if name.startswith("deferred-")]
+
+
+def test_where_nobody_waits_the_id_is_the_result_and_no_poll_is_made(task, api):
+    one = task(wait_for_completion=False)
+
+    result = one.start()
+
+    assert (result["status"], result["generation_id"], result["audio_uri"]) == ("accepted", "gen-1", None)
+    assert (len(api.posted), api.polled) == (1, 0)
+    assert one.delivered.generation_id == "gen-1"
+
+
+def test_a_task_knows_where_its_record_lies_in_both_halves(task, tmp_path):
+    one = task()
+    event = triggered(one.start())
+    assert one.record_url.startswith(f"file://{tmp_path}/songs/dag/")
+    again = task()
+
+    again.resume(event)
+
+    assert again.record_url == one.record_url
+
+
+def test_what_is_odd_about_the_request_is_in_the_tasks_log(task, caplog):
+    task(request={"model": "of-tomorrow/song-1", "prompt": "the sea"}).start()
+    assert "of-tomorrow/song-1" in " ".join(
+        record.getMessage() for record in caplog.records if record.levelname == "WARNING"
+    )
+
+
+# Before anything is sent
+
+
+def test_what_could_not_be_measured_is_refused_before_it_is_paid(task, api, monkeypatch):
+    monkeypatch.setattr("airflow_provider_music.generation.quality.is_installed", lambda: False)
+    with pytest.raises(InvalidRequestError, match="PyAV"):
+        task(quality=QualityOptions("fail")).start()
+    assert api.posted == []
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_song_whose_price_nobody_knows_is_not_submitted_under_a_budget(deferrable, lane, task, api, monkeypatch):
+    monkeypatch.setattr(budget, "_PAUSE_SECONDS", 0.0)
+    with pytest.raises(OverBudgetError, match="Nothing was sent"):
+        task(lane, max_usd=1.0, deferrable=deferrable).start()
+    assert api.posted == []
+
+
+def test_a_budget_that_allows_it_stops_nothing(task, api, monkeypatch):
+    monkeypatch.setattr(budget, "_PAUSE_SECONDS", 0.0)
+    assert task(max_usd=1.0, on_unknown_price="allow", deferrable=False).start()["status"] == "completed"
+    assert len(api.posted) == 1
+
+
+def test_without_a_budget_no_price_is_requested(task, api):
+    task(wait_for_completion=False).start()
+    assert (len(api.posted), api.polled) == (1, 0)
+
+
+def test_the_words_are_in_place_before_the_request_leaves(task, api, tmp_path):
+    there = []
+    api.on_post = lambda: there.extend(tmp_path.rglob("song.request.json"))
+
+    task(keep_request=True).start()
+
+    assert len(there) == 1
+    assert json.loads(there[0].read_text())["prompt"] == "a calm song of the sea"
+
+
+# What an earlier try did
+
+
+def test_a_first_try_searches_for_nothing_and_submits(task, api):
+    task().start()
+    assert (len(api.posted), api.searched) == (1, 0)
+
+
+def test_a_later_try_without_a_record_searches_the_usage_log_before_it_submits(task, api):
+    task(try_number=2).start()
+    assert (api.searched, len(api.posted)) == (1, 1)
+
+
+def test_a_request_that_only_the_usage_log_knows_is_not_paid_again(task, api):
+    first = task()
+    first.start()
+    lost(first)
+    api.has_row(api.posted[0][0], inference_id="gen-1")
+
+    result = task(try_number=2).start()
+
+    assert (result["status"], result["generation_id"], len(api.posted)) == ("completed", "gen-1", 1)
+
+
+def test_where_each_earlier_try_began_here_and_sent_nothing_nobody_searches(task, api):
+    record = song_of(task()).record
+    for earlier in (1, 2):
+        record.begin(earlier)
+
+    task(try_number=3).start()
+
+    assert (api.searched, len(api.posted)) == (0, 1)
+
+
+def test_a_try_that_was_put_off_may_have_sent_something_itself(task, api):
+    task(attempt={"rescheduled": True}).start()
+    assert (api.searched, len(api.posted)) == (1, 1)
+
+
+def test_a_record_that_an_earlier_try_wrote_elsewhere_is_used_on(task, api, store, tmp_path):
+    first = task(store=store)
+    first.start()
+    elsewhere = str(tmp_path / "other songs")
+    folders = FolderOptions(elsewhere, elsewhere, is_mapped=False, record_dir=None, executor="LocalExecutor")
+    second = task(store=store, try_number=2, folders=folders)
+
+    result = second.start()
+
+    assert (result["status"], result["generation_id"], len(api.posted)) == ("completed", "gen-1", 1)
+    assert second.record_url == first.record_url
+    assert result["record_uri"].startswith(first.record_url)
+    # For what it cost.
+    assert api.searched == 1
+
+
+def test_an_id_that_airflow_remembers_is_polled_where_the_record_is_gone(task, api, store):
+    first = task(store=store)
+    first.start()
+    lost(first)
+    api.polls = [{"id": "gen-1", "status": "generating"}]
+
+    deferred = task(store=store, try_number=2).start()
+
+    assert deferred.spec.facts["accepted"]["generation_id"] == "gen-1"
+    assert (len(api.posted), api.searched) == (1, 0)
+
+
+# What the record says decides
+
+
+@pytest.mark.parametrize("facts", [("accepted", "completed"), ("accepted", "completed", "delivered")])
+def test_a_song_that_is_in_storage_is_returned_without_a_call(facts, task, api):
+    claimed(task(), *facts)
+
+    second = task(try_number=2)
+    result = second.start()
+
+    assert (result["generation_id"], result["status"]) == ("gen-1", "completed")
+    assert (len(api.posted), api.polled, api.searched) == (0, 0, 0)
+    assert second.delivered.n == 1
+
+
+def test_a_lost_answer_is_not_paid_again_by_a_retry(task, api):
+    claimed(task(), "unknown")
+    with pytest.raises(UnknownOutcomeError, match="r-1"):
+        task(try_number=2).start()
+    assert api.posted == []
+
+
+def test_a_resubmission_whose_answer_is_lost_too_is_left_to_the_next_try(task, api):
+    claimed(task(), "unknown", resubmission=True)
+    with pytest.raises(ResubmissionLostError):
+        task(on_unknown="resubmit").start()
+    assert api.posted == []
+
+
+@pytest.mark.parametrize("facts", [(), ("accepted",), ("accepted", "completed")])
+def test_a_changed_request_is_refused_while_its_take_is_open_and_the_record_says_so(facts, task, api):
+    record = claimed(task(), *facts)
+    with pytest.raises(ChangedRequestError):
+        task(request={**REQUESTS["queued"], "prompt": "a storm"}, try_number=2).start()
+    assert "changed" in record.latest()
+    assert api.posted == []
+
+
+def test_a_try_of_which_cannot_be_told_whether_it_delivered_is_refused(task, api):
+    claimed(task(attempt={"run_started_at": "2026-11-27T00:00:00+00:00"}), "accepted", "completed", "delivered")
+    with pytest.raises(AmbiguousRunError):
+        task(attempt={"run_started_at": "2026-11-28T00:00:00+00:00"}).start()
+    assert api.posted == []
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_an_open_take_is_left_to_the_triggerer_with_what_is_known_of_it(lane, task, api):
+    claimed(task(lane), says_when_sent=True)
+
+    deferred = task(lane, try_number=2).start()
+
+    assert deferred.spec.n == 1
+    assert (deferred.spec.facts["intent"]["client_request_id"], deferred.spec.marker) == ("r-1", None)
+    assert (api.posted, api.polled) == ([], 0)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_after_a_failed_take_the_next_is_submitted_once(lane, task, api):
+    claimed(task(lane), "failed")
+
+    result = task(lane, try_number=2, deferrable=False).start()
+
+    assert (result["status"], len(api.posted)) == ("completed", 1)
+
+
+def test_after_a_failed_take_the_triggerer_submits_the_next_synchronous_one(task, api):
+    claimed(task("synchronous"), "failed")
+
+    deferred = task("synchronous", try_number=2).start()
+
+    assert (deferred.spec.n, deferred.spec.facts, api.posted) == (2, None, [])
+    assert deferred.spec.marker
+
+
+# A retry while the generation runs
+
+
+def test_a_retry_lands_what_is_done_by_now_with_no_second_wait(task, api):
+    claimed(task(), "accepted")
+
+    result = task(try_number=2).start()
+
+    assert (result["status"], result["generation_id"], api.posted) == ("completed", "gen-1", [])
+
+
+@pytest.mark.parametrize(
+    "poll",
+    [
+        {"id": "gen-1", "status": "generating"},
+        {"id": "gen-1", "status": "generating", "audio_file": DONE["audio_file"]},
+        {"id": "gen-1", "status": "completed"},
+        httpx.Response(503),
+        httpx.ReadError("cut"),
+    ],
+    ids=["under way", "under way, with a link", "done, without a link", "503", "cut"],
+)
+def test_a_retry_waits_on_for_what_is_not_there_yet(poll, task, api):
+    claimed(task(), "accepted")
+    api.polls = [poll]
+
+    deferred = task(try_number=2).start()
+
+    assert (deferred.spec.n, deferred.spec.facts["accepted"]["generation_id"]) == (1, "gen-1")
+    assert (api.posted, api.polled) == ([], 1)
+
+
+def test_a_retry_that_waits_for_nothing_returns_the_id_without_a_poll(task, api):
+    claimed(task(), "accepted")
+
+    result = task(try_number=2, wait_for_completion=False).start()
+
+    assert (result["status"], result["generation_id"]) == ("accepted", "gen-1")
+    assert (api.posted, api.polled) == ([], 0)
+
+
+# The quick POST of a worker
+
+
+def test_a_request_that_the_api_refuses_fails_at_once_and_is_counted(task, api, store, stats):
+    api.answers = [httpx.Response(400, json=REFUSED)]
+    with pytest.raises(RequestRejectedError, match="not billed"):
+        task(store=store).start()
+    assert len(api.posted) == 1
+    assert stats.counted.count(("music.generations", "minimax_music-2.6", "failed")) == 1
+    assert [sorted(value["facts"]) for value in store.values] == [["intent"], ["failed", "intent"]]
+
+
+def test_a_request_that_was_not_accepted_is_left_to_the_triggerer_which_submits_the_next(task, api):
+    api.answers = [BUSY]
+    one = task()
+
+    deferred = one.start()
+
+    assert (deferred.spec.facts["failed"]["sent"], len(api.posted)) == (False, 1)
+    event = triggered(deferred)
+    assert (event["status"], event["n"], len(api.posted)) == ("ready", 2, 2)
+    assert second_half(one, event)["submissions"] == 1
+
+
+def test_a_lost_answer_is_left_to_the_triggerer_and_not_submitted_again(task, api):
+    api.answers = [httpx.ReadError("cut")]
+
+    deferred = task().start()
+
+    assert deferred.spec.n == 1
+    assert deferred.spec.facts["intent"]["client_request_id"] == api.posted[0][0]
+    assert len(api.posted) == 1
+
+
+def test_a_take_that_another_process_claimed_in_between_is_waited_for(task, api, monkeypatch):
+    real = submit.Submission._claim
+
+    async def late(self):
+        self._record.claim(1, client_request_id="of another", lane="queued")
+        return await real(self)
+
+    monkeypatch.setattr(submit.Submission, "_claim", late)
+
+    deferred = task().start()
+
+    assert (deferred.spec.facts["intent"]["client_request_id"], api.posted) == ("of another", [])
+
+
+def test_a_deadline_before_the_request_is_a_timeout_with_nothing_sent(task, api):
+    one = task(timeout=0.0)
+
+    deferred = one.start()
+
+    assert deferred.spec.marker
+    with pytest.raises(GenerationTimeoutError, match="nothing was sent"):
+        second_half(one, triggered(deferred))
+    assert (api.posted, record_of(one).latest()) == ([], None)
+
+
+# What Airflow remembers
+
+
+def test_before_the_request_leaves_airflow_knows_where_and_under_which_id(task, api, store):
+    seen = []
+    api.on_post = lambda: seen.append(store.get(None))
+    one = task(store=store)
+
+    one.start()
+
+    (known,) = seen
+    assert (known["record_url"], known["n"]) == (one.record_url, 1)
+    assert (known["facts"]["intent"]["fact"], known["facts"]["intent"]["n"]) == ("intent", 1)
+    assert known["facts"]["intent"]["client_request_id"] == api.posted[0][0]
+    assert "accepted" not in known["facts"]
+    assert store.values[-1]["facts"]["accepted"]["generation_id"] == "gen-1"
+    assert len(store.values) == 2
+
+
+def began(task):
+    return sorted(name for name in record_of(task).take_folder(1).names() if name.startswith("try-"))
+
+
+def test_where_airflow_remembers_a_try_leaves_a_sign_that_it_began_before_its_first_claim(task, api, store):
+    signs = []
+    one = task(store=store)
+    api.on_post = lambda: signs.extend(began(one))
+
+    one.start()
+
+    assert signs == ["try-1-began.json"]
+
+
+def test_where_airflow_keeps_nothing_no_sign_is_left(task):
+    one = task()
+    one.start()
+    assert began(one) == []
+
+
+def test_a_second_take_needs_no_sign_of_its_try(task, store):
+    claimed(task(), "failed")
+    two = task(store=store, try_number=2)
+    two.start()
+    assert began(two) == []
+
+
+def no_intent(monkeypatch):
+    real = Folder.create
+
+    def fails(folder, name, *args, **kwargs):
+        if name == "intent.json":
+            raise OSError(28, "No space left on device")
+        return real(folder, name, *args, **kwargs)
+
+    monkeypatch.setattr(Folder, "create", fails)
+
+
+def no_key(monkeypatch):
+    async def client_of(_):
+        raise CredentialsError("There is no key any more")
+
+    monkeypatch.setattr(submit, "client_of", client_of)
+
+
+@pytest.mark.parametrize(("breaks", "error"), [(no_intent, OutputError), (no_key, CredentialsError)])
+def test_what_certainly_sent_nothing_is_not_searched_for_by_the_next_try(breaks, error, task, api, store, monkeypatch):
+    breaks(monkeypatch)
+    one = task(store=store)
+    with pytest.raises(error):
+        one.start()
+    assert api.posted == []
+    assert [sorted(value) for value in store.values] == [["facts", "n", "record_url"], ["record_url"]]
