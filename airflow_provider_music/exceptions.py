@@ -19,6 +19,7 @@
         │   ├── UnsafeStoreError           ends the task: the store creates one object twice, so no claim holds in it
         │   └── ProvenanceError            retry can help: where a song came from cannot be attached; it is in place
         │       ├── ManifestError          retry can help: the file beside the song is no manifest; move it away
+        │       ├── SigningError           retry can help: Content Credentials cannot be signed; says what is in place
         │       └── NotTaggableError       retry can help: caught before a task sees it; the manifest says the reason
         ├── ApiError                       the API answered, and said no; what failed is not billed
         │   ├── AuthenticationError        ends the task: 401, or the account may not use this
@@ -150,6 +151,10 @@ class ProvenanceError(OutputError):
 
 class ManifestError(ProvenanceError):
     """A manifest cannot be read, or is none."""
+
+
+class SigningError(ProvenanceError):
+    """Content Credentials cannot be signed with this connection now: certificate, key, service or library."""
 
 
 class NotTaggableError(ProvenanceError):

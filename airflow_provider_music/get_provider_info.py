@@ -67,6 +67,35 @@ UI_FIELD_BEHAVIOUR = {
     "placeholders": {"host": "https://api.aimlapi.com", "password": "the key of your AI/ML API account"},
 }
 
+C2PA_FIELDS = {
+    "certificates": {
+        "label": "Certificate chain",
+        "description": "PEM: the signer's certificate first, then those that issued it.",
+        "schema": {"type": ["string", "null"], "format": "multiline", "default": ""},
+    },
+    "algorithm": {
+        "label": "Algorithm",
+        "description": "Of the certificate's key: es256, es384, es512, ps256, ps384, ps512 or ed25519.",
+        "schema": {"type": ["string", "null"], "default": "es256"},
+    },
+    "service_url": {
+        "label": "Key service",
+        "description": "URL that is sent the bytes to sign and returns the signature; the password is then its token.",
+        "schema": {"type": ["string", "null"], "default": ""},
+    },
+    "tsa_url": {
+        "label": "Time-stamping service",
+        "description": "URL (RFC 3161), called for each signature. Empty: no time stamp.",
+        "schema": {"type": ["string", "null"], "default": ""},
+    },
+}
+
+C2PA_FIELD_BEHAVIOUR = {
+    "hidden-fields": ["schema", "port", "login", "host"],
+    "relabeling": {"password": "Private key (PEM), or token"},
+    "placeholders": {"password": "-----BEGIN PRIVATE KEY----- ..."},
+}
+
 
 def get_provider_info() -> dict:  # type: ignore[type-arg]
     """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` describes it."""
@@ -81,7 +110,12 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": "AI/ML API music", "python-modules": ["airflow_provider_music.hooks.music"]}],
+        "hooks": [
+            {
+                "integration-name": "AI/ML API music",
+                "python-modules": ["airflow_provider_music.hooks.music", "airflow_provider_music.hooks.c2pa"],
+            }
+        ],
         "operators": [
             {
                 "integration-name": "AI/ML API music",
@@ -125,7 +159,14 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                 "hook-name": "Music generation (AI/ML API)",
                 "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
                 "conn-fields": CONNECTION_FIELDS,
-            }
+            },
+            {
+                "connection-type": "c2pa",
+                "hook-class-name": "airflow_provider_music.hooks.c2pa.C2paHook",
+                "hook-name": "Content Credentials (C2PA)",
+                "ui-field-behaviour": C2PA_FIELD_BEHAVIOUR,
+                "conn-fields": C2PA_FIELDS,
+            },
         ],
         "config": {
             "music": {
@@ -192,6 +233,17 @@ def get_provider_info() -> dict:  # type: ignore[type-arg]
                         "type": "string",
                         "example": "marketing = 10 USD/day; film = 200 USD/month",
                         "default": "",
+                    },
+                    "require_rights": {
+                        "description": (
+                            "Whether every task that sends a track or submits a song has to say under which licence "
+                            "or consent it does so, in its argument rights. A task without is refused before anything "
+                            "is sent. Read where the task runs."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
                     },
                     "shared_disk": {
                         "description": (

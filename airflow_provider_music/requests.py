@@ -72,6 +72,8 @@ class MiniMaxMusic01(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     Give at least one of refer_voice or refer_instrumental.
     """
 
@@ -86,6 +88,7 @@ class MiniMaxMusic01(MusicRequest):
         audio_setting: FullAudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             lyrics=lyrics,
@@ -94,6 +97,7 @@ class MiniMaxMusic01(MusicRequest):
             audio_setting=audio_setting,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -109,6 +113,8 @@ class MiniMaxMusic(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "minimax-music"
@@ -120,12 +126,14 @@ class MiniMaxMusic(MusicRequest):
         reference_audio_url: Text,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             reference_audio_url=reference_audio_url,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -141,6 +149,8 @@ class MiniMaxMusic15(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "minimax/music-1.5"
@@ -153,6 +163,7 @@ class MiniMaxMusic15(MusicRequest):
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -160,6 +171,7 @@ class MiniMaxMusic15(MusicRequest):
             audio_setting=audio_setting,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -175,6 +187,8 @@ class MiniMaxMusic20(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "minimax/music-2.0"
@@ -187,6 +201,7 @@ class MiniMaxMusic20(MusicRequest):
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -194,6 +209,7 @@ class MiniMaxMusic20(MusicRequest):
             audio_setting=audio_setting,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -211,6 +227,8 @@ class MiniMaxMusic26(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "minimax/music-2.6"
@@ -225,6 +243,7 @@ class MiniMaxMusic26(MusicRequest):
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -234,6 +253,7 @@ class MiniMaxMusic26(MusicRequest):
             audio_setting=audio_setting,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -252,6 +272,8 @@ class MiniMaxMusicCover(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     Give one of reference_audio_url or cover_feature_id.
     Give lyrics with cover_feature_id.
     """
@@ -268,6 +290,7 @@ class MiniMaxMusicCover(MusicRequest):
         audio_setting: AudioSetting | XComArg | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -277,6 +300,7 @@ class MiniMaxMusicCover(MusicRequest):
             audio_setting=audio_setting,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -292,6 +316,8 @@ class Lyria2(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "google/lyria2"
@@ -304,6 +330,7 @@ class Lyria2(MusicRequest):
         seed: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -311,6 +338,7 @@ class Lyria2(MusicRequest):
             seed=seed,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -327,6 +355,8 @@ class StableAudio(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "stable-audio"
@@ -340,6 +370,7 @@ class StableAudio(MusicRequest):
         steps: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
@@ -348,6 +379,7 @@ class StableAudio(MusicRequest):
             steps=steps,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -362,6 +394,8 @@ class ElevenMusic(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "elevenlabs/eleven_music"
@@ -373,12 +407,14 @@ class ElevenMusic(MusicRequest):
         music_length_ms: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             music_length_ms=music_length_ms,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )
 
 
@@ -392,6 +428,8 @@ class DummyAudio(MusicRequest):
     :param extra_body: merged into the request untouched, for fields that are newer than this package; ``model`` and
         ``stream`` are refused.
     :param name: of the song's files, without an ending, such as ``"{{ ds }}-jingle"``; ``song`` where none is given.
+    :param rights: under which licence or consent the song is made, in place of the task's own ``rights``; it is not
+        sent.
     """
 
     model = "test/dummy-audio"
@@ -403,10 +441,12 @@ class DummyAudio(MusicRequest):
         duration: Number | None = None,
         extra_body: Mapping[str, Any] | None = None,
         name: Text | None = None,
+        rights: Text | None = None,
     ) -> None:
         super().__init__(
             prompt=prompt,
             duration=duration,
             extra_body=extra_body,
             name=name,
+            rights=rights,
         )

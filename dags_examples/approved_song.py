@@ -48,7 +48,7 @@ with DAG(
     versions = GenerateMusicBatchOperator(
         task_id="versions",
         requests=[BRIEF, {**BRIEF, "prompt": BRIEF["prompt"] + ", slower"}],
-        provenance="embed",
+        provenance="tags",
         timeout=timedelta(minutes=30),
         outlets=[AssetAlias("jingle-versions")],
     )

@@ -27,7 +27,7 @@ from airflow_provider_music.api.fields import REQUEST_FIELDS
 from airflow_provider_music.api.models import CATALOGUE
 from airflow_provider_music.api.schema import AudioSetting
 from airflow_provider_music.compat import AIRFLOW
-from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
+from airflow_provider_music.get_provider_info import C2PA_FIELDS, CONNECTION_FIELDS
 from airflow_provider_music.record.take import FACTS
 
 ROOT = Path(__file__).parents[1]
@@ -126,7 +126,7 @@ def audio_setting_table():
     )
 
 
-def connection_table():
+def connection_table(fields=CONNECTION_FIELDS):
     def line(name, spec):
         schema = spec["schema"]
         bounds = f"{schema['minimum']} or more" if "minimum" in schema else ""
@@ -136,7 +136,11 @@ def connection_table():
         return f"`{name}`", spec["label"], spec["description"], f"`{default}`" if default != "" else "empty", bounds
 
     head = ("extra", "in the form", "what", "default", "range")
-    return rows(head, [line(name, spec) for name, spec in CONNECTION_FIELDS.items()])
+    return rows(head, [line(name, spec) for name, spec in fields.items()])
+
+
+def c2pa_table():
+    return connection_table(C2PA_FIELDS)
 
 
 TABLES = [
@@ -144,6 +148,7 @@ TABLES = [
     (DOCS / "operators.md", "fields", fields_table),
     (DOCS / "operators.md", "audio_setting", audio_setting_table),
     (DOCS / "connection.md", "connection", connection_table),
+    (DOCS / "connection.md", "c2pa", c2pa_table),
 ]
 
 

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "requirements"
 SHARED = [
-    *("aiohttp", "av", "fsspec", "h11", "httpcore", "httpx", "httpx-aiohttp", "lameenc"),
+    *("aiohttp", "av", "c2pa-python", "fsspec", "h11", "httpcore", "httpx", "httpx-aiohttp", "lameenc"),
     *("mutagen", "pydantic", "s3fs", "starlette", "uvicorn", "yarl"),
 ]
 AIRFLOWS = ("2.11.0", "2.11.2", "3.0.6", "3.1.8", "3.2.2", "3.3.2", "3.4.0b2")
@@ -25,7 +25,7 @@ CONSTRAINED = {
     **{airflow: airflow for airflow in AIRFLOWS if airflow not in ("2.11.2", "3.3.2")},
 }
 #: Not in any Airflow's constraints: whatever is the newest gets in.
-FREE = {"av", "httpx-aiohttp", "lameenc", "mutagen"}
+FREE = {"av", "c2pa-python", "httpx-aiohttp", "lameenc", "mutagen"}
 
 if not (ROOT / "pyproject.toml").is_file():
     pytest.skip("an installed package has no pins beside it", allow_module_level=True)
@@ -78,7 +78,7 @@ def test_an_environment_of_one_airflow_holds_what_its_day_had_and_all_that_the_p
     assert {package: pair for package, pair in differ.items() if pair[0] != pair[1]} == {}
     assert refused(pins) == []
     needed = {canonicalize_name(each.name) for each in required()}
-    assert needed - set(pins) <= {"apache-airflow-providers-openlineage", "av"}
+    assert needed - set(pins) <= {"apache-airflow-providers-openlineage", "av", "c2pa-python"}
 
 
 @pytest.mark.parametrize("name", ["airflow-2.11.2", "airflow-3.3.2"])

@@ -37,7 +37,7 @@ def test_every_model_has_a_class_with_its_fields():
     for each in CLASSES.values():
         known = find(each.model)
         parameters = dict(list(inspect.signature(each).parameters.items()))
-        assert set(parameters) == {*known.fields(), "extra_body", "name"}
+        assert set(parameters) == {*known.fields(), "extra_body", "name", "rights"}
         assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in parameters.values())
         needed = {name for name, one in parameters.items() if one.default is inspect.Parameter.empty}
         assert needed == set(known.required)

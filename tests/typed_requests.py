@@ -17,6 +17,7 @@ if __name__ == "__main__":
     # An environment's package may be that of another work tree.
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from airflow_provider_music.api.fields import UNSENT_KEYS
 from airflow_provider_music.api.models import CATALOGUE
 from airflow_provider_music.api.schema import Body, object_of
 from airflow_provider_music.operators.generate import GenerateMusicOperator
@@ -70,10 +71,14 @@ def described(indent: str, text: str) -> str:
     return "\n".join(textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    "))
 
 
+#: Of a request: what the task says of all of its songs is in another docstring.
+RIGHTS = "under which licence or consent the song is made, in place of the task's own ``rights``; it is not sent"
+
+
 def meanings() -> dict[str, str]:
     """What each field means: the operator's docstring, without the models that it names in brackets."""
     text = re.sub(r"\n\s*(?![\s:])", " ", str(GenerateMusicOperator.__doc__))
-    return {
+    return {"rights": RIGHTS} | {
         name: re.sub(r" \([^()]*\)\.?$", "", says).rstrip(".") for name, says in re.findall(r":param (\w+): (.+)", text)
     }
 
@@ -128,16 +133,17 @@ def request(known: Any, meaning: dict[str, str]) -> str:
         means = "; ".join([main, *(note for note in notes if known.id in note)])
         need = "; required" if name in known.required else ""
         lines.append(described("    ", f":param {name}: {means}{says}{need}."))
-    lines += [described("    ", f":param {name}: {meaning[name]}.") for name in ("extra_body", "name")]
+    lines += [described("    ", f":param {name}: {meaning[name]}.") for name in ("extra_body", *UNSENT_KEYS)]
     lines += [described("    ", f"Give {rule_of(one)}.").replace("\n        ", "\n    ") for one in known.rules]
     lines += ['    """', "", f'    model = "{known.id}"', "", "    def __init__(", "        self,", "        *,"]
     for name, field in fields.items():
         kind = kind_of(field)
         lines.append(f"        {name}: {kind}," if name in known.required else f"        {name}: {kind} | None = None,")
-    lines += ["        extra_body: Mapping[str, Any] | None = None,", "        name: Text | None = None,"]
+    lines += ["        extra_body: Mapping[str, Any] | None = None,"]
+    lines += [f"        {name}: Text | None = None," for name in UNSENT_KEYS]
     lines += ["    ) -> None:"]
     lines += ["        super().__init__("]
-    lines += [f"            {name}={name}," for name in (*names, "extra_body", "name")]
+    lines += [f"            {name}={name}," for name in (*names, "extra_body", *UNSENT_KEYS)]
     lines += ["        )"]
     return "\n".join(lines)
 

@@ -30,5 +30,8 @@ REQUEST_FIELDS: tuple[str, ...] = (
 SONG_KEYS = ("model", *REQUEST_FIELDS, "extra_body")
 """What says one song to the API."""
 
-REQUEST_KEYS = (*SONG_KEYS, "name")
-"""What a request may hold: ``name`` is of its files, and is not sent."""
+UNSENT_KEYS = ("name", "rights")
+"""What a request may hold and is not sent: the name of its files, and the licence or consent that it goes by."""
+
+REQUEST_KEYS = (*SONG_KEYS, *UNSENT_KEYS)
+"""What a request may hold."""

@@ -76,6 +76,10 @@ class MusicRequest(Body):
     """Where the fields and limits come from."""
     prompt_is_lyrics: ClassVar[bool] = False
     """Whether the model sings its ``prompt``."""
+    vocals: ClassVar[Literal["made", "none", "unknown"]] = "unknown"
+    """Whether the model sings; "unknown" where that depends on the request, or its source does not say."""
+    makes_music: ClassVar[bool] = True
+    """Whether what it returns is music that the model makes."""
 
     model: str = Field(description="the model's name")
 
@@ -112,6 +116,7 @@ class Music01(MusicRequest):
     # 600 characters by the AI/ML API; resellers of the same model say 200 (302.AI), 350 to 400 (Replicate,
     # WaveSpeed) or 400 (Segmind). Lyrics that overrun the minute end as "Downstream service error."
     id = "music-01"
+    vocals = "made"
     lane = "synchronous"
     usual_seconds = 55.0
     max_seconds = 60.0
@@ -134,6 +139,7 @@ class MinimaxMusic(MusicRequest):
     """MiniMax's first queued model: sings its prompt in the manner of a reference track."""
 
     id = "minimax-music"
+    vocals = "made"
     usual_seconds = 55.0
     max_seconds = 60.0
     source = "aimlapi/api-docs MiniMax/minimax-music.json, live OpenAPI"
@@ -148,6 +154,7 @@ class Music15(MusicRequest):
     """MiniMax Music 1.5: a song from a description and lyrics."""
 
     id = "minimax/music-1.5"
+    vocals = "made"
     usual_seconds = 85.0
     max_seconds = 240.0
     source = "aimlapi/api-docs MiniMax/music-1.5.json, live OpenAPI"
@@ -162,6 +169,7 @@ class Music20(MusicRequest):
     """MiniMax Music 2.0: a song from a description and lyrics."""
 
     id = "minimax/music-2.0"
+    vocals = "made"
     usual_seconds = 75.0
     max_seconds = 240.0
     source = "aimlapi/api-docs MiniMax/music-2.0.json, live OpenAPI"
@@ -193,6 +201,7 @@ class MusicCover(MusicRequest):
 
     # aimlapi/api-docs requires reference_audio_url; the live OpenAPI takes cover_feature_id in its place.
     id = "minimax/music-cover"
+    vocals = "made"
     usual_seconds = 90.0
     source = "aimlapi/api-docs MiniMax/music-cover.json; cover_feature_id: live OpenAPI"
     required = ("prompt",)
@@ -220,6 +229,7 @@ class Lyria2(MusicRequest):
     # The prompt's limit stands in a text copied from minimax-music ("Maximum 600 characters"); an older
     # schema has none. The newer document counts.
     id = "google/lyria2"
+    vocals = "none"
     aliases = ("lyria2",)
     usual_seconds = 35.0
     default_format = "wav"
@@ -264,6 +274,7 @@ class DummyAudio(MusicRequest):
     """The vendor's own stub: undocumented, price unknown. Its ``test`` object goes into extra_body."""
 
     id = "test/dummy-audio"
+    makes_music = False
     usual_seconds = 5.0
     max_seconds = 10.0
     source = "live OpenAPI"

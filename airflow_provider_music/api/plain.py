@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_music.api.fields import REQUEST_FIELDS
+from airflow_provider_music.api.fields import REQUEST_FIELDS, UNSENT_KEYS
+from airflow_provider_music.api.rights import rights_line
 from airflow_provider_music.api.song_name import file_name
 
 #: Lengths of words that every model takes.
@@ -27,17 +28,20 @@ _NAMES = ("refer_voice", "refer_instrumental", "reference_audio_url", "cover_fea
 _TAG = re.compile(r"\{[{%#]")
 _NEWLINE = re.compile(r"\r\n?")
 _ORDINARY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,99}")
+_ORDINARY_RIGHTS = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:/-]{0,199}")
 
 
 def check_plain_request(request: Mapping[str, Any]) -> None:
     """Check the request of one song, as the DAG has it, where it is known already what will be sent.
 
-    :param request: ``model``, the request's fields, ``extra_body`` and ``name``, by name.
+    :param request: ``model``, the request's fields, ``extra_body``, ``name`` and ``rights``, by name.
     :raises InvalidRequestError: with every problem; nothing was sent.
     """
     if is_plain(request.get("name")):
         file_name(request.get("name"))
-    request = {name: value for name, value in request.items() if name != "name"}
+    if is_plain(request.get("rights")):
+        rights_line(request.get("rights"))
+    request = {name: value for name, value in request.items() if name not in UNSENT_KEYS}
     if not is_plain(request) or is_ordinary(request):
         return
     from airflow_provider_music.api.request import prepare
@@ -84,7 +88,7 @@ def is_ordinary(request: Mapping[str, Any]) -> bool:
     """Whether every model that takes these fields takes their values."""
     given = {name: value for name, value in request.items() if value is not None}
     words = [given.pop(name) for name in WORDS if name in given]
-    named = given.pop("name", "song")
+    named, rights = given.pop("name", "song"), given.pop("rights", "own")
     model, extra, setting = given.pop("model", None), given.pop("extra_body", {}), given.pop("audio_setting", {})
     return (
         isinstance(model, str)
@@ -92,6 +96,8 @@ def is_ordinary(request: Mapping[str, Any]) -> bool:
         and bool(words or given)
         and isinstance(named, str)
         and _ORDINARY_NAME.fullmatch(named) is not None
+        and isinstance(rights, str)
+        and _ORDINARY_RIGHTS.fullmatch(rights) is not None
         and all(isinstance(text, str) and SHORTEST <= len(text) <= LONGEST for text in words)
         and isinstance(extra, Mapping)
         and "model" not in extra

@@ -7,14 +7,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from airflow_provider_music.api.fields import REQUEST_KEYS
+from airflow_provider_music.api.fields import REQUEST_KEYS, UNSENT_KEYS
 from airflow_provider_music.api.models import (
     OBJECT_FIELDS,
     REFERENCES,
@@ -25,6 +25,7 @@ from airflow_provider_music.api.models import (
     usual_seconds,
 )
 from airflow_provider_music.api.naming import nearest, slip_of
+from airflow_provider_music.api.rights import rights_line
 from airflow_provider_music.api.schema import FORMATS
 from airflow_provider_music.api.song_name import file_name
 from airflow_provider_music.api.templated import parse_templated
@@ -54,6 +55,7 @@ class PreparedRequest:
     :param usual_seconds: how long such a song usually takes, in seconds.
     :param notes: sentences for the task's log.
     :param name: of the song's files, where the task names them; it is not sent.
+    :param rights: under which licence or consent the song is made, where the task says it; it is not sent.
     """
 
     model: str
@@ -64,18 +66,20 @@ class PreparedRequest:
     usual_seconds: float
     notes: tuple[str, ...] = ()
     name: str | None = None
+    rights: str | None = None
 
 
-def prepare_all(requests: Any) -> list[PreparedRequest]:
+def prepare_all(requests: Any, rights: Any = None) -> list[PreparedRequest]:
     """Check every request of a batch, all of them before the first is sent.
 
     :param requests: list of dicts, or the text of one, as a template renders it.
+    :param rights: of every request that has none of its own.
     :raises InvalidRequestError: with the problems of all requests, each with its place in the list.
     """
     prepared, problems = [], []
     for index, request in enumerate(listed(requests)):
         try:
-            prepared.append(prepare_one(request))
+            prepared.append(prepare_one(request, rights))
         except InvalidRequestError as exc:
             problems += [f"requests[{index}] {problem}" for problem in exc.problems]
     if problems:
@@ -105,10 +109,12 @@ def _is_lazy(requests: Any) -> bool:
     return hasattr(requests, "__iter__") and hasattr(requests, "__getitem__")
 
 
-def prepare_one(request: Any) -> PreparedRequest:
+def prepare_one(request: Any, rights: Any = None) -> PreparedRequest:
     """Check one request of a batch.
 
-    :param request: a dict of ``model``, the request's fields, ``extra_body`` and the ``name`` of its files.
+    :param request: a dict of ``model``, the request's fields, ``extra_body``, its ``rights`` and the ``name`` of its
+        files.
+    :param rights: of a request that has none of its own.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     if not isinstance(request, dict):
@@ -117,8 +123,15 @@ def prepare_one(request: Any) -> PreparedRequest:
     model = None if request.get("model") is not None else nearest_key(unknown, "model")
     if model is not None:
         raise InvalidRequestError(f"{shown(model, quote=False)}: no such field; did you mean model?")
-    fields = {name: value for name, value in request.items() if name not in ("model", "extra_body", "name")}
-    return prepare(request.get("model"), fields, request.get("extra_body"), name=request.get("name"))
+    fields = {name: value for name, value in request.items() if name not in ("model", "extra_body", *UNSENT_KEYS)}
+    own = request.get("rights")
+    return prepare(
+        request.get("model"),
+        fields,
+        request.get("extra_body"),
+        name=request.get("name"),
+        rights=own if own is not None else rights,
+    )
 
 
 def nearest_key(unknown: list[Any], meant: str) -> Any:
@@ -132,6 +145,7 @@ def prepare(
     extra_body: Mapping[str, Any] | str | None = None,
     *,
     name: Any = None,
+    rights: Any = None,
 ) -> PreparedRequest:
     """Check a request against its model's limits, and shape it for sending.
 
@@ -140,6 +154,7 @@ def prepare(
     :param extra_body: merged last and not checked, but for ``model`` and ``stream``, which are refused; JSON text is
         taken too.
     :param name: of the song's files.
+    :param rights: under which licence or consent it is made.
     :raises InvalidRequestError: with every problem that was found; nothing may be sent then.
     """
     problems: list[str] = []
@@ -168,7 +183,7 @@ def prepare(
     ]
     body = {**body, **extra}
     problems += _not_json(extra if found else body)
-    named = _named(name, problems)
+    named, licensed = _text_of(file_name, name, problems), _text_of(rights_line, rights, problems)
     if problems:
         raise InvalidRequestError(problems, f"The request to {shown(model, quote=False)}")
     setting = body.get("audio_setting")
@@ -182,12 +197,13 @@ def prepare(
         usual_seconds=usual_seconds(model),
         notes=tuple(notes),
         name=named,
+        rights=licensed,
     )
 
 
-def _named(name: Any, problems: list[str]) -> str | None:
+def _text_of(read: Callable[[Any], str | None], value: Any, problems: list[str]) -> str | None:
     try:
-        return file_name(name)
+        return read(value)
     except InvalidRequestError as exc:
         problems += exc.problems
         return None

@@ -37,11 +37,11 @@ class _Info(NamedTuple):
     doubts: tuple[str, ...] = ()
 
 
-class _TooMuchError(ValueError):
+class TooMuchError(ValueError):
     """More headers than any real file has."""
 
 
-class _Headers(io.RawIOBase):
+class Headers(io.RawIOBase):
     """The file behind a tag, as if it started there; it ends the reading of headers that do not end."""
 
     def __init__(self, file: IO[bytes], start: int) -> None:
@@ -50,24 +50,29 @@ class _Headers(io.RawIOBase):
         self._bytes = self._reads = 0
 
     def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes; refuses more than headers take."""
         size = -1 if size is None else size
         self._reads += 1
         if self._reads > _MOST_READS or size > _MOST_BYTES - self._bytes:
-            raise _TooMuchError(f"its headers take more than {_MOST_BYTES >> 20} MiB or {_MOST_READS} reads")
+            raise TooMuchError(f"its headers take more than {_MOST_BYTES >> 20} MiB or {_MOST_READS} reads")
         data = self._file.read(min(size, _MOST_BYTES) if size >= 0 else _MOST_BYTES - self._bytes)
         self._bytes += len(data)
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place in the part behind the tag."""
         return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
 
     def tell(self) -> int:
+        """Return the place in the part behind the tag."""
         return self._file.tell() - self._start
 
     def seekable(self) -> bool:
+        """Say that it can go back."""
         return True
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
 
@@ -79,7 +84,7 @@ def boxed_facts(found: AudioFormat, file: IO[bytes], size: int, start: int) -> A
     :param start: where its first header is.
     :raises NotAudioError: it cannot be read, has no sound, or less than it says.
     """
-    headers = _Headers(file, start)
+    headers = Headers(file, start)
     headers.seek(0)
     info = _read(found, lambda: _READERS[found](headers, size - start))
     if info.seconds is not None and info.seconds <= 0:
@@ -141,7 +146,7 @@ def _ogg(file: Any, size: int) -> _Info:  # noqa: ARG001 - as the other readers
     try:
         last = page.find_last(file, info.serial, finishing=True)
         position = last.position if last is not None else 0
-    except _TooMuchError:
+    except TooMuchError:
         position = 0
     return _Info("opus" if is_opus else "ogg", position / rate if position > 0 and rate else None, rate, info.channels)
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_music.api.fields import REQUEST_KEYS
+from airflow_provider_music.api.fields import REQUEST_KEYS, SONG_KEYS, UNSENT_KEYS
 from airflow_provider_music.api.purposes import purpose_problem
 from airflow_provider_music.api.rendered import sources_of
 from airflow_provider_music.api.request import PreparedRequest, listed, prepare_one
+from airflow_provider_music.api.rights import MISSING, rights_line, rights_required
 from airflow_provider_music.compat import DecoratedOperator
 from airflow_provider_music.exceptions import InvalidFolderError, InvalidRequestError
 from airflow_provider_music.operators.music import (
@@ -162,26 +163,32 @@ def _add(found: TaskRequests, operator: type, arguments: Mapping[str, Any], labe
     for name in _FOLDERS:
         if arguments.get(name) is not None and static_part(arguments[name]) == arguments[name]:
             _check_folder(name, arguments[name], found.problems)
-    whole = arguments.get("request")
+    whole, rights = arguments.get("request"), arguments.get("rights")
+    needed = rights is None and rights_required(arguments.get("require_rights"))
+    _check_rights(rights, found.problems)
     if issubclass(operator, DecoratedOperator):
         found.unknown = "a function makes its requests when the task runs"
     elif issubclass(operator, GenerateMusicOperator) and whole is not None:
         if sources_of(whole) is None or isinstance(whole, Mapping):
-            _add_song(found, whole, label, arguments.get("takes"))
+            _add_song(found, whole, label, arguments.get("takes"), needs_rights=needed)
         else:
             found.unknown = "its request is known in a run only"
     elif issubclass(operator, GenerateMusicOperator):
-        song = {name: arguments[name] for name in REQUEST_KEYS if name in arguments}
-        _add_song(found, song, label, arguments.get("takes"))
+        song = {name: arguments[name] for name in (*SONG_KEYS, "name") if name in arguments}
+        _add_song(found, song, label, arguments.get("takes"), needs_rights=needed)
     elif issubclass(operator, GenerateMusicBatchOperator):
-        _add_batch(found, arguments.get("requests"), label)
+        _add_batch(found, arguments.get("requests"), label, needs_rights=needed)
     elif issubclass(operator, UploadReferenceOperator):
         _check_purpose(arguments.get("purpose", "song"), found.problems)
+        found.problems += [MISSING] if needed else []
     else:
+        found.problems += [MISSING] if needed else []
         found.unknown = "the API does not say what the analysis of a reference costs"
 
 
-def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None) -> None:
+def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None, *, needs_rights: bool) -> None:
+    if needs_rights and isinstance(song, Mapping) and song.get("rights") is None:
+        found.problems.append(f"{label}{MISSING}")
     try:
         # Each take of it is a request, and a bill.
         found.requests += [_prepared(song)] * (takes if isinstance(takes, int) else 1)
@@ -191,7 +198,7 @@ def _add_song(found: TaskRequests, song: Any, label: str, takes: Any = None) -> 
         found.unknown = f"{label}{exc.args[0]}"
 
 
-def _add_batch(found: TaskRequests, requests: Any, label: str) -> None:
+def _add_batch(found: TaskRequests, requests: Any, label: str, *, needs_rights: bool) -> None:
     if not isinstance(requests, list | tuple) and sources_of(requests) is not None:
         found.unknown = "its list of requests is known in a run only"
         return
@@ -201,7 +208,7 @@ def _add_batch(found: TaskRequests, requests: Any, label: str) -> None:
         found.problems += exc.problems
         return
     for place, song in enumerate(songs):
-        _add_song(found, song, f"{label}requests[{place}] ")
+        _add_song(found, song, f"{label}requests[{place}] ", needs_rights=needs_rights)
 
 
 def _prepared(song: Any) -> PreparedRequest:
@@ -212,7 +219,7 @@ def _prepared(song: Any) -> PreparedRequest:
     """
     if not isinstance(song, dict):
         return prepare_one(song)
-    given = {name: value for name, value in song.items() if value is not None and not _is_made_name(name, value)}
+    given = {name: value for name, value in song.items() if value is not None and not _is_made_later(name, value)}
     templated = {name for name, value in given.items() if value == _RENDERED or sources_of(value) is not None}
     if "model" in templated:
         raise LookupError("a template makes the model")
@@ -228,9 +235,18 @@ def _prepared(song: Any) -> PreparedRequest:
     return replace(request, body=body, notes=tuple(sorted(templated)))
 
 
-def _is_made_name(name: Any, value: Any) -> bool:
-    """Whether this is the name of a song's files that a template makes; nothing of it is sent."""
-    return name == "name" and (value == _RENDERED or sources_of(value) is not None)
+def _is_made_later(name: Any, value: Any) -> bool:
+    """Whether a template makes this, and nothing of it is sent: the name of a song's files, or its rights."""
+    return name in UNSENT_KEYS and (value == _RENDERED or sources_of(value) is not None)
+
+
+def _check_rights(value: Any, problems: list[str]) -> None:
+    if value is None or value == _RENDERED or sources_of(value) is not None:
+        return
+    try:
+        rights_line(value)
+    except InvalidRequestError as exc:
+        problems += exc.problems
 
 
 def _check_folder(name: str, value: Any, problems: list[str]) -> None:

@@ -78,12 +78,14 @@ def _report(requests: list[Any], args: argparse.Namespace, out: Output) -> int:
 def _prepared(request: Any) -> PreparedRequest | list[str]:
     """Return a request that is ready to send, or its problems."""
     from airflow_provider_music.api.request import prepare_one
+    from airflow_provider_music.api.rights import MISSING, rights_required
     from airflow_provider_music.exceptions import InvalidRequestError
 
     try:
-        return prepare_one(request)
+        prepared = prepare_one(request)
     except InvalidRequestError as exc:
         return exc.problems
+    return [MISSING] if prepared.rights is None and rights_required() else prepared
 
 
 def _row(document: dict[str, Any]) -> tuple[object, ...]:

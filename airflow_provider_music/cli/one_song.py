@@ -16,7 +16,10 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import StateMachine
 from airflow_provider_music.generation.usage_log import new_request_id
+from airflow_provider_music.provenance.attach import ProvenanceOptions
+from airflow_provider_music.provenance.disclosure import recorded_disclosure
 from airflow_provider_music.record.identity import SongIdentity, TaskAttempt
+from airflow_provider_music.record.references import tracks_of
 from airflow_provider_music.record.store import SongRecord
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class OneSong:
         take = self.record.latest()
         if take is None:
             raise RecordError(f"There is no record in {self.record.folder.url}.")
-        result = deliver(self.record, take, self._attempt, "manifest")
+        result = deliver(self.record, take, self._attempt, ProvenanceOptions())
         return result, Path(str(result["audio_uri"]).removeprefix("file://"))
 
     def _new(self, request: PreparedRequest, timeout: float) -> GenerationSpec:
@@ -80,6 +83,7 @@ class OneSong:
             key=key,
             request_id=new_request_id(key, 1, hashed),
             name=request.name,
+            disclosure=recorded_disclosure(request.body, request.rights, tracks_of(request.body)),
             **self._attempt.metadata,
         )
 

@@ -26,15 +26,20 @@ _TOLD = (
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    """Print one line a fact."""
+    """Print one line a fact, and below them the disclosure sheet of each take that holds a song."""
     from airflow_provider_music.cli.records import record_at
     from airflow_provider_music.cli.songs import describe
+    from airflow_provider_music.provenance.disclosure import sheet_of
 
     record, numbers = record_at(args.path)
     takes = [take for n in numbers if (take := record.read(n)) is not None]
     timelines = [list(_timeline(take)) for take in takes]
     documents = [
-        {**describe(take), "facts": [dict(fact) for _, fact in timeline]}
+        {
+            **describe(take),
+            "facts": [dict(fact) for _, fact in timeline],
+            "disclosure": sheet_of(take) if _holds_song(take) else None,
+        }
         for take, timeline in zip(takes, timelines, strict=True)
     ]
     rows = [row for take, timeline in zip(takes, timelines, strict=True) for row in _rows(take, timeline)]
@@ -45,8 +50,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
         rows,
         f"{last.get('task')}: take {last.get('take')} is {last.get('state')}, {_billing(last)}.",
         f"Record: {record.folder.url}",
+        *(line for take in takes if _holds_song(take) for line in _disclosure(take)),
     )
     return OK
+
+
+def _holds_song(take: Take) -> bool:
+    return "audio_uri" in take.facts.get("completed", {})
+
+
+def _disclosure(take: Take) -> Iterator[str]:
+    from airflow_provider_music.provenance.disclosure import lines_of, sheet_of
+
+    yield f"Disclosure sheet of take {take.n}:"
+    yield from (f"  {name}: {text}" for name, text in lines_of(sheet_of(take)))
 
 
 def _billing(described: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def _request(args: argparse.Namespace, out: Output) -> PreparedRequest | None:
     from airflow_provider_music.api.request import prepare_one
+    from airflow_provider_music.api.rights import MISSING, rights_required
     from airflow_provider_music.api.templated import parse_templated
     from airflow_provider_music.exceptions import InvalidRequestError
 
@@ -71,6 +72,9 @@ def _request(args: argparse.Namespace, out: Output) -> PreparedRequest | None:
         return None
     if request.lane != "queued":
         out.note(f"{args.model} answers with the song in one long request, and needs an upload before: use a DAG.")
+        return None
+    if request.rights is None and rights_required():
+        out.note(f"{MISSING} Here: --field rights=TEXT.")
         return None
     for note in request.notes:
         out.note(note)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.api.parsing import seconds_of
-from airflow_provider_music.exceptions import MusicError
+from airflow_provider_music.api.rights import MISSING, rights_required
+from airflow_provider_music.api.secrecy import masked
+from airflow_provider_music.exceptions import InvalidRequestError, MusicError
 from airflow_provider_music.generation import errors, runtime
 from airflow_provider_music.generation.fetch import fetch
 from airflow_provider_music.generation.folders import FolderOptions, SongFolders, is_mapped
@@ -17,10 +19,11 @@ from airflow_provider_music.generation.quality import UNMEASURED, QualityOptions
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.usage_log import LoggedRequest, new_request_id
-from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.hooks.clients import client_of, settings_of
+from airflow_provider_music.provenance.attach import ProvenanceOptions, attach_provenance, with_attached
+from airflow_provider_music.provenance.disclosure import recorded_disclosure
 from airflow_provider_music.record.policy import Attempt, Decision, decide
-from airflow_provider_music.record.references import references_of
+from airflow_provider_music.record.references import tracks_of, uploads_in
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.audio_writer import RequestedAudio
 from airflow_provider_music.storage.sharing import executor_of
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.cost.budget import Budget
     from airflow_provider_music.exceptions import ChangedRequestError
-    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import OnUnknown
     from airflow_provider_music.record.take import Take
@@ -50,13 +52,15 @@ class GenerationOptions:
     on_unknown: OnUnknown
     max_usd: Any
     on_unknown_price: Literal["refuse", "allow"]
-    provenance: ProvenancePolicy
+    provenance: ProvenanceOptions
     deferrable: bool
     quality: QualityOptions = UNMEASURED
     wait_for_completion: bool = True
     keep_request: bool = False
     budget: str | None = None
     reuse_age: float | None = None
+    rights: Any = None
+    require_rights: bool = False
 
     @classmethod
     def of(cls, task: Any, context: Any) -> GenerationOptions:
@@ -76,13 +80,15 @@ class GenerationOptions:
             on_unknown=task.on_unknown,
             max_usd=task.max_usd,
             on_unknown_price=task.on_unknown_price,
-            provenance=task.provenance,
+            provenance=ProvenanceOptions.of(task),
             deferrable=task.deferrable,
             quality=QualityOptions.of(task),
             wait_for_completion=getattr(task, "wait_for_completion", True),
             keep_request=bool(getattr(task, "keep_request", False)),
             budget=getattr(task, "budget", None),
             reuse_age=seconds_of(task.reuse_age) if getattr(task, "reuse", None) else None,
+            rights=getattr(task, "rights", None),
+            require_rights=rights_required(getattr(task, "require_rights", False)),
         )
 
 
@@ -131,6 +137,7 @@ class SongAttempt:
             spec.sample_rate_hz,
             spec.usual_seconds,
             name=spec.name,
+            rights=(spec.disclosure or {}).get("rights"),
         )
         song = cls(request, SongFolders(spec.record_url, spec.audio_url or spec.record_url), options, attempt)
         song._fingerprint = spec.fingerprint
@@ -165,11 +172,31 @@ class SongAttempt:
             until_accepted=not options.wait_for_completion and request.lane == "queued",
             resubmission=decision.resubmission,
             request_id=new_request_id(self.attempt.identity.key, decision.n, self.fingerprint),
-            references=references_of(request.body),
+            references=uploads_in(self._tracks),
             requested_ms=requested_ms(request.body),
             name=request.name,
+            disclosure=self.disclosure,
             **self.attempt.metadata,
         )
+
+    @functools.cached_property
+    def disclosure(self) -> dict[str, Any]:
+        """What is recorded of this request for the song's disclosure sheet; blocks."""
+        request = self.request
+        rights = request.rights and masked(request.rights, settings_of(self.conn_id).api_key)
+        return recorded_disclosure(request.body, rights, self._tracks)
+
+    def lacks_rights(self, decision: Decision) -> bool:
+        """Whether a request would be submitted for which the task has to give ``rights``, and does not."""
+        return decision.step == "submit" and self._options.require_rights and self.request.rights is None
+
+    def check_rights(self, decision: Decision) -> None:
+        """Refuse to submit without them.
+
+        :raises InvalidRequestError: they are missing; nothing was sent.
+        """
+        if self.lacks_rights(decision):
+            raise InvalidRequestError(MISSING)
 
     @property
     def conn_id(self) -> str:
@@ -203,6 +230,10 @@ class SongAttempt:
         """Write down that a changed request was refused, and make its error."""
         self.record.write(take, "changed", **self.attempt.metadata, fingerprint=self.fingerprint)
         return errors.changed(take)
+
+    @functools.cached_property
+    def _tracks(self) -> list[dict[str, Any]]:
+        return tracks_of(self.request.body)
 
     @functools.cached_property
     def _policy_attempt(self) -> Attempt:
@@ -249,7 +280,7 @@ def with_provenance(
     record: SongRecord,
     take: Take,
     attempt: TaskAttempt,
-    how: ProvenancePolicy,
+    how: ProvenanceOptions,
     quality: QualityOptions = UNMEASURED,
     *,
     song_index: int | None = None,
@@ -262,14 +293,13 @@ def with_provenance(
     figures = judge(record, take, attempt, quality)
     folder, identity = take.audio_folder, attempt.identity
     if take.is_reused:
-        # Its file is another task's.
-        folder, how = take.folder, "manifest" if how == "embed" else how
+        folder, how = take.folder, how.beside_only()
     changed = attach_provenance(folder, take, identity, how, song_index=song_index, quality=figures)
     return with_attached(result_of(take), {**changed, **({"quality": figures} if figures else {})})
 
 
 def deliver(
-    record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenancePolicy, quality: QualityOptions = UNMEASURED
+    record: SongRecord, take: Take, attempt: TaskAttempt, how: ProvenanceOptions, quality: QualityOptions = UNMEASURED
 ) -> dict[str, Any]:
     """Return a song's result, and write down that the task did. Errors as of :func:`with_provenance`."""
     result = with_provenance(record, take, attempt, how, quality)

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, assert_never
 
+from airflow_provider_music.api.rights import MISSING, missing_in
 from airflow_provider_music.cost import metrics
 from airflow_provider_music.exceptions import (
     BudgetExceededError,
     ChangedRequestError,
+    InvalidRequestError,
     MusicError,
     OverBudgetError,
     QualityError,
@@ -172,13 +174,17 @@ class GenerationBatch:
         """Check the requests; one a song."""
         from airflow_provider_music.api.request import prepare_all
 
-        return prepare_all(self._given)
+        return prepare_all(self._given, self._options.rights)
 
     def _check_former(self, single: SongAttempt) -> None:
         """Look at what the same task did as one song, where it may have been a task of one.
 
         :param single: as the task would make it alone.
         """
+
+    def _refusal(self, decisions: Sequence[Decision]) -> MusicError | None:
+        """Return why the requests that are due now must not be sent, or None where they may."""
+        return self._spending.refusal(self._songs, decisions)
 
     def _newest_or_searched(self) -> list[Take | None]:
         """Return the newest take of each song; without any record, what earlier tries are known to have done."""
@@ -220,6 +226,8 @@ class GenerationBatch:
         for take, decision in zip(takes, decisions, strict=True):
             if take is not None and decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        self._check_rights(decisions)
+        self._options.provenance.check_before(steps)
         refusal = self._refusal(decisions)
         if refusal is not None and steps["submit"] == len(decisions):
             raise refusal
@@ -324,9 +332,10 @@ class GenerationBatch:
     def _decisions(self, takes: Sequence[Take | None]) -> list[Decision]:
         return [song.decide(take) for song, take in zip(self._songs, takes, strict=True)]
 
-    def _refusal(self, decisions: Sequence[Decision]) -> MusicError | None:
-        """Return why the requests that are due now must not be sent, or None where they may."""
-        return self._spending.refusal(self._songs, decisions)
+    def _check_rights(self, decisions: Sequence[Decision]) -> None:
+        lacking = [index for index, decision in enumerate(decisions) if self._songs[index].lacks_rights(decision)]
+        if lacking:
+            raise missing_in(lacking) if self.lists == "requests" else InvalidRequestError(MISSING)
 
     def _changed(self, takes: Sequence[Take | None], decisions: Sequence[Decision]) -> ChangedRequestError:
         refused = {

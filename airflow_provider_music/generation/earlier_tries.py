@@ -236,6 +236,7 @@ def _request_of(song: SongAttempt, n: int) -> dict[str, Any]:
         "audio_format": request.audio_format,
         "sample_rate_hz": request.sample_rate_hz,
         **({"name": request.name} if request.name else {}),
+        "disclosure": song.disclosure,
     }
 
 

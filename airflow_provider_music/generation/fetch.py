@@ -99,6 +99,7 @@ async def fetch(
         "generation_id": generation_id,
         "audio_uri": landed.url,
         "audio": landed.as_dict(),
+        **landed.marks,
         "usage": usage.as_dict(),
         "trace_id": found.trace_id or before.get("trace_id"),
     }

@@ -37,9 +37,14 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.state_machine import StateMachine
 from airflow_provider_music.generation.submit import Submission
 from airflow_provider_music.hooks.clients import settings_of
+from airflow_provider_music.provenance.attach import NO_PROVENANCE
+from airflow_provider_music.provenance.disclosure import host_of, words_hash
 from airflow_provider_music.record.identity import deployment_name
+from airflow_provider_music.record.references import remember
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.generation.spec import GenerationSpec
     from airflow_provider_music.record.identity import TaskAttempt
@@ -58,6 +63,8 @@ class PreprocessOptions:
     """What the task says beside its reference; the parameters of ``PreprocessCoverOperator`` of the same names.
 
     :param executor: what runs the task, see :func:`airflow_provider_music.storage.sharing.executor_of`.
+    :param rights: under which licence or consent the track is used.
+    :param require_rights: whether it may not be sent without.
     """
 
     conn_id: str
@@ -65,6 +72,8 @@ class PreprocessOptions:
     timeout: float
     on_unknown: OnUnknown
     executor: str | None
+    rights: str | None = None
+    require_rights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +81,12 @@ class CoverTrack:
     """The reference: a URL that the API fetches, or a file that goes along in the request.
 
     :param url: http, https or a data URI, checked.
+    :param file: where an inline track lies.
     """
 
     url: str | None
     inline: InlineTrack | None = None
+    file: str | None = None
 
     def body(self) -> dict[str, Any]:
         """Return what is sent."""
@@ -97,7 +108,7 @@ def cover_track(file: Any, url: Any) -> CoverTrack:
         given = "neither is given" if file is None else "both are given"
         raise InvalidRequestError(f"file and reference_audio_url: {given}; give one of them.", "The reference")
     if file is not None:
-        return CoverTrack(None, read_inline(file))
+        return CoverTrack(None, read_inline(file), str(file))
     try:
         CoverReference.model_validate({"model": CoverReference.id, "reference_audio_url": str(url)})
     except ValidationError as error:
@@ -124,7 +135,13 @@ class CoverPreprocessing:
         )
         self._song = SongAttempt(
             PreparedRequest(
-                CoverReference.id, "synchronous", track.named(), None, None, CoverReference.usual_seconds, ()
+                CoverReference.id,
+                "synchronous",
+                track.named(),
+                None,
+                None,
+                CoverReference.usual_seconds,
+                rights=options.rights,
             ),
             SongFolders.of(folders, self._attempt.identity),
             GenerationOptions(
@@ -135,8 +152,9 @@ class CoverPreprocessing:
                 on_unknown=options.on_unknown,
                 max_usd=None,
                 on_unknown_price="refuse",
-                provenance="none",
+                provenance=NO_PROVENANCE,
                 deferrable=False,
+                require_rights=options.require_rights,
             ),
             self._attempt,
         )
@@ -165,6 +183,7 @@ class CoverPreprocessing:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        song.check_rights(decision)
         return self._submitted(decision)
 
     def _submitted(self, decision: Decision) -> dict[str, Any]:
@@ -182,6 +201,7 @@ class CoverPreprocessing:
         done = take.facts.get("completed")
         if done is None:
             raise MusicError(f"The record in {take.folder.url} holds no analysis of a reference track.")
+        self._remember(take, done)
         if marked := mark_returned(self._song.record, take, self._attempt.metadata):
             metrics.preprocessed(marked)
         expires_at = datetime.fromisoformat(str(done["written_at"])) + timedelta(hours=VALID_HOURS)
@@ -201,6 +221,19 @@ class CoverPreprocessing:
             "trace_id": done.get("trace_id"),
             "record_uri": take.fact_url("completed"),
         }
+
+    def _remember(self, take: Take, done: Mapping[str, Any]) -> None:
+        """Remember what is behind the id, for the disclosure sheets of the songs that are made with it."""
+        track = self._track
+        remember(
+            (done.get("cover_feature_id"),),
+            purpose="cover",
+            file=track.file,
+            sha256=track.inline.sha256 if track.inline else None,
+            host=host_of(track.url) if track.url else None,
+            rights=(take["intent"].get("disclosure") or {}).get("rights"),
+            words_sha256=words_hash(str(done.get("formatted_lyrics") or "")),
+        )
 
     def _unknown(self, take: Take) -> MusicError:
         fact = take["unknown"]

@@ -136,6 +136,7 @@ class Reconciliation:
             model=spec.model,
             audio_uri=landed.url,
             audio=landed.as_dict(),
+            **landed.marks,
             usage={"credits_used": row.credits if row else None, "usd_spent": row.usd if row else None},
             trace_id=None,
             source="storage",

@@ -39,7 +39,7 @@ from airflow_provider_music.generation.result import RESULT_KEYS, log_ready
 from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.usage_log import LoggedRequest
 from airflow_provider_music.hooks.clients import client_of
-from airflow_provider_music.provenance.attach import attach_provenance, with_attached
+from airflow_provider_music.provenance.attach import ProvenanceOptions, attach_provenance, with_attached
 from airflow_provider_music.record.generation_ref import facts_of_generation, read_generation
 from airflow_provider_music.record.take import Take
 from airflow_provider_music.storage.audio_writer import RequestedAudio
@@ -51,7 +51,6 @@ from airflow_provider_music.storage.threads import in_thread
 if TYPE_CHECKING:
     from airflow_provider_music.api.client import MusicClient
     from airflow_provider_music.api.responses import Generation
-    from airflow_provider_music.provenance.attach import ProvenancePolicy
     from airflow_provider_music.record.identity import SongIdentity
 
 log = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class SensorOptions:
     conn_id: str
     poll_interval: float | None
     timeout: float
-    provenance: ProvenancePolicy
+    provenance: ProvenanceOptions
     quality: QualityOptions
     name: str | None = None
 
@@ -89,7 +88,7 @@ class SensorOptions:
             conn_id=sensor.conn_id,
             poll_interval=seconds_of(interval) if interval is not None else None,
             timeout=float(sensor.timeout),
-            provenance=sensor.provenance,
+            provenance=ProvenanceOptions.of(sensor),
             quality=QualityOptions.of(sensor),
             name=file_name(sensor.name),
         )
@@ -251,7 +250,8 @@ class SensedGeneration:
             "submissions": self._input.get("submissions"),
             "record_uri": self._folder.url_of(_RESULT),
         }
-        fact = {key: values.get(key) for key in RESULT_KEYS} | {"written_at": datetime.now(UTC).isoformat()}
+        marks = {key: values[key] for key in ("content_credentials",) if key in values}
+        fact = {key: values.get(key) for key in RESULT_KEYS} | marks | {"written_at": datetime.now(UTC).isoformat()}
         try:
             first = self._folder.create(_RESULT, (json.dumps(fact, indent=2) + "\n").encode())
         except OSError as exc:

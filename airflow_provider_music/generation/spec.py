@@ -42,6 +42,7 @@ class GenerationSpec:
         :mod:`airflow_provider_music.generation.reservation`.
     :param reuse: where the same request of other tasks is found, see :mod:`airflow_provider_music.generation.reuse`.
     :param name: of the song's files, where the task names them.
+    :param disclosure: what the intent holds for the song's disclosure sheet, with the task's ``rights``.
     """
 
     conn_id: str
@@ -73,6 +74,7 @@ class GenerationSpec:
     budget: Mapping[str, Any] | None = None
     reuse: Mapping[str, Any] | None = None
     name: str | None = None
+    disclosure: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> str:
@@ -98,6 +100,7 @@ class GenerationSpec:
             "requested_ms": self.requested_ms,
             **({"budget": {name: self.budget.get(name) for name in _RESERVED}} if self.budget else {}),
             **({"name": self.name} if self.name else {}),
+            **({"disclosure": self.disclosure} if self.disclosure else {}),
         }
 
     @property

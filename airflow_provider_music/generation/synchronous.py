@@ -73,6 +73,7 @@ async def generate_song(client: MusicClient, spec: GenerationSpec, request_id: s
         "model": spec.model,
         "audio_uri": landed.url,
         "audio": landed.as_dict(),
+        **landed.marks,
         "usage": usage.as_dict(),
         "trace_id": masked(text_or_none(answer.get("trace_id")) or "", client.settings.api_key) or None,
     }

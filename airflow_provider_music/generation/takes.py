@@ -18,6 +18,7 @@ from airflow_provider_music.audio.quality_limits import broken_limits, distance
 from airflow_provider_music.exceptions import (
     ChangedRequestError,
     InvalidRequestError,
+    MusicError,
     QualityError,
 )
 from airflow_provider_music.generation import batch_manifest, errors
@@ -88,9 +89,9 @@ class GenerationTakes(GenerationBatch):
         memory: TaskMemory | None = None,
     ) -> None:
         options = replace(options, quality=options.quality.to_compare())
-        super().__init__(
-            options, BatchOptions(count, "keep", fail_fast=False, check_balance=False), request, attempt, memory
-        )
+        # An account that pays for two of three gives the best of two.
+        batch = BatchOptions(count, "keep", fail_fast=False, check_balance=False)
+        super().__init__(options, batch, request, attempt, memory)
         self._count = count
         #: The songs of another number of takes, which count for the budget.
         self._beside: tuple[list[SongAttempt], list[Decision]] = ([], [])
@@ -99,7 +100,7 @@ class GenerationTakes(GenerationBatch):
         from airflow_provider_music.api.plain import seed_problem
         from airflow_provider_music.api.request import prepare_one
 
-        request = prepare_one(self._given)
+        request = prepare_one(self._given, self._options.rights)
         if request.body.get("seed") is not None:
             raise InvalidRequestError(seed_problem(self._count))
         return [request] * self._count

@@ -171,6 +171,8 @@ class GenerationTask:
                 raise song.changed(take)
             if decision.step == "refuse_ambiguous":
                 raise errors.ambiguous(take)
+        song.check_rights(decision)
+        self._options.provenance.check_before((decision.step,))
         return self._reused(song, decision) or self._continued(song, decision, take)
 
     def _continued(self, song: SongAttempt, decision: Decision, take: Take | None) -> dict[str, Any] | Defer:
@@ -302,7 +304,7 @@ class GenerationTask:
         # Not for the second half of a task: the catalogue's import is most of what this costs.
         from airflow_provider_music.api.request import prepare_one
 
-        return prepare_one(self._given)
+        return prepare_one(self._given, self._options.rights)
 
 
 def _sent_nothing(event: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.compat import BaseHook
+from airflow_provider_music.hooks.form import behaviour, widgets
 
 if TYPE_CHECKING:
     from airflow_provider_music.api.connection import MusicSettings
@@ -39,28 +40,14 @@ class MusicHook(BaseHook):
         """Fields of the connection form, for Airflow 2; Airflow 3 reads them from the provider's metadata."""
         from airflow_provider_music.get_provider_info import UI_FIELD_BEHAVIOUR
 
-        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+        return behaviour(UI_FIELD_BEHAVIOUR)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Extra fields of the connection form for Airflow 2, from the same metadata that Airflow 3 reads.
-
-        They need the web server's packages, which Airflow 3 does not have.
-        """
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, StringField
-
+        """Extra fields of the connection form for Airflow 2, from the same metadata that Airflow 3 reads."""
         from airflow_provider_music.get_provider_info import CONNECTION_FIELDS
 
-        fields: dict[str, Any] = {}
-        for name, spec in CONNECTION_FIELDS.items():
-            text = {"label": spec["label"], "description": spec["description"]}
-            if spec["schema"]["type"][0] == "boolean":  # type: ignore[index]
-                fields[name] = BooleanField(**text)
-            else:
-                # Text for numbers too: an empty field then means the default, and the hook checks the range.
-                fields[name] = StringField(**text, widget=BS3TextFieldWidget())
-        return fields
+        return widgets(CONNECTION_FIELDS)
 
     def get_settings(self) -> MusicSettings:
         """Look the connection up and check it.

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow_provider_music.api.connection import conn_id_of
 from airflow_provider_music.api.naming import nearest
 from airflow_provider_music.api.parsing import seconds_of
+from airflow_provider_music.api.plain import is_mapped, is_plain
 from airflow_provider_music.api.rendered import is_nothing, nothing_mapped, nothing_rendered, sources_by_name
+from airflow_provider_music.api.rights import rights_line
 from airflow_provider_music.audio.quality_limits import check_quality
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.exceptions import (
@@ -61,13 +63,18 @@ class GenerationOperator(LineageMixin, BaseOperator):
     :param reuse: ``identical`` hands out the song of the same request, of any task and run with this account and folder
         of records, in place of paying again: the same model and fields. Tasks that make it at once pay once.
     :param reuse_age: how old such a song may be, as ``timeout`` takes it.
-    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
-        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param provenance: what says where a song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
+        the same into the song's own tags too, ``c2pa`` signs Content Credentials on top (extra ``c2pa``), ``none``
+        leaves nothing. ``embed`` is the old name of ``tags``. See :mod:`airflow_provider_music.provenance`.
+    :param c2pa_conn_id: Airflow connection of type ``c2pa``, whose certificate and key sign.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param quality_limits: in place of defaults, ``{"min_loudness_lufs": -20, "min_channels": None}``.
     :param keep_request: write the words of a song (``prompt``, ``lyrics``, ``negative_prompt``) beside its audio, as
         ``song.request.json`` (by the song's name, if it has one); by default they are in no file that stays.
+    :param rights: under which licence or consent a song is made: one line of text or a document's URI, for its
+        disclosure sheet. Not sent, and no part of what is compared: a changed one pays nothing; templated.
+    :param require_rights: refuse to submit a request without ``rights``, as ``[music] require_rights`` does for all.
     :param deferrable: False waits on the worker.
     :raises ValueError: an argument that cannot be; names it, its value and the fix.
     """
@@ -89,9 +96,12 @@ class GenerationOperator(LineageMixin, BaseOperator):
         reuse: Literal["identical"] | None = None,
         reuse_age: timedelta | float | str = DEFAULT_REUSE_AGE,
         provenance: ProvenancePolicy = "manifest",
+        c2pa_conn_id: str = "c2pa_default",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
         keep_request: bool = False,
+        rights: str | None = None,
+        require_rights: bool = False,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -112,10 +122,14 @@ class GenerationOperator(LineageMixin, BaseOperator):
         self.reuse = reuse
         self.reuse_age = reuse_age
         self.provenance = provenance
+        self.c2pa_conn_id = c2pa_conn_id
         self.quality = quality
         self.quality_limits = quality_limits
         self.keep_request = keep_request
+        self.rights = rights
+        self.require_rights = require_rights
         self.deferrable = deferrable
+        check_rights_as_written(self)
         check_provenance(provenance)
         check_quality(quality, quality_limits)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=poll_interval)
@@ -206,6 +220,29 @@ def _arguments_of(operator: type) -> tuple[str, ...]:
     constructors = [each.__init__ for each in operator.__mro__]  # type: ignore[misc]
     found = [name for each in constructors for name in inspect.signature(each).parameters]
     return tuple(name for name in dict.fromkeys(found) if name not in ("self", "args", "kwargs", "context"))
+
+
+def check_rights_as_written(task: Any) -> None:
+    """Check the ``rights`` of a task as the DAG file has them.
+
+    :raises InvalidRequestError: they can be none; nothing was sent.
+    """
+    if is_plain(task.rights) and not is_mapped(task):
+        rights_line(task.rights)
+
+
+def rights_of(task: Any, context: Any) -> str | None:
+    """Return the ``rights`` of a task that sends a track, by the same rules as those of a song; None without any.
+
+    :raises InvalidRequestError: they came out as nothing, or can be none; nothing was sent.
+    """
+    problems = nothing_rendered("rights", task.rights_source, task.rights)
+    mapped = _mapped_input(task, context)
+    if task.rights_source is None and mapped is not None:
+        problems += nothing_mapped("rights", mapped, task.rights)
+    if problems:
+        raise InvalidRequestError(problems, f"The task {task.task_id}")
+    return rights_line(task.rights)
 
 
 def _mapped_input(task: Any, context: Any) -> Any:

@@ -27,7 +27,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
     :class:`~airflow_provider_music.operators.base.GenerationOperator` are taken too.
 
     :param requests: one dict a song, of the fields that :class:`GenerateMusicOperator` takes for one song
-        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``, ``name``), or one of the classes of
+        (``model``, ``lyrics``, ``prompt``, ..., ``extra_body``, ``name``, ``rights``), or one of the classes of
         :mod:`airflow_provider_music.requests`; templated. A song is known by its place in the list, so a retry has
         to give the same list.
     :param max_in_flight: generations submitted and not done at any time.
@@ -47,7 +47,7 @@ class GenerateMusicBatchOperator(GenerationOperator):
     :raises PartialBatchError: songs are missing; says how many are paid, failed and unknown, and the manifest.
     """
 
-    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd", "budget")
+    template_fields: Sequence[str] = ("requests", "output_dir", "conn_id", "max_usd", "budget", "rights")
     template_fields_renderers = {"requests": "json"}  # noqa: RUF012 - Airflow's own form
     lineage_kind = "batch"
     operator_extra_links = (RecordLink(),)

@@ -79,7 +79,7 @@ class GenerateMusicOperator(GenerationOperator):
 
     template_fields: Sequence[str] = (
         *("model", *REQUEST_FIELDS, "extra_body", "request", "name"),
-        *("output_dir", "conn_id", "max_usd", "budget"),
+        *("output_dir", "conn_id", "max_usd", "budget", "rights"),
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own form
         "audio_setting": "json",
@@ -153,6 +153,9 @@ class GenerateMusicOperator(GenerationOperator):
         for name in SONG_KEYS:
             setattr(self, name, request.get(name))
         named = request.get("name")
+        if request.get("rights") is not None:
+            # A request's own ones stand in place of the task's.
+            self.rights = request["rights"]
         if named is not None and self.name not in (None, named):
             raise InvalidRequestError(f"name: {self.name!r:.60} beside the request, {named!r:.60} in it; give it once.")
         self.name = self.name if named is None else named
@@ -168,6 +171,10 @@ class GenerateMusicOperator(GenerationOperator):
         if not self.wait_for_completion:
             raise ValueError(
                 f"takes={self.takes} with wait_for_completion=False: the songs are compared, so they are waited for."
+            )
+        if self.reuse is not None:
+            raise ValueError(
+                f"takes={self.takes} with reuse: of equal requests reuse makes one song; give one of both."
             )
         if getattr(self, "seed", None) is not None:
             raise InvalidRequestError(seed_problem(self.takes))

@@ -7,9 +7,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_music.api.rendered import sources_of
+from airflow_provider_music.api.rights import rights_required
 from airflow_provider_music.compat import MULTIPLE_OUTPUTS, BaseOperator
 from airflow_provider_music.lineage.mixin import LineageMixin
-from airflow_provider_music.operators.base import check_names, check_waiting
+from airflow_provider_music.operators.base import check_names, check_rights_as_written, check_waiting, rights_of
 
 if TYPE_CHECKING:
     import os
@@ -40,14 +42,18 @@ class PreprocessCoverOperator(LineageMixin, BaseOperator):
     :param timeout: how long a try waits, as seconds, ``timedelta`` or text (``"10m"``).
     :param on_unknown: what to do when the answer is lost: ``fail`` ends the task without using its retries, and says
         what may have been billed; ``resubmit`` submits again, once a try.
+    :param rights: under which licence or consent the track is used, for the disclosure sheets of the songs made from
+        it: one line of text or a document's URI; templated.
+    :param require_rights: refuse to submit without ``rights``, as ``[music] require_rights`` does for all.
     :return: ``cover_feature_id``, ``formatted_lyrics``, ``structure_result``, ``audio_duration`` (seconds),
         ``expires_at``, ``sha256`` (of ``file``), ``usage``, ``submissions``, ``trace_id``, ``record_uri``; each also
         under its own XCom key.
-    :raises InvalidRequestError: neither or both references, or one that the API does not take; nothing was sent.
+    :raises InvalidRequestError: neither or both references, or one that the API does not take; ``rights`` are
+        required and missing, or can be none; nothing was sent.
     :raises UnknownOutcomeError: the answer is lost; says what may have been billed.
     """
 
-    template_fields: Sequence[str] = ("file", "reference_audio_url", "conn_id")
+    template_fields: Sequence[str] = ("file", "reference_audio_url", "conn_id", "rights")
     ui_color = "#dcebf5"
     lineage_kind = "preprocess"
 
@@ -60,6 +66,8 @@ class PreprocessCoverOperator(LineageMixin, BaseOperator):
         record_dir: Any = None,
         timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         on_unknown: OnUnknown = "fail",
+        rights: str | None = None,
+        require_rights: bool = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", MULTIPLE_OUTPUTS)
@@ -71,6 +79,10 @@ class PreprocessCoverOperator(LineageMixin, BaseOperator):
         self.record_dir = record_dir
         self.timeout = timeout
         self.on_unknown = on_unknown
+        self.rights = rights
+        self.require_rights = require_rights
+        self.rights_source = sources_of(rights)
+        check_rights_as_written(self)
         check_waiting(on_unknown=on_unknown, timeout=timeout, poll_interval=None)
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -86,7 +98,13 @@ class PreprocessCoverOperator(LineageMixin, BaseOperator):
 
         self.conn_id = conn_id_of(self.conn_id)
         options = PreprocessOptions(
-            self.conn_id, self.record_dir, seconds_of(self.timeout), self.on_unknown, executor_of(self)
+            self.conn_id,
+            self.record_dir,
+            seconds_of(self.timeout),
+            self.on_unknown,
+            executor_of(self),
+            rights_of(self, context),
+            rights_required(self.require_rights),
         )
         track = cover_track(self.file, self.reference_audio_url)
         task = CoverPreprocessing(track, options, TaskAttempt.of(context))

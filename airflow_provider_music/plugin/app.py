@@ -139,7 +139,9 @@ async def _verify(key: Key, n: Number, index: Index = None) -> Response:
 
     file = await in_thread(_file_of, key, index, n)
     verdict = await in_thread(verify, file.folder.url_of(file.name))
-    return JSONResponse({"ok": verdict.ok, "problems": [words.text(problem) for problem in verdict.problems]})
+    found = {"ok": verdict.ok, "problems": [words.text(problem) for problem in verdict.problems]}
+    notes = [words.text(note) for note in verdict.notes]
+    return JSONResponse({**found, **({"notes": notes} if notes else {})})
 
 
 def _file_of(key: TaskKey, index: int | None, n: int) -> AudioFile:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from airflow_provider_music.exceptions import MusicError
 from airflow_provider_music.plugin import words
 from airflow_provider_music.plugin.songs import audio_of
+from airflow_provider_music.provenance.disclosure import lines_of, sheet_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,6 +52,7 @@ class TakeView:
     waveform_url: str | None
     problem: str | None
     facts: tuple[tuple[str, str], ...]
+    disclosure: tuple[tuple[str, str], ...]
     timeline: tuple[Event, ...] = field(default_factory=tuple)
 
 
@@ -82,6 +84,7 @@ def view_of(take: Take, page: str, index: int | None, *, is_one_of_several: bool
         waveform_url=waveform,
         problem=problem,
         facts=tuple((name, value) for name, value in _facts(take, file) if value),
+        disclosure=tuple(_disclosure(take)),
         timeline=tuple(_timeline(take)),
     )
 
@@ -106,6 +109,12 @@ def _facts(take: Take, file: AudioFile | None) -> Iterator[tuple[str, str]]:
     yield "Generation", words.text(completed.get("generation_id") or take.generation_id or "")
     yield "sha256", words.text(audio.get("sha256") or "")
     yield "File", words.text(file.folder.url_of(file.name)) if file is not None else ""
+
+
+def _disclosure(take: Take) -> Iterator[tuple[str, str]]:
+    """Yield the disclosure sheet of a take that has a song, where its record is there to say what went into it."""
+    if "completed" in take and "intent" in take:
+        yield from ((name, words.text(text)) for name, text in lines_of(sheet_of(take)))
 
 
 def _format(audio: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_music.exceptions import ProvenanceError
     from airflow_provider_music.provenance.attach import Provenance, attach_manifest
+    from airflow_provider_music.provenance.embedding import EmbeddedHashes, embed, embed_in
     from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE, manifest_name, manifest_of
-    from airflow_provider_music.provenance.tags import EmbeddedHashes, embed, embed_in
     from airflow_provider_music.provenance.verify_song import Verdict, verify, verify_all
 
 __all__ = [
@@ -38,13 +38,13 @@ __all__ = [
 #: The module of each name. None may be called as a name is: loading it would put the module in the name's place.
 _HOME = {
     "DIGITAL_SOURCE_TYPE": "manifest",
-    "EmbeddedHashes": "tags",
+    "EmbeddedHashes": "embedding",
     "Provenance": "attach",
     "ProvenanceError": "manifest",
     "Verdict": "verify_song",
     "attach_manifest": "attach",
-    "embed": "tags",
-    "embed_in": "tags",
+    "embed": "embedding",
+    "embed_in": "embedding",
     "manifest_name": "manifest",
     "manifest_of": "manifest",
     "verify": "verify_song",

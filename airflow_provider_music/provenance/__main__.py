@@ -38,7 +38,8 @@ def _verify(path: str, out: TextIO) -> int:
     try:
         for verdict in verify_all(path):
             words = "ok" if verdict.ok else "PROBLEM"
-            _print(out, f"{words} {verdict.url}{': ' if verdict.problems else ''}{'; '.join(verdict.problems)}")
+            said = "; ".join((*verdict.problems, *verdict.notes))
+            _print(out, f"{words} {verdict.url}{': ' if said else ''}{said}")
             worst = max(worst, ALL_AGREES if verdict.ok else SOMETHING_DIFFERS)
     except (OSError, MusicError) as exc:
         _print(out, f"CANNOT READ {path}: {exc}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music import __version__
 from airflow_provider_music.exceptions import ManifestError, ProvenanceError
+from airflow_provider_music.provenance.disclosure import sheet_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
             "sound_sha256": None,
             "tags_embedded": False,
             "tags_note": None,
+            "content_credentials": "as_sent" if completed.get("content_credentials") else None,
         },
         "model": completed.get("model") or intent.get("model"),
         "generation_id": _id(completed.get("generation_id") or accepted.get("generation_id")),
@@ -81,6 +83,7 @@ def manifest_of(take: Take, origin: Mapping[str, Any]) -> dict[str, Any]:
             "completed": _utc(completed.get("written_at")),
         },
         "cost": {"credits": usage.get("credits_used"), "usd": usage.get("usd_spent")},
+        "disclosure": sheet_of(take),
         "software": {"name": PACKAGE, "version": __version__},
         **({"reused_from": intent["reused"]} if intent.get("reused") else {}),
         **({"quality": origin["quality"]} if origin.get("quality") else {}),

@@ -7,9 +7,11 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_music.audio.content_credentials import INSTALL, Credentials, read
 from airflow_provider_music.exceptions import ManifestError, NotTaggableError
+from airflow_provider_music.provenance.embedding import folder_at, open_song
 from airflow_provider_music.provenance.manifest import (
     DIGITAL_SOURCE_TYPE,
     MAX_MANIFEST_BYTES,
@@ -17,8 +19,10 @@ from airflow_provider_music.provenance.manifest import (
     from_bytes,
     manifest_name,
 )
-from airflow_provider_music.provenance.patching import Copied, Region, copy, taggable_file
-from airflow_provider_music.provenance.tags import MANIFEST_TAG, folder_at, open_song, tag_in, texts_of
+from airflow_provider_music.provenance.signing import contradiction
+from airflow_provider_music.provenance.sound import FileHashes, hash_file, sound_in
+from airflow_provider_music.provenance.taggers import read_tags
+from airflow_provider_music.provenance.tags import MANIFEST_TAG, texts_of
 from airflow_provider_music.storage.audio_writer import is_rejected
 from airflow_provider_music.storage.folder import store_errors
 
@@ -37,11 +41,13 @@ class Verdict:
     :param url: of the song.
     :param problems: in words; none where all agrees.
     :param manifest: what it was verified against, where that can be read.
+    :param notes: who signed its Content Credentials, or why they were not checked.
     """
 
     url: str
     problems: tuple[str, ...]
     manifest: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -53,9 +59,10 @@ class Verdict:
 class _Found:
     """What a song is, as it lies there."""
 
-    hashes: Copied
+    hashes: FileHashes
     texts: Mapping[str, str]
     unreadable: str | None
+    credentials: Credentials | None
 
 
 def verify(path: str | os.PathLike[str]) -> Verdict:
@@ -115,9 +122,10 @@ def _verify(folder: Folder, song: str) -> Verdict:
     elif manifest is not None:
         problems += _of_file(manifest, found, song)
         problems += _of_tags(manifest, found)
+        problems += _of_credentials(manifest, found)
     elif MANIFEST_TAG in found.texts:
         problems.append("its own tags hold one, which nothing stands against")
-    return Verdict(folder.url_of(song), tuple(problems), manifest)
+    return Verdict(folder.url_of(song), tuple(problems), manifest, _notes_of(found))
 
 
 def _manifest(folder: Folder, song: str, problems: list[str]) -> dict[str, Any] | None:
@@ -141,7 +149,8 @@ def _manifest(folder: Folder, song: str, problems: list[str]) -> dict[str, Any] 
     elif source != DIGITAL_SOURCE_TYPE:
         problems.append(f"the manifest's digitalSourceType is {source!r:.120}, not {DIGITAL_SOURCE_TYPE}")
     file, as_sent = manifest["file"], manifest["as_sent"]
-    if not file.get("tags_embedded") and file["sha256"] != as_sent["sha256"]:
+    is_marked = file.get("tags_embedded") or file.get("content_credentials") == "signed"
+    if not is_marked and file["sha256"] != as_sent["sha256"]:
         problems.append("the manifest contradicts itself: no tags were written, but file and as_sent differ")
     return manifest
 
@@ -150,24 +159,33 @@ def _read_song(folder: Folder, song: str, manifest: Mapping[str, Any] | None) ->
     """Read a song: its hashes and its tags."""
     audio_format = manifest["as_sent"].get("format") if manifest else song.rpartition(".")[2].lower()
     with store_errors(), open_song(folder, song) as source:
-        sound, texts, unreadable = Region(0, source.seek(0, os.SEEK_END)), {}, None
+        sound, texts, unreadable = None, {}, None
         try:
-            layout = taggable_file(source, str(audio_format))
-            sound = layout.sound
-            texts = tag_in(source, layout).texts()
+            sound = sound_in(source, str(audio_format))
+            texts = read_tags(source, str(audio_format))
         except NotTaggableError as exc:
             unreadable = str(exc)
-        return _Found(copy(source, [], sound, len), texts, unreadable)
+        hashes = hash_file(source, sound)
+        return _Found(hashes, texts, unreadable, _credentials(source, str(audio_format), hashes))
+
+
+def _credentials(source: IO[bytes], audio_format: str, hashes: FileHashes) -> Credentials | None:
+    if not hashes.has_credentials:
+        return None
+    try:
+        return read(source, audio_format)
+    except ImportError:
+        return Credentials(unchecked=f"c2pa-python is not installed: {INSTALL}")
 
 
 def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]:
     """Compare the file's hash with the manifest's."""
     file, hashes = manifest["file"], found.hashes
-    if hashes.after == file["sha256"]:
+    if hashes.whole == file["sha256"]:
         return []
-    if hashes.after == manifest["as_sent"]["sha256"]:
+    if hashes.whole == manifest["as_sent"]["sha256"]:
         return ["the song is as the API sent it, without the tags that the manifest promises"]
-    differs = f"sha256 is {hashes.after} ({hashes.size} bytes), the manifest says {file['sha256']}"
+    differs = f"sha256 is {hashes.whole} ({hashes.size} bytes), the manifest says {file['sha256']}"
     if file.get("sound_sha256") == hashes.sound:
         return [f"{differs}; the sound is unchanged, so its tags were changed"]
     if file.get("name") != song:
@@ -176,16 +194,40 @@ def _of_file(manifest: Mapping[str, Any], found: _Found, song: str) -> list[str]
     return [differs if size == hashes.size else f"{differs} ({size} bytes)"]
 
 
+def _of_credentials(manifest: Mapping[str, Any], found: _Found) -> list[str]:
+    """Compare the file's Content Credentials with the file itself, and with the manifest where a task signed them."""
+    credentials, signed = found.credentials, manifest["file"].get("content_credentials") == "signed"
+    if credentials is None:
+        return ["its Content Credentials are missing"] if signed else []
+    if credentials.unchecked:
+        return []
+    if credentials.problems:
+        whose = "its Content Credentials" if signed else "the Content Credentials that it came with"
+        return [f"{whose} are not valid: {', '.join(credentials.problems)}"]
+    wrong = contradiction(credentials, manifest) if signed else None
+    return [wrong] if wrong else []
+
+
+def _notes_of(found: _Found | None) -> tuple[str, ...]:
+    credentials = found.credentials if found is not None else None
+    if credentials is None:
+        return ()
+    if credentials.unchecked:
+        return (f"its Content Credentials were not checked, {credentials.unchecked}",)
+    who = " of ".join(name for name in (credentials.name, credentials.issuer) if name)
+    return (f"its Content Credentials are signed by {who or 'nobody with a name'}",) if not credentials.problems else ()
+
+
 def _of_tags(manifest: Mapping[str, Any], found: _Found) -> list[str]:
     """Compare the file's own tags with the manifest."""
-    expected = texts_of(manifest)
+    expected = {name.lower(): text for name, text in texts_of(manifest).items()}
     if not manifest["file"].get("tags_embedded"):
         present = found.texts.get(MANIFEST_TAG, expected[MANIFEST_TAG])
         return [] if present == expected[MANIFEST_TAG] else ["its tags hold another manifest"]
     if not set(expected) & set(found.texts):
         return ["its tags are missing" + (f": {found.unreadable}" if found.unreadable else "")]
     return [
-        f"its tag {name} contradicts the manifest" if name in found.texts else f"its tag {name} is missing"
-        for name in expected
-        if found.texts.get(name) != expected[name]
+        f"its tag {name} contradicts the manifest" if name.lower() in found.texts else f"its tag {name} is missing"
+        for name, text in texts_of(manifest).items()
+        if found.texts.get(name.lower()) != text
     ]

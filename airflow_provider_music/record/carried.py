@@ -57,7 +57,7 @@ class CarriedRecord(SongRecord):
 
 
 def carried(facts: Mapping[Fact, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the facts that another process has to know: plain JSON, a kilobyte at most."""
+    """Return the facts that another process has to know: plain JSON, about a kilobyte."""
     told: dict[str, Any] = {fact: dict(facts[fact]) for fact in facts if fact != "sent"}
     if "intent" in told:
         # Where sent.json is out of sight, that it is not there says nothing: the request may have left.

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def remember(ids: Iterable[str | None], *, purpose: str, file: str, sha256: str) -> None:
-    """Write ``<output_dir>/references/<id>.json`` for each id; a store that does not take it is no error."""
+def remember(
+    ids: Iterable[str | None], *, purpose: str, file: str | None, sha256: str | None, **more: str | None
+) -> None:
+    """Write ``<output_dir>/references/<id>.json`` for each id; a store that does not take it is no error.
+
+    :param more: ``rights`` of the track, ``host`` that it came from, ``words_sha256`` of what was heard in it; None
+        where there is none.
+    """
     fact = {
         "purpose": purpose,
-        "file": file.partition("?")[0],
+        "file": file.partition("?")[0] if file else None,
         "sha256": sha256,
         "uploaded_at": datetime.now(UTC).isoformat(),
+        **{name: value for name, value in more.items() if value is not None},
     }
     for name in filter(None, ids):
         try:
@@ -35,29 +42,54 @@ def remember(ids: Iterable[str | None], *, purpose: str, file: str, sha256: str)
 
 def references_of(body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the references that a request names, each with its file's hash where that is recorded; blocks."""
+    return uploads_in(tracks_of(body))
+
+
+def uploads_in(tracks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+    """Return the uploads among the tracks of a request, as its intent names them."""
     from airflow_provider_music.api.models import REFERENCES
 
-    uploads = (field for field, reference in REFERENCES.items() if reference.is_upload)
-    named = [str(body[field]) for field in uploads if body.get(field)]
-    return [{"id": name, "sha256": _sha256_or_none(name)} for name in named] or None
+    uploads = (track for track in tracks if REFERENCES[track["field"]].is_upload)
+    return [{"id": track["id"], "sha256": track.get("sha256")} for track in uploads] or None
 
 
-def _sha256_or_none(name: str) -> str | None:
+def tracks_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is recorded of the tracks that a request names by an id, each with its ``field``; blocks.
+
+    Of a file's path only the name, which says enough and tells no bucket.
+    """
+    from airflow_provider_music.api.models import REFERENCES
+
+    fields = (field for field, reference in REFERENCES.items() if reference.kind != "url")
+    return [{"field": field, "id": str(body[field]), **_track(str(body[field]))} for field in fields if body.get(field)]
+
+
+def _track(name: str) -> dict[str, str]:
+    fact = _fact_or_none(name) or {}
+    file = str(fact.get("file") or "").rstrip("/").rpartition("/")[2]
+    told = {**{key: fact.get(key) for key in ("sha256", "host", "rights", "words_sha256")}, "file": file}
+    return {key: value for key, value in told.items() if isinstance(value, str) and value}
+
+
+def _fact_or_none(name: str) -> Mapping[str, Any] | None:
     try:
-        return _sha256(_folder().url, name)
+        return _fact(_folder().url, name)
     except Exception as exc:  # noqa: BLE001 - as above; no song fails by that
         log.debug("The file behind reference %s is not recorded: %s", name, exc)
         return None
 
 
 @functools.lru_cache(maxsize=256)
-def _sha256(folder_url: str, name: str) -> str:
+def _fact(folder_url: str, name: str) -> Mapping[str, Any]:
     from airflow_provider_music.storage.folder import Folder
 
     content = Folder(folder_url).read(_file(name))
     if content is None:
         raise LookupError(name)
-    return str(json.loads(content)["sha256"])
+    fact = json.loads(content)
+    if not isinstance(fact, dict):
+        raise TypeError(name)
+    return fact
 
 
 def _folder() -> Folder:

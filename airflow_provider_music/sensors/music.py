@@ -38,8 +38,10 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
     :param conn_id: Airflow connection id; templated.
     :param poll_interval: seconds between polls; default is the model's own pace.
     :param timeout: seconds until the sensor gives up; an absolute deadline that no restart extends.
-    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``embed`` writes
-        the same into the song's own tags too, ``none`` leaves nothing. See :mod:`airflow_provider_music.provenance`.
+    :param provenance: what says where the song came from: ``manifest`` leaves a JSON file beside it, ``tags`` writes
+        the same into the song's own tags too, ``c2pa`` signs Content Credentials on top (extra ``c2pa``), ``none``
+        leaves nothing. ``embed`` is the old name of ``tags``. See :mod:`airflow_provider_music.provenance`.
+    :param c2pa_conn_id: Airflow connection of type ``c2pa``, whose certificate and key sign.
     :param quality: what is measured of a song once it is in place (extra ``quality``): ``measure`` reports the figures,
         ``warn`` logs broken limits, ``fail`` ends the task over one and keeps the song, ``none`` measures nothing.
     :param name: of the song's files, as of :class:`GenerateMusicOperator`; templated. Default: the name that its record
@@ -68,6 +70,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         poll_interval: timedelta | float | str | None = None,
         timeout: timedelta | float | str = DEFAULT_TIMEOUT,
         provenance: ProvenancePolicy = "manifest",
+        c2pa_conn_id: str = "c2pa_default",
         quality: QualityPolicy = "none",
         quality_limits: Mapping[str, float | None] | None = None,
         name: str | None = None,
@@ -88,6 +91,7 @@ class MusicGenerationSensor(LineageMixin, BaseSensorOperator):
         self.conn_id = conn_id
         self.poll_interval = poll_interval
         self.provenance = provenance
+        self.c2pa_conn_id = c2pa_conn_id
         self.quality = quality
         self.quality_limits = quality_limits
         self.name = name

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self, get_args
 
 from airflow_provider_music.audio.counter import FrameCounter
+from airflow_provider_music.audio.credentials import CredentialsScanner
 from airflow_provider_music.audio.facts import AudioFacts, AudioFormat, NotAudioError, raw_pcm_facts
 from airflow_provider_music.audio.formats import describe_head, is_text, sniff
 from airflow_provider_music.audio.probe import probe
@@ -63,11 +64,17 @@ class RequestedAudio:
 
 @dataclass(frozen=True, slots=True)
 class StoredAudio:
-    """A song in place: its URL, SHA-256 (hex) and facts."""
+    """A song in place: its URL, SHA-256 (hex) and facts, and whether it holds Content Credentials."""
 
     url: str
     sha256: str
     facts: AudioFacts
+    has_credentials: bool = False
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """Return what its completed fact says of marks that it came with; nothing where there are none."""
+        return {"content_credentials": True} if self.has_credentials else {}
 
     def as_dict(self) -> dict[str, Any]:
         """Return what operators return as ``audio``: plain JSON, sizes in bytes, times in milliseconds."""
@@ -105,6 +112,7 @@ class AudioWriter:
         self._is_closed = False
         self._sha256 = hashlib.sha256()
         self._counter = FrameCounter()
+        self._scanner = CredentialsScanner()
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -137,6 +145,7 @@ class AudioWriter:
         # While they are here: to count them later would fetch the song from the store again.
         if sniff(self._head) in (None, "mp3"):
             self._counter.update(chunk)
+        self._scanner.update(chunk)
         self.size += len(chunk)
 
     def finish(self, *, expected_bytes: int | None = None, channels: int | None = None) -> StoredAudio:
@@ -163,7 +172,7 @@ class AudioWriter:
         except AudioError as exc:
             raise self.reject(str(exc)) from exc
         self._leaves_part = False
-        return StoredAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts)
+        return StoredAudio(self._folder.url_of(name), self._sha256.hexdigest(), facts, self._scanner.found)
 
     def reject(self, reason: str) -> AudioError:
         """Keep what came as ``<name>.rejected.*``, and return the error, which names it.
@@ -299,8 +308,8 @@ def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
         if folder.size(name) is None:
             continue
         with folder.open(name) as file:
-            counter = FrameCounter()
-            sha256 = _sha256_of(file, counter)
+            counter, scanner = FrameCounter(), CredentialsScanner()
+            sha256 = _sha256_of(file, counter, scanner)
             try:
                 if audio_format == "pcm":
                     facts = raw_pcm_facts(file.tell(), requested.sample_rate_hz, None)
@@ -309,16 +318,16 @@ def _landed_in(folder: Folder, requested: RequestedAudio) -> StoredAudio | None:
             except NotAudioError as exc:
                 _raise_store_error(exc)
                 raise AudioError(f"{folder.url_of(name)} is no song (any more): {exc}.") from exc
-        return StoredAudio(folder.url_of(name), sha256, facts)
+        return StoredAudio(folder.url_of(name), sha256, facts, scanner.found)
     return None
 
 
-def _sha256_of(file: IO[bytes], counter: FrameCounter | None = None) -> str:
+def _sha256_of(file: IO[bytes], *readers: FrameCounter | CredentialsScanner) -> str:
     sha256 = hashlib.sha256()
     while chunk := file.read(_READ_BYTES):
         sha256.update(chunk)
-        if counter is not None:
-            counter.update(chunk)
+        for reader in readers:
+            reader.update(chunk)
     return sha256.hexdigest()
 
 

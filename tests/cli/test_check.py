@@ -13,6 +13,7 @@ HEAD = """
 import pendulum
 from airflow_provider_music.compat import DAG
 from airflow_provider_music.operators.music import *
+PLAIN = {"model": "stable-audio", "prompt": "x"}
 with DAG("dag", schedule=None, start_date=pendulum.datetime(2026, 1, 1)):
     pass
 """
@@ -56,6 +57,14 @@ def test_the_examples_have_no_mistake_and_a_price(music_sandbox, command):
         ("GenerateMusicBatchOperator(task_id='t', requests=[])", "list is empty"),
         ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='/')", "no name for a file"),
         ("UploadReferenceOperator(task_id='t', file='/a.mp3', purpose='songs')", "did you mean song?"),
+        ("UploadReferenceOperator(task_id='t', file='/a.mp3', require_rights=True)", "rights: not given"),
+        ("PreprocessCoverOperator(task_id='t', file='/a.mp3', require_rights=True)", "rights: not given"),
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='x', require_rights=True)", "rights: not"),
+        ("GenerateMusicOperator(task_id='t', model='stable-audio', prompt='x', rights='')", "rights: '' says nothing"),
+        (
+            "GenerateMusicBatchOperator(task_id='t', require_rights=True, requests=[{**PLAIN, 'rights': 'a'}, PLAIN])",
+            "requests[1] rights: not given",
+        ),
         (
             "GenerateMusicOperator.partial(task_id='t', model='stable-audio').expand(prompt=['rain', ''])",
             "[1] prompt",
@@ -84,6 +93,7 @@ def test_a_misspelled_argument_is_an_import_error_with_the_nearest_name(music_sa
         "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': '{{ ds }}'}])",
         "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='rain', name='{{ ds }}-jingle')",
         "GenerateMusicBatchOperator(task_id='t', requests=[{'model': 'stable-audio', 'prompt': 'x', 'name': '{{x}}'}])",
+        "GenerateMusicOperator(task_id='t', model='stable-audio', prompt='x', rights='{{ x }}', require_rights=True)",
     ],
 )
 def test_what_a_template_makes_is_neither_checked_nor_missed(task, music_sandbox, command, dag_file):
@@ -180,3 +190,22 @@ def test_what_a_function_returns_is_known_in_a_run_and_a_whole_request_now(music
     texts = {name: str(task) for name, task in tasks.items()}
     assert "a function makes its requests" in texts["made"]
     assert "its request is known in a run only" in texts["later"]
+
+
+def test_a_right_that_the_configuration_asks_for_is_named_when_it_is_missing(
+    music_sandbox, command, dag_file, monkeypatch
+):
+    monkeypatch.setenv("AIRFLOW__MUSIC__REQUIRE_RIGHTS", "True")
+    path = dag_file(
+        "GenerateMusicOperator(task_id='a', model='stable-audio', prompt='x')",
+        "GenerateMusicOperator(task_id='b', request={'model': 'stable-audio', 'prompt': 'x', 'rights': 'own'})",
+        "GenerateMusicOperator(task_id='c', request='{{ ti.xcom_pull() }}')",
+        "GenerateMusicOperator.partial(task_id='d', model='stable-audio').expand(prompt=['x', 'y'])",
+        "GenerateMusicBatchOperator(task_id='e', rights='own', requests=[{'model': 'stable-audio', 'prompt': 'x'}])",
+    )
+    done = command("check", path, "-o", "json")
+    found = {task_id: [problem[:24] for problem in task["problems"]] for task_id, task in tasks_of(done).items()}
+    assert found["a"] == ["rights: not given, and r"]
+    assert found["d"] == ["[0] rights: not given, a", "[1] rights: not given, a"]
+    assert (found["b"], found["c"], found["e"]) == ([], [], [])
+    assert done.code == 1

@@ -81,3 +81,14 @@ def test_what_holds_no_requests_ends_with_2(text, command, requests):
 def test_words_of_a_request_are_not_in_the_output(music_sandbox, command, requests):
     done = command("estimate", requests([{**GOOD[0], "lyrics": "[Verse]\nquagmire"}]), "-o", "json")
     assert "quagmire" not in done.out
+
+
+def test_a_right_that_the_configuration_asks_for_is_named_when_it_is_missing(
+    music_sandbox, command, requests, monkeypatch
+):
+    monkeypatch.setenv("AIRFLOW__MUSIC__REQUIRE_RIGHTS", "True")
+    done = command("estimate", requests([GOOD[0], {**GOOD[1], "rights": "own"}]), "-o", "json")
+    first, second = done.json["requests"]
+    assert first["problems"][0].startswith("rights: not given, and require_rights asks for them")
+    assert second["problems"] == []
+    assert done.code == 1

@@ -220,3 +220,22 @@ def test_records_in_a_bucket_are_read_too(music_sandbox, airflow, song, command,
     (row,) = command("songs", bucket.url, "-o", "json").json["songs"]
     assert row["audio_uri"] == result["audio_uri"]
     assert "take 1 is delivered" in command("show", result["record_uri"]).out
+
+
+def test_show_lists_the_disclosure_sheet_as_text(music_sandbox, airflow, song, command):
+    result = airflow.run(song(rights="Licence 7 \x1b[31m with <b>the label</b>"))
+    done = command("show", result["record_uri"])
+    assert done.lines[-10:] == [
+        "Disclosure sheet of take 1:",
+        "  Model: minimax/music-2.6",
+        "  Lyrics: given to the model; by people or another model: unknown",
+        "  Vocals: made by the model",
+        "  Music: made by the model",
+        "  Given to the model: lyrics, prompt",
+        "  References: none",
+        "  Rights: Licence 7 [31m with <b>the label</b>",
+        "  Changed by people: lyrics: unknown",
+        "  Changed by people: audio: nothing until this sheet was written; later changes: unknown",
+    ]
+    shown = command("show", result["record_uri"], "-o", "json").json["takes"][0]["disclosure"]
+    assert shown["rights"] == "Licence 7 [31m with <b>the label</b>"

@@ -365,3 +365,18 @@ def test_no_wrong_list_of_a_function_is_sent(returned, says, music, airflow, mus
         op.execute(airflow.context(op))
     assert music_sandbox.posts() == 0
     assert not output_dir.exists()
+
+
+def test_rights_are_given_in_the_call_or_by_the_function(music, airflow, music_sandbox, output_dir):
+    def recorded(take):
+        (found,) = output_dir.rglob(f"take-{take}/intent.json")
+        return json.loads(found.read_text())["disclosure"]["rights"]
+
+    run(airflow, music(PROMPT, model=MODEL, rights="of the call", require_rights=True))
+    airflow.clear()
+    run(airflow, music({"prompt": PROMPT, "rights": "of the function"}, model=MODEL, rights="of the call"))
+    assert (recorded(1), recorded(2)) == ("of the call", "of the function")
+    airflow.clear()
+    with pytest.raises(InvalidRequestError, match="rights: not given"):
+        run(airflow, music(PROMPT, model=MODEL, require_rights=True))
+    assert music_sandbox.posts("submit") == 2

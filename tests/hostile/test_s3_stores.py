@@ -305,7 +305,7 @@ def test_a_song_that_is_another_format_than_requested_is_kept_and_named(lane, s3
 # A store that lets nobody delete
 
 
-@pytest.mark.parametrize("provenance", ["manifest", "embed"])
+@pytest.mark.parametrize("provenance", ["manifest", "tags"])
 @pytest.mark.parametrize("lane", list(LANES))
 def test_in_a_bucket_that_lets_nobody_delete_a_song_lands_and_is_delivered_again(
     lane, provenance, s3, api, song, airflow, caplog
@@ -316,7 +316,7 @@ def test_in_a_bucket_that_lets_nobody_delete_a_song_lands_and_is_delivered_again
     key = result["audio_uri"].partition(f"{s3.bucket}/")[2]
     assert hashlib.sha256(s3.read(key)).hexdigest() == result["audio"]["sha256"]
     parts = [key for key in s3.objects() if ".part-" in key]
-    assert len(parts) == (2 if provenance == "embed" else 1)
+    assert len(parts) == (2 if provenance == "tags" else 1)
     for part in parts:
         assert len([line for line in caplog.messages if f"{part} may stay behind" in line]) == 1
     assert s3.uploads() == []
@@ -536,7 +536,7 @@ def pattern(request, folder_in, monkeypatch):
     return f"{folder_in(**ONCE)}/{request.param}", f"out/{PATTERNS[request.param]}"
 
 
-@pytest.mark.parametrize("provenance", ["manifest", "embed"])
+@pytest.mark.parametrize("provenance", ["manifest", "tags"])
 @pytest.mark.parametrize("lane", list(LANES))
 def test_in_a_folder_whose_name_is_a_pattern_a_song_lands_and_is_delivered_again(
     lane, provenance, s3, api, song, airflow, pattern

@@ -183,8 +183,8 @@ def test_a_file_that_is_gone_or_not_what_was_delivered_is_not_handed_out(harm, s
 def test_a_song_whose_tags_were_written_after_it_was_in_place_is_the_one_that_was_delivered(
     song, music_sandbox, airflow
 ):
-    first = run(airflow, song(provenance="embed"), "one")
-    second = run(airflow, song(where="b", provenance="embed"), "two")
+    first = run(airflow, song(provenance="tags"), "one")
+    second = run(airflow, song(where="b", provenance="tags"), "two")
     assert second["audio"] == first["audio"]
     assert music_sandbox.posts() == 1
 

@@ -696,6 +696,7 @@ def test_max_usd_that_is_reached_after_two_delivers_the_best_of_two(takes, loudn
         ({"takes": 3.0}, "takes: 3.0"),
         ({"keep": "all"}, "keep: 'all'; give 'best'"),
         ({"wait_for_completion": False}, "wait_for_completion=False: the songs are compared"),
+        ({"reuse": "identical"}, "reuse: of equal requests reuse makes one song"),
     ],
 )
 def test_what_cannot_be_is_refused_when_the_dag_file_is_parsed(more, named, takes):

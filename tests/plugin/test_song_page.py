@@ -172,6 +172,7 @@ def test_no_page_runs_anything_that_stands_in_it(reader, tables):
 
 
 def test_a_song_is_verified_against_its_manifest(reader, tables):
+    from airflow_provider_music.provenance import Verdict
     from airflow_provider_music.provenance.manifest import as_bytes, manifest_of
 
     key = tables.song()
@@ -182,6 +183,10 @@ def test_a_song_is_verified_against_its_manifest(reader, tables):
     take = SongRecord(str(folder.parent)).latest()
     (folder / "song.mp3.provenance.json").write_bytes(as_bytes(manifest_of(take, {})))
     assert reader.post(url).json() == {"ok": True, "problems": []}
+    noted = Verdict(url, (), None, ("its Content Credentials are signed by Ana",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_music.provenance.verify_song.verify", lambda _: noted)
+        assert reader.post(url).json() == {"ok": True, "problems": [], "notes": list(noted.notes)}
 
     (folder / "song.mp3").write_bytes(b"ID3 another")
     assert "sha256 is" in reader.post(url).json()["problems"][0]
@@ -255,6 +260,20 @@ def test_a_record_that_cannot_be_read_is_named_and_the_song_still_heard(reader, 
     page = reader.get(tables.path(key), headers=HTML).text
     assert "is no JSON" in page
     assert reader.get(tables.path(key, "/take/0/audio")).content == b"ID3 song"
+
+
+def test_the_disclosure_sheet_is_shown_as_text(reader, tables, open_song):
+    key, record = open_song
+    found = {"rights": f"{SCRIPT} https://r.example/7?sig=s3cret", "vocals": "made by the model", "tracks": [SCRIPT]}
+    take = record.claim(1, model=SCRIPT, task="x", try_number=1, max_tries=1, disclosure=found)
+    assert "Disclosure" not in reader.get(tables.path(key), headers=HTML).text
+    record.write(take, "completed", model=SCRIPT, audio_uri="file:///nowhere/song.mp3", audio={}, usage={})
+    page = reader.get(tables.path(key), headers=HTML).text
+    assert "<dt>Vocals</dt><dd>made by the model</dd>" in page
+    assert "<dt>Lyrics</dt><dd>unknown</dd>" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    assert "s3cret" not in page
 
 
 def test_several_songs_of_one_request_stand_side_by_side_and_say_which_was_chosen(reader, tables, output_dir):

@@ -61,6 +61,7 @@ def test_with_tags_the_manifest_says_both_hashes(audio_format, folder, landed, s
         "sound_sha256": hand.sha256(hand.sound_of(song)[0]),
         "tags_embedded": True,
         "tags_note": None,
+        "content_credentials": None,
     }
     assert from_bytes(folder.read(f"song.{audio_format}.provenance.json")) == attached.manifest
     assert left() == [f"song.{audio_format}", f"song.{audio_format}.provenance.json"]
@@ -120,6 +121,30 @@ def test_one_who_dies_with_half_of_it_done_is_followed_by_one_who_ends_it(
         monkeypatch.setattr(manifest_module, "__version__", "9.9.9")
     attach_manifest(folder, take, hand.ORIGIN, embed=True)
     assert promised in (None, folder.read(NAME))
+    assert verify(folder.url_of("song.mp3")).ok
+    assert left() == ["song.mp3", NAME]
+
+
+def test_a_promise_of_another_mutagen_gives_its_place_where_nobody_has_its_file(folder, landed, left, hand, caplog):
+    take = landed()
+    promised = attach_manifest(folder, take, hand.ORIGIN, embed=True).manifest
+    landed()
+    other = {**promised, "file": {**promised["file"], "sha256": "0" * 64, "size_bytes": 7}}
+    folder.replace(NAME, as_bytes(other))
+    assert attach_manifest(folder, take, hand.ORIGIN, embed=True).manifest == promised
+    assert "promises a file that was never put in place" in caplog.text
+    assert verify(folder.url_of("song.mp3")).ok
+    assert left() == ["song.mp3", NAME]
+
+
+def test_a_promised_file_that_is_there_still_is_put_in_place_as_it_is(folder, landed, left, hand):
+    take = landed()
+    promised = attach_manifest(folder, take, hand.ORIGIN, embed=True)
+    folder.move("song.mp3", ".song.part-of-one-who-died")
+    landed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_music.provenance.embedding.embed_in", lambda *_: pytest.fail("made anew"))
+        assert attach_manifest(folder, take, hand.ORIGIN, embed=True) == promised
     assert verify(folder.url_of("song.mp3")).ok
     assert left() == ["song.mp3", NAME]
 

@@ -78,6 +78,14 @@ def test_from_a_shell(broken, code, song, folder):
     assert line.startswith(f"PROBLEM {song}: " if broken else f"ok {song}")
 
 
+def test_a_note_follows_on_the_same_line(song, folder, capsys, monkeypatch):
+    from airflow_provider_music.provenance import verify_song
+
+    noted = lambda _: iter([verify_song.Verdict(song, (), None, ("its Content Credentials are signed by Ana",))])  # noqa: E731
+    monkeypatch.setattr(verify_song, "verify_all", noted)
+    assert run(capsys, song) == (0, [f"ok {song}: its Content Credentials are signed by Ana"])
+
+
 def test_what_others_log_does_not_get_between_the_lines(song, capsys, monkeypatch):
     from airflow_provider_music.provenance import verify_song
 

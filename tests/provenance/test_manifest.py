@@ -38,6 +38,7 @@ def test_a_manifest_says_all_of_where_a_song_came_from(hand):
             "sound_sha256": None,
             "tags_embedded": False,
             "tags_note": None,
+            "content_credentials": None,
         },
         "model": "minimax/music-2.6",
         "generation_id": "60ac7c34-3224-4b14-8e7d-0aa0db708325:music",
@@ -59,6 +60,17 @@ def test_a_manifest_says_all_of_where_a_song_came_from(hand):
             "completed": "2026-11-01T00:01:30.000000Z",
         },
         "cost": {"credits": 390000, "usd": 0.195},
+        "disclosure": {
+            "model": "minimax/music-2.6",
+            "parts": {"lyrics": "unknown", "vocals": "unknown", "music": "unknown"},
+            "given_to_the_model": "unknown",
+            "references": "unknown",
+            "rights": "unknown",
+            "changed_by_people": {
+                "lyrics": "unknown",
+                "audio": "nothing until this sheet was written; later changes: unknown",
+            },
+        },
         "software": {"name": "airflow-provider-music", "version": airflow_provider_music.__version__},
     }
     assert all(RFC3339_UTC.fullmatch(time) for time in found["times"].values())

@@ -16,7 +16,7 @@ SHA = "a" * 64
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
     monkeypatch.setattr("airflow_provider_music.storage.folder.default_output_dir", lambda: str(tmp_path))
-    references._sha256.cache_clear()
+    references._fact.cache_clear()
     return tmp_path
 
 

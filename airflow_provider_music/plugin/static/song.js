@@ -132,7 +132,10 @@ for (const button of document.querySelectorAll("button.verify")) {
       const response = await fetch(button.dataset.url, { method: "POST" });
       const found = await response.json();
       if (!response.ok) verdict.textContent = found.detail;
-      else verdict.textContent = found.ok ? "The file is what its manifest says." : found.problems.join("; ");
+      else {
+        const said = found.ok ? ["The file is what its manifest says"] : found.problems;
+        verdict.textContent = [...said, ...(found.notes || [])].join("; ") + ".";
+      }
     } catch (error) {
       verdict.textContent = String(error);
     }
