@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_music.api.request import PreparedRequest
-    from airflow_provider_music.exceptions import MusicError
     from airflow_provider_music.generation.attempt import GenerationOptions, SongAttempt
     from airflow_provider_music.generation.batch_list import Lists
     from airflow_provider_music.generation.batch_manifest import SongOutcome

@@ -131,8 +131,6 @@ class GenerateMusicOperator(GenerationOperator):
         self.wait_for_completion = wait_for_completion
         if self.reuse is not None and not wait_for_completion:
             raise ValueError("reuse and wait_for_completion=False: what is not waited for cannot be handed out again.")
-        if self.reuse is not None and takes != 1:
-            raise ValueError(f"reuse and takes={takes!r}: several takes are several songs; give one of the two.")
         self._take_written_request()
         self._note_templates()
         self._check_takes()
