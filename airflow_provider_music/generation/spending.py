@@ -63,9 +63,9 @@ class Spending:
             return None
         from airflow_provider_music.generation.reservation import refusal_of
 
-        specs = self.specs(songs, decisions)
-        due = [spec for spec, decision in zip(specs, decisions, strict=True) if decision.step == "submit"]
-        return run_sync(refusal_of(due, self._options.conn_id))
+        due = [pair for pair in zip(songs, decisions, strict=True) if pair[1].step == "submit"]
+        specs = self.specs([song for song, _ in due], [decision for _, decision in due])
+        return run_sync(refusal_of(specs, self._options.conn_id))
 
     def reused(self, song: SongAttempt, decision: Decision) -> Take | None:
         """Return what another task paid for as a take of this one, None where there is nothing to hand out now; blocks.

@@ -404,6 +404,26 @@ def test_a_batch_with_songs_that_are_paid_lands_them_and_then_says_that_it_does_
     assert music_sandbox.posts() == 3
 
 
+def test_each_of_several_takes_is_paid_from_the_budget(song, music_sandbox, airflow, ledger, define):
+    pytest.importorskip("av")
+    with pytest.raises(BudgetExceededError, match=r"would take up to 0\.585 USD"):
+        airflow.run(song(takes=3))
+    assert music_sandbox.posts() == 0
+    assert airflow.run(song(takes=2))["takes"]["completed"] == 2
+    assert (music_sandbox.posts(), ledger().state().usd, dict(ledger().state().promised)) == (2, 2 * PRICE, {})
+    assert music_sandbox.requests("billing") == 0
+
+
+def test_the_best_of_the_takes_that_a_budget_still_paid_is_delivered(song, music_sandbox, airflow, ledger, define):
+    pytest.importorskip("av")
+    task = song(takes=2, where="takes", prompt="a calm song, one of two")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(airflow.context(task))
+    run(airflow, song(where="another"), "another")
+    assert airflow.resume(task, deferred.value)["takes"]["completed"] == 1
+    assert (music_sandbox.posts(), ledger().state().usd) == (2, 2 * PRICE)
+
+
 def test_an_account_that_cannot_pay_a_batch_is_found_out_before_the_first_request(batch, music_sandbox, airflow):
     music_sandbox.settings(balance=0.5)
     with pytest.raises(OutOfCreditsError) as caught:

@@ -590,6 +590,8 @@ def test_an_argument_that_cannot_be_fails_the_dag_file_at_parse(song):
             song(**bad)
     with pytest.raises(ValueError, match="wait_for_completion"):
         song(wait_for_completion=False)
+    with pytest.raises(ValueError, match="takes=2"):
+        song(takes=2, quality="measure")
 
 
 def test_a_chain_that_cannot_be_read_or_written_is_an_error_and_nothing_is_sent(
