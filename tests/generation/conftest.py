@@ -22,6 +22,7 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.generation.spec import GenerationSpec
 from airflow_provider_music.generation.state_machine import run_generation
 from airflow_provider_music.generation.task import Defer, GenerationTask
+from airflow_provider_music.provenance.attach import ProvenanceOptions
 from airflow_provider_music.record.identity import SongIdentity, TaskAttempt
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.record.task_memory import TaskMemory
@@ -214,7 +215,7 @@ def task(api, clocks, tmp_path, monkeypatch):
             "on_unknown": "fail",
             "max_usd": None,
             "on_unknown_price": "refuse",
-            "provenance": "none",
+            "provenance": ProvenanceOptions("none"),
             "deferrable": True,
         }
         which = TaskAttempt(SongIdentity("dag", "run", "song"), try_number, max_tries, **(attempt or {}))
