@@ -18,6 +18,7 @@ from airflow_provider_music.exceptions import (
     OverBudgetError,
     RequestRejectedError,
     ResubmissionLostError,
+    UnknownBudgetError,
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import submit
@@ -498,3 +499,12 @@ def test_what_certainly_sent_nothing_is_not_searched_for_by_the_next_try(breaks,
         one.start()
     assert api.posted == []
     assert [sorted(value) for value in store.values] == [["facts", "n", "record_url"], ["record_url"]]
+
+
+def test_a_budget_that_nobody_defined_is_refused_before_the_log_is_searched(task, api, store):
+    one = task("synchronous", try_number=2, budget="no-such", store=store)
+
+    with pytest.raises(UnknownBudgetError, match="no-such"):
+        one.start()
+
+    assert (api.posted, api.searched, store.values) == ([], 0, [])
