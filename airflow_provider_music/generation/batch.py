@@ -253,6 +253,7 @@ class GenerationBatch:
 
     def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
+        self._options.provenance.look_up()
         outcomes = run_sync(self._settle_all())
         manifest_uri = batch_manifest.write_manifest(self._folder, self._attempt.try_number, outcomes)
         # Under fail_fast what was not submitted is as good as failed; at a deadline it is still to come.

@@ -153,6 +153,7 @@ class GenerationTakes(GenerationBatch):
 
     def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, compare it, and return the best; or raise why there is none."""
+        self._options.provenance.look_up()
         outcomes = run_sync(self._settle_all())
         ranked = sorted(map(self._candidate, _in_storage(outcomes)), key=lambda one: one.order)
         # A song that the task returned before is the one that it returns again.

@@ -12,7 +12,7 @@ nothing is left to fulfil it with, it is removed and made anew: the song is stil
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_music.exceptions import ManifestError, OutputError, ProvenanceError, SigningError
@@ -45,6 +45,7 @@ class ProvenanceOptions:
 
     policy: ProvenancePolicy = "manifest"
     c2pa_conn_id: str = "c2pa_default"
+    _known: list[Signer | SigningError] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, task: Any) -> ProvenanceOptions:
@@ -68,12 +69,27 @@ class ProvenanceOptions:
         """Return these for a file that is another task's: nothing is written into it."""
         return self if self.policy == "none" else replace(self, policy="manifest")
 
+    def look_up(self) -> None:
+        """Look up who signs, before songs are signed in threads: only the task's own may talk to Airflow's supervisor.
+
+        What is wrong with the connection, the song that has to be signed says.
+        """
+        if self.policy != "c2pa" or self._known:
+            return
+        try:
+            self._known.append(self._hook().get_signer())
+        except SigningError as exc:
+            self._known.append(exc)
+
     def signer(self) -> Signer:
         """Return who signs; blocks.
 
         :raises SigningError: the connection is missing or cannot be used.
         """
-        return self._hook().get_signer()
+        self.look_up()
+        if isinstance(found := self._known[0], SigningError):
+            raise found
+        return found
 
     def _hook(self) -> C2paHook:
         from airflow_provider_music.hooks.c2pa import C2paHook

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from airflow_provider_music.audio import content_credentials
 from airflow_provider_music.audio.content_credentials import Signer
 from airflow_provider_music.audio.probe import probe
 from airflow_provider_music.exceptions import OutputError, PartialBatchError, SigningError
+from airflow_provider_music.hooks import c2pa as c2pa_hook
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.provenance import attach_manifest, verify
 from airflow_provider_music.provenance.manifest import DIGITAL_SOURCE_TYPE
@@ -433,6 +435,22 @@ def test_a_batch_is_signed_too_and_a_retry_signs_what_is_left(music_sandbox, air
     lines = [json.loads(line) for line in Path(result["manifest_uri"].removeprefix("file://")).read_text().splitlines()]
     assert [verify(line["audio_uri"]).manifest["file"]["content_credentials"] for line in lines] == ["signed"] * 3
     assert all(verify(line["audio_uri"]).ok for line in lines)
+    assert music_sandbox.posts("submit") == 3
+
+
+def test_the_songs_of_a_batch_are_signed_in_threads_and_the_connection_is_looked_up_in_none(
+    music_sandbox, airflow, batch, conn, monkeypatch
+):
+    look_up, threads = c2pa_hook._connection, []
+
+    def noted(conn_id):
+        threads.append(threading.current_thread())
+        return look_up(conn_id)
+
+    monkeypatch.setattr(c2pa_hook, "_connection", noted)
+    result = airflow.run(batch(provenance="c2pa"))
+    assert result["delivered"] == 3
+    assert set(threads) == {threading.main_thread()}
     assert music_sandbox.posts("submit") == 3
 
 
