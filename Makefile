@@ -51,7 +51,7 @@ release-check: $(NEWEST)/.made ## what would be published: built, its metadata c
 # Two processes for each Airflow: a test of silences and drips waits more than it computes. What has no Airflow in it
 # is tested with the newest only; tests/test_pins.py holds both environments to the same versions of what it uses.
 ONCE := tests/api tests/audio tests/fuzz tests/sandbox tests/soak tests/test_architecture.py tests/test_docs.py \
-    tests/benchmarks tests/client tests/cost/test_ledger.py tests/provenance/test_killed.py tests/provenance/test_verify_song.py \
+    tests/benchmarks tests/client tests/provenance/test_killed.py tests/provenance/test_verify_song.py \
     tests/provenance/test_embed.py tests/provenance/test_id3.py tests/provenance/test_sound.py tests/provenance/test_taggers.py \
     tests/hostile/test_generate_bodies.py tests/hostile/test_queued_answers.py tests/hostile/test_memory.py
 unit-2.11.2: NOT := $(ONCE:%=--ignore=%)
