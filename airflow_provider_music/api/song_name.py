@@ -18,7 +18,7 @@ from airflow_provider_music.exceptions import InvalidRequestError
 MAX_BYTES = 120
 #: Beside letters, marks and digits of any script. Nothing that ends a URL's path, or that a store takes for a pattern.
 _PLAIN = frozenset("._-+,=@()")
-#: The format is told by the content, and these two endings have a meaning of their own.
+#: The content says which format it is, and these two endings have a meaning of their own.
 _ENDING = re.compile(r"(?:\.(?:mp3|wav|pcm|flac|ogg|oga|opus|m4a|aac|aiff?)|\.rejected(?:-\d)?)+$", re.IGNORECASE)
 _RUN = re.compile(r"_{2,}")
 #: Characters that are looked at, of a text without end.

@@ -114,7 +114,7 @@ def name_of(file: AudioFile, *parts: Any) -> str:
     :param parts: DAG, task, and what tells the song from the others of its task.
     """
     named = file.name.rpartition(".")[0]
-    told = [str(part) for part in parts if part is not None]
+    texts = [str(part) for part in parts if part is not None]
     if named == DEFAULT_NAME:
-        return _NAME.sub("_", "-".join(told))[:_LONGEST_NAME]
-    return "-".join([named, *told[2:]])
+        return _NAME.sub("_", "-".join(texts))[:_LONGEST_NAME]
+    return "-".join([named, *texts[2:]])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIGURES = "quality.json"
 _MOST_BYTES = 2**14
 _MOST_MARKS = 200
-#: Marks that are told in words; the rest are counted.
+#: Marks that are described in words; the rest are counted.
 _MOST_TOLD = 12
 _KINDS = (("silences", "silence"), ("clipping", "clipping"))
 
@@ -108,7 +108,7 @@ def _spans(value: Any, seconds: float) -> list[tuple[float, float]]:
     return found
 
 
-def told(marks: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+def described(marks: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return the marks in words, in their order in time; the longest where there are many."""
     all_of_them = sorted(marks, key=lambda mark: mark["seconds"][0] - mark["seconds"][1])
     chosen = sorted(all_of_them[:_MOST_TOLD], key=lambda mark: mark["seconds"])

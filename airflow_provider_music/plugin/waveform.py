@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.parsing import bounded_json, number_or_none
-from airflow_provider_music.plugin.quality_marks import figures_of, marks_of, rows_of, told
+from airflow_provider_music.plugin.quality_marks import described, figures_of, marks_of, rows_of
 
 if TYPE_CHECKING:
     from airflow_provider_music.plugin.songs import AudioFile
@@ -29,7 +29,7 @@ def waveform_of(file: AudioFile) -> dict[str, Any] | None:
     marks, rows = marks_of(found or {}, figures), list(rows_of(figures))
     if found is None and not rows:
         return None
-    more = {"marks": marks, "told": told(marks), "figures": rows}
+    more = {"marks": marks, "told": described(marks), "figures": rows}
     return {"peaks": found["peaks"] if found else [], **{name: value for name, value in more.items() if value}}
 
 
