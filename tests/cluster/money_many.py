@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.processes import tail
 from harness.rest import ClusterError
-from harness.songs import Outcome, Stage
+from harness.songs import SONGS, Outcome, Stage
 
 _PATIENCE_S = 240.0
 #: What the scheduler says when a trigger fired before it had seen the worker's exit.
@@ -36,7 +36,7 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     outcome = Outcome(
         f"{songs} mapped songs that end at once, {lane}",
         song.sandbox.posts(),
-        _delivered(cluster.home / "songs" / song.dag_id / song.run_id / "song", song.sandbox.generations()),
+        _delivered(cluster.home / SONGS / song.dag_id, song.run_id, song.sandbox.generations()),
         "/".join(sorted(states)),
         max(row[1] for row in rows),
     )
@@ -49,11 +49,11 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     return [outcome]
 
 
-def _delivered(folder: Path, made: list[dict[str, object]]) -> int:
+def _delivered(folder: Path, run_id: str, made: list[dict[str, object]]) -> int:
     """Count the takes that were handed on and are, to the byte, songs that the sandbox made."""
     known = {generation["sha256"] for generation in made}
     count = 0
-    for fact in folder.glob("*/take-*/delivered.json"):
+    for fact in folder.glob(f"*/{run_id}/song/*/take-*/delivered.json"):
         completed = json.loads(fact.with_name("completed.json").read_text())
         audio = fact.with_name(completed["audio_uri"].rpartition("/")[2]).read_bytes()
         count += hashlib.sha256(audio).hexdigest() in known

@@ -29,7 +29,7 @@ if IS_3:
     from harness.cluster import Cluster
     from harness.processes import leave_nothing_behind
     from harness.s3 import S3Server
-    from harness.songs import Stage, Together
+    from harness.songs import SONGS, Stage, Together
 
 _HEAD = "| scenario | POSTs | songs | task state | tries | s from the death to the song going on |"
 _LANES = ("queued", "synchronous")
@@ -53,7 +53,12 @@ def stage(tmp_path_factory, request, workers_only) -> Iterator["Stage"]:
     shutil.copy(Path(__file__).parent / "dags" / "money.py", dags)
     s3 = S3Server(home / "cluster")
     only = {f"AIRFLOW_CONN_WORKERS_ONLY_{lane.upper()}": workers_only[lane].connection_json() for lane in _LANES}
-    cluster = Cluster(home, dags, {"AIRFLOW_CONN_AWS_MUSIC": s3.connection_json()}, worker_env=only)
+    common = {
+        "AIRFLOW_CONN_AWS_MUSIC": s3.connection_json(),
+        "MONEY_OUTPUT_DIR": str(home / SONGS),
+        "MONEY_S3_DIR": f"s3://aws_music@{s3.bucket}/{SONGS}",
+    }
+    cluster = Cluster(home, dags, common, worker_env=only)
     stage = Stage(cluster, s3)
     try:
         cluster.start()

@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
 # SPDX-License-Identifier: Apache-2.0
-"""Songs in both lanes whose workers and triggerers are killed: connection, folder and words come with the run."""
+"""Songs in both lanes whose workers and triggerers are killed: connection and words come with the run.
 
+Folders come from the environment of all components: from a template, the record would lie elsewhere than the audio.
+"""
+
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +15,7 @@ from airflow_provider_music.operators.music import GenerateMusicOperator
 COMMON: dict[str, Any] = {
     "task_id": "song",
     "conn_id": "{{ dag_run.conf['conn_id'] }}",
-    "output_dir": "{{ dag_run.conf['output_dir'] }}",
+    "output_dir": os.environ.get("MONEY_OUTPUT_DIR"),
     "timeout": timedelta(minutes=5),
     "retries": 2,
     "retry_delay": timedelta(seconds=1),
@@ -22,6 +26,7 @@ SYNCHRONOUS = {
     "refer_voice": "vocal-2025082518145625-6XW9wCOF",
     "audio_setting": {"sample_rate": 16000, "bitrate": 64000, "format": "mp3"},
 }
+S3 = {"output_dir": os.environ.get("MONEY_S3_DIR")}
 PROMPT = {"prompt": "A song of {{ run_id }}, with a long way home", "lyrics": "We row until the end of night"}
 LYRICS = {"lyrics": "##A song of {{ run_id }}##"}
 DAG_OPTIONS: dict[str, Any] = {
@@ -43,11 +48,17 @@ def words() -> list[str]:
 with DAG("money_queued", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **QUEUED, **PROMPT)
 
+with DAG("money_queued_s3", schedule=None, **DAG_OPTIONS):
+    GenerateMusicOperator(**{**COMMON, **S3}, **QUEUED, **PROMPT)
+
 with DAG("money_queued_impatient", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**{**COMMON, "timeout": timedelta(seconds=15)}, **QUEUED, **PROMPT)
 
 with DAG("money_synchronous", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS)
+
+with DAG("money_synchronous_s3", schedule=None, **DAG_OPTIONS):
+    GenerateMusicOperator(**{**COMMON, **S3}, **SYNCHRONOUS, **LYRICS)
 
 with DAG("money_synchronous_on_worker", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator(**COMMON, **SYNCHRONOUS, **LYRICS, deferrable=False)

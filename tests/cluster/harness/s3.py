@@ -58,6 +58,11 @@ class S3Server:
         except self._client.exceptions.NoSuchKey:
             return None
 
+    def keys(self, prefix: str) -> list[str]:
+        """Names of the objects that begin so."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [str(found["Key"]) for page in pages for found in page.get("Contents", [])]
+
     def stop(self) -> None:
         """End it."""
         self._processes.stop()

@@ -19,6 +19,8 @@ from harness.cluster import Cluster
 from harness.rest import ClusterError
 from harness.s3 import S3Server
 
+#: The folder of all songs, in the cluster's home or in the bucket; records lie beside the audio.
+SONGS = "songs"
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 180.0
 _ENDED = ("success", "failed")
@@ -124,16 +126,14 @@ class Song:
         """Name it; `start` asks for it."""
         self.stage = stage
         self.sandbox = sandbox
-        self.dag_id = dag_id
+        self.dag_id = f"{dag_id}_s3" if s3 else dag_id
         self.run_id = name
         self.conn_id = conn_id
         self._s3 = s3
 
     def start(self, **conf: Any) -> None:
         """Start the run."""
-        folder = f"s3://aws_music@{self.stage.s3.bucket}/songs" if self._s3 else str(self.stage.cluster.home / "songs")
-        conf |= {"conn_id": self.conn_id, "output_dir": folder}
-        body = {"dag_run_id": self.run_id, "logical_date": None, "conf": conf}
+        body = {"dag_run_id": self.run_id, "logical_date": None, "conf": {"conn_id": self.conn_id, **conf}}
         self.stage.cluster.api.call("POST", f"/dags/{self.dag_id}/dagRuns", json=body)
 
     # ---------------------------------------------------------------- what Airflow knows
@@ -225,13 +225,19 @@ class Song:
         return logs.readable(logs.of_task(home, self.dag_id, self.run_id, "song", try_number=self.row()[1]))
 
     # ---------------------------------------------------------------- what lies in storage
+    @property
+    def _folder(self) -> Path:
+        """Where this DAG's records and songs lie on disk; below it stand the deployment and the run."""
+        return self.stage.cluster.home / SONGS / self.dag_id
+
     def read(self, take: int, name: str) -> bytes | None:
         """Read a file of a take."""
-        path = f"songs/{self.dag_id}/{self.run_id}/song/take-{take}/{name}"
+        inside = f"{self.run_id}/song/take-{take}/{name}"
         if self._s3:
-            return self.stage.s3.read(path)
-        file = self.stage.cluster.home / path
-        return file.read_bytes() if file.is_file() else None
+            found = [key for key in self.stage.s3.keys(f"{SONGS}/{self.dag_id}/") if key.endswith(f"/{inside}")]
+            return self.stage.s3.read(found[0]) if found else None
+        files = list(self._folder.glob(f"*/{inside}"))
+        return files[0].read_bytes() if files else None
 
     def fact(self, take: int, name: str) -> dict[str, Any] | None:
         """One fact of the record."""
@@ -240,7 +246,7 @@ class Song:
 
     def parts(self) -> list[Path]:
         """Part files of songs that are being landed."""
-        return list((self.stage.cluster.home / "songs" / self.dag_id / self.run_id).rglob(".song.part-*"))
+        return list(self._folder.glob(f"*/{self.run_id}/**/.song.part-*"))
 
     def delivered(self) -> int:
         """Count the takes that were handed on and are still, to the byte, songs that the sandbox made."""
