@@ -114,6 +114,11 @@ class StateMachine:
             return "timeout", {}
 
     async def _follow(self) -> tuple[Status, dict[str, Any]]:
+        if self._spec.lane == "queued" and {"intent", "accepted"} <= self._told.keys():
+            # To poll by id needs no record, whose reads a bucket bills, and which may be out of sight here.
+            end = await self._wait(self._told)
+            self.facts = self.facts or carried(self._told)
+            return end
         take = await self._read()
         while True:
             if take is None:
@@ -129,7 +134,7 @@ class StateMachine:
         return submission_of(self._spec, self._record)
 
     async def _ended(self, take: Take, end: tuple[Status, dict[str, Any]]) -> tuple[Status, dict[str, Any]]:
-        if self._spec.lane == "queued":
+        if self._spec.lane == "queued" and self.facts is None:
             if isinstance(self._record, CarriedRecord):
                 take = self._record.refresh(take)
             self.facts = carried(take.facts)
@@ -145,7 +150,7 @@ class StateMachine:
             case "unknown":
                 return "unknown", {}
             case "accepted":
-                return await self._wait(take)
+                return await self._wait(take.facts)
             case "open":
                 return await Reconciliation(self._spec, self._record).reconcile(take)
             case _:
@@ -188,9 +193,13 @@ class StateMachine:
         self._spec = dataclasses.replace(self._spec, n=n, facts=None, marker=None, request_id=None)
         return True
 
-    async def _wait(self, take: Take) -> tuple[Status, dict[str, Any]]:
+    async def _wait(self, facts: Mapping[Fact, Mapping[str, Any]]) -> tuple[Status, dict[str, Any]]:
+        """Poll a take that has an id.
+
+        :param facts: its own.
+        """
         spec = self._spec
-        generation_id = str(take.generation_id)
+        generation_id = str(facts["accepted"]["generation_id"])
         if spec.until_accepted:
             return "accepted", {"generation_id": generation_id}
         polls = Polls()
@@ -199,17 +208,22 @@ class StateMachine:
             generation_id,
             Pace(spec.usual_seconds, spec.poll_interval),
             deadline=spec.deadline,
-            submitted_at=written_at(take["intent"]),
+            submitted_at=written_at(facts["intent"]),
             polls=polls,
         )
         if found is None or found.unknown_status:
             odd = found.status if found is not None else None
             return "timeout", {"generation_id": generation_id, "unknown_status": odd, "polls": polls.as_dict()}
         if found.failed:
-            reason = f"the API says {found.status}: {found.error or 'no reason given'}"
-            await self._write(take, "failed", sent=True, error="GenerationFailedError", reason=reason)
+            await self._note_failed(f"the API says {found.status}: {found.error or 'no reason given'}")
             return "failed", {"generation_id": generation_id}
         return "ready", {"generation_id": generation_id}
+
+    async def _note_failed(self, reason: str) -> None:
+        take = await self._read()
+        if take is not None:
+            take = await self._write(take, "failed", sent=True, error="GenerationFailedError", reason=reason)
+            self.facts = carried(take.facts)
 
     async def _read(self) -> Take | None:
         spec = self._spec

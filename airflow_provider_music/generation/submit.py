@@ -137,12 +137,13 @@ class Submission:
                 return await in_thread(self._record.refresh, take)
             log.info("Submitting take %d to %s, X-Client-Request-Id %s", spec.n, spec.model, request_id)
             try:
-                return await self._send(client, take, request_id)
+                take = await self._send(client, take, request_id)
             except BaseException as exc:
                 take = await self._record_failure(client, take, exc)
                 if not isinstance(exc, Exception):
                     raise
-                return take
+            self._lease.is_settled = take.state != "open"
+            return take
 
     async def _about_to_send(self, take: Take) -> Take | None:
         """Say that the request is about to leave; None where it must not."""

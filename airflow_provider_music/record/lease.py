@@ -47,10 +47,15 @@ class Lease:
         self._token = uuid.uuid4().hex
         #: Why the answer is lost, for whoever reconciles it.
         self.why: str | None = None
+        #: A fact says what came of the POST, so nobody reads this file any more.
+        self.is_settled = False
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Keep the file fresh while the block runs, and say at its end that nobody has to wait for it."""
+        """Keep the file fresh while the block runs, and say at its end that nobody has to wait for it.
+
+        Not where a fact says more: see :attr:`is_settled`.
+        """
         _held.add(self._token)
         try:
             await self._write("open")
@@ -59,9 +64,10 @@ class Lease:
                 yield
             finally:
                 beats.cancel()
-                # Not awaited in a thread: a loop that is being torn down takes no new calls, a file write works.
-                with contextlib.suppress(OSError):
-                    self._replace("gone")
+                if not self.is_settled:
+                    # Not awaited in a thread: a loop that is being torn down takes no new calls, a file write works.
+                    with contextlib.suppress(OSError):
+                        self._replace("gone")
         finally:
             _held.discard(self._token)
 

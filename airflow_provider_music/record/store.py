@@ -93,7 +93,6 @@ class SongRecord:
         :raises RecordError: the store does not take it.
         :raises OutputError: the store lets two processes create the same object, so it cannot hold a claim.
         """
-        prove_exclusive_once(self.folder)
         folder = self.take_folder(n)
         # Before the claim: whatever breaks after it leaves a claim behind that nobody sent.
         submissions = self._submissions(n, self._listed()) if n > 1 else 1
@@ -101,7 +100,23 @@ class SongRecord:
         intent = _create(folder, n, "intent", values)
         if intent is None:
             return None
-        return Take(n, {"intent": intent}, folder, submissions, audio)
+        take = Take(n, {"intent": intent}, folder, submissions, audio)
+        self._prove_exclusive_by(take)
+        return take
+
+    def _prove_exclusive_by(self, take: Take) -> None:
+        """Do what :func:`prove_exclusive_once` does, with the claim as the object: one request more, not three."""
+        if _is_proven(self.folder):
+            return
+        try:
+            lost = not take.folder.create_once("intent.json", _content(take["intent"]))
+        except OSError as exc:
+            _try_to_remove_claim(take)
+            raise RecordError(f"The record {take.folder.url_of('intent.json')} cannot be written: {exc}") from exc
+        if not lost:
+            _try_to_remove_claim(take)
+            raise _unsafe(self.folder)
+        _exclusive.add(_store_of(self.folder))
 
     def adopt(self, n: int, facts: Mapping[Fact, Mapping[str, Any]]) -> Take:
         """Write the facts of a take that this record does not have, and return it.
@@ -250,11 +265,17 @@ def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def prove_exclusive_once(folder: Folder) -> None:
     """Do what :func:`prove_exclusive` does, once per process and store; a disk needs no proof."""
-    store = "://".join(urlsplit(folder.url)[:2])
-    if folder.is_local or store in _exclusive:
-        return
-    prove_exclusive(folder)
-    _exclusive.add(store)
+    if not _is_proven(folder):
+        prove_exclusive(folder)
+        _exclusive.add(_store_of(folder))
+
+
+def _is_proven(folder: Folder) -> bool:
+    return folder.is_local or _store_of(folder) in _exclusive
+
+
+def _store_of(folder: Folder) -> str:
+    return "://".join(urlsplit(folder.url)[:2])
 
 
 def prove_exclusive(folder: Folder) -> None:
@@ -275,12 +296,21 @@ def prove_exclusive(folder: Folder) -> None:
     with contextlib.suppress(OSError):
         folder.remove(probe)
     if not lost:
-        store = "://".join(urlsplit(folder.url)[:2])
-        raise UnsafeStoreError(
-            f"{store} let the same object be created twice, so two processes could both submit this song; nothing "
-            "was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
-            "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
-        )
+        raise _unsafe(folder)
+
+
+def _unsafe(folder: Folder) -> UnsafeStoreError:
+    return UnsafeStoreError(
+        f"{_store_of(folder)} let the same object be created twice, so two processes could both submit this song; "
+        "nothing was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
+        "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
+    )
+
+
+def _try_to_remove_claim(take: Take) -> None:
+    """Remove what nobody sends; one that stays is found without ``sent.json``, as abandoned."""
+    with contextlib.suppress(OSError):
+        take.folder.remove("intent.json")
 
 
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:
@@ -319,10 +349,14 @@ def _create(folder: Folder, n: int, fact: Fact, values: Mapping[str, Any]) -> di
     """Write a fact; None where somebody wrote it before."""
     body = fact_body(fact, n, values)
     try:
-        first = folder.create(f"{fact}.json", (json.dumps(body, indent=2) + "\n").encode())
+        first = folder.create(f"{fact}.json", _content(body))
     except OSError as exc:
         raise RecordError(f"The record {folder.url_of(fact)}.json cannot be written: {exc}") from exc
     return body if first else None
+
+
+def _content(body: Mapping[str, Any]) -> bytes:
+    return (json.dumps(body, indent=2) + "\n").encode()
 
 
 def _read(folder: Folder, fact: Fact) -> Mapping[str, Any] | None:

@@ -183,9 +183,18 @@ class Folder:
             return set(self._walk(self._root or "/", ""))
         with store_errors():
             try:
-                return {key[len(self._root) + 1 :] for key in self._fresh_fs.find(self._root)}
+                return {key[len(self._root) + 1 :] for key in self._keys_below()}
             except FileNotFoundError:
                 return set()
+
+    def _keys_below(self) -> list[str]:
+        fs = self._fresh_fs
+        if hasattr(fs, "call_s3"):
+            bucket, prefix, _ = fs.split_path(self._root)
+            if prefix:
+                # Of a folder with nothing below it, s3fs would ask twice more whether it is a file.
+                return cast("list[str]", fs.find(bucket, prefix=f"{prefix}/"))
+        return cast("list[str]", fs.find(self._root))
 
     def _walk(self, path: str, prefix: str) -> Iterator[str]:
         try:

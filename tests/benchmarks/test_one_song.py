@@ -158,8 +158,9 @@ def test_a_triggers_time_of_making_is_moved_back_and_nothing_else():
 @pytest.mark.parametrize(
     ("part", "kind", "name", "reason"),
     [
-        ("first", "LIST", "objects below song/5", "what is known of the song; s3fs asks three times where nothing is"),
-        ("first", "PUT", "5/created-twice-0a1b2c.probe", "the store has to refuse a second creation"),
+        ("first", "LIST", "objects below song/5", "what is known of the song"),
+        ("first", "PUT", "take-1/intent.json", "the claim, before the POST; once a process a second one"),
+        ("first", "PUT", "5/created-twice-0a1b2c.probe", "?"),
         ("second", "LIST", "objects below 5/take-1", "files that a killed process left"),
         ("second", "LIST", "objects below song/5", "what is known of the song"),
         ("second", "GET", "take-1/.song.part-a0b6-7-8-4fa2", "read back and verified"),
@@ -173,6 +174,6 @@ def test_each_request_to_s3_has_its_reason(part, kind, name, reason):
 
 
 def test_requests_of_one_reason_stand_together():
-    requests = [("first", {"kind": kind, "name": "song/created-twice-1.probe"}) for kind in ("PUT", "PUT", "DELETE")]
+    requests = [("second", {"kind": kind, "name": "take-1/.song.part-1"}) for kind in ("HEAD", "HEAD", "GET")]
     ((part, _, kinds),) = by_reason(requests)
-    assert (part, kinds) == ("first", {"PUT": 2, "DELETE": 1})
+    assert (part, kinds) == ("second", {"HEAD": 2, "GET": 1})

@@ -69,8 +69,9 @@ def stage(tmp_path_factory, request, workers_only) -> Iterator["Stage"]:
         stage.stop()
         s3.stop()
         say = request.config.pluginmanager.getplugin("terminalreporter").write_line
-        for line in ("", "", _HEAD, "|---|---|---|---|---|---|", *map(str, stage.outcomes)):
-            say(line)
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            for line in ("", "", _HEAD, "|---|---|---|---|---|---|", *map(str, stage.outcomes)):
+                say(line)
     assert cluster.processes.members() == []
 
 

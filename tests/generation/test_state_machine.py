@@ -265,6 +265,33 @@ def test_a_queued_take_is_polled_from_what_the_worker_knew(told, spec, record, a
     assert (api.posted, record.latest()) == ([], None)
 
 
+def test_who_polls_by_an_id_reads_nothing_of_the_record(spec, record, api, monkeypatch):
+    """A bucket bills each reading, and to look up its connection would load a store into the triggerer."""
+    facts = carried(taken(record, "accepted").facts)
+    monkeypatch.setattr(SongRecord, "_names", lambda _: pytest.fail("the record was listed"))
+    monkeypatch.setattr(state_machine, "connect_store", lambda _: pytest.fail("the store was connected"))
+    for sees_record in (False, True):
+        status, _, machine = followed(spec(facts=facts), sees_record=sees_record)
+        assert (status, machine.facts) == ("ready", facts)
+
+
+def test_a_generation_that_fails_is_written_down_by_who_polled_by_its_id(spec, record, api):
+    facts = carried(taken(record, "accepted").facts)
+    api.polls = [{"id": "gen-1", "status": "error", "error": {"message": "no"}}]
+
+    status, _, machine = followed(spec(facts=facts), sees_record=False)
+
+    assert (status, record.latest()["failed"]["sent"]) == ("failed", True)
+    assert machine.facts["failed"] == record.latest()["failed"]
+
+
+def test_where_nobody_waits_longer_an_id_that_was_told_is_enough(told, spec, api):
+    status, more, machine = followed(spec(facts=told, until_accepted=True), sees_record=False)
+
+    assert (status, more, machine.facts) == ("accepted", {"generation_id": "gen-1"}, told)
+    assert api.polled == 0
+
+
 def test_a_synchronous_take_is_not_for_whom_the_record_is_out_of_sight(told, spec, record, api):
     with pytest.raises(StorageNotSharedError):
         followed(spec("synchronous", facts=told), sees_record=False)

@@ -156,7 +156,23 @@ def test_while_the_post_is_open_its_owner_lives(spec, record, api):
 
     submitted(spec(), record)
 
-    assert (lives, lease_of(record)["state"]) == (["open"], "gone")
+    assert lives == ["open"]
+
+
+@pytest.mark.parametrize("answer", ["accepted", "refused"])
+def test_where_a_fact_says_what_came_of_it_the_lease_is_written_once(spec, record, api, monkeypatch, answer):
+    """Nobody reads it any more, and a bucket bills each write."""
+    written, real = [], Folder.replace
+    monkeypatch.setattr(
+        Folder, "replace", lambda self, name, *a, **k: (written.append(name), real(self, name, *a, **k))
+    )
+    if answer == "refused":
+        api.answers = [httpx.ConnectError("refused")]
+
+    take = submitted(spec(), record)
+
+    assert take.state == {"accepted": "accepted", "refused": "failed"}[answer]
+    assert written == ["post.json"]
 
 
 def failing(monkeypatch, method, name, times=99):

@@ -18,19 +18,21 @@ from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.triggers import music as triggers
 from airflow_provider_music.triggers.music import MusicGenerationTrigger, hold_back_seconds
 
+REQUESTS = {
+    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"},
+    "synchronous": {
+        "model": "music-01",
+        "lyrics": "##we row##",
+        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
+    },
+}
+
 
 @pytest.fixture
 def deferred(music_sandbox, airflow, output_dir):
     """The trigger that a music-01 task hands to the triggerer."""
     music_sandbox.settings(any_reference=True)
-    task = GenerateMusicOperator(
-        model="music-01",
-        task_id="song",
-        lyrics="##we row##",
-        refer_voice="vocal-2025082518145625-6XW9wCOF",
-        output_dir=str(output_dir),
-        timeout=60,
-    )
+    task = GenerateMusicOperator(task_id="song", **REQUESTS["synchronous"], output_dir=str(output_dir), timeout=60)
     with pytest.raises(TaskDeferred) as caught:
         task.execute(airflow.context(task))
     trigger = caught.value.trigger
@@ -141,11 +143,13 @@ def test_a_connection_that_the_triggerer_does_not_have_is_said_and_nothing_is_se
     assert not list(output_dir.rglob("take-*"))
 
 
-def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(music_sandbox, airflow, bucket, monkeypatch):
+@pytest.mark.parametrize(("lane", "stores"), [("queued", 0), ("synchronous", 1)])
+def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(
+    lane, stores, music_sandbox, airflow, bucket, monkeypatch
+):
     """In a triggerer of Airflow 3.0 and 3.1 such a look-up ends the process; asgiref's one thread may."""
-    task = GenerateMusicOperator(
-        task_id="song", model="minimax/music-2.6", prompt="a calm song of the sea", output_dir=bucket.url, timeout=60
-    )
+    music_sandbox.settings(any_reference=True)
+    task = GenerateMusicOperator(task_id="song", **REQUESTS[lane], output_dir=bucket.url, timeout=60)
     with pytest.raises(TaskDeferred) as caught:
         task.execute(airflow.context(task))
     _, kwargs = caught.value.trigger.serialize()
@@ -162,6 +166,6 @@ def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(music_sand
     monkeypatch.setattr(BaseHook, "get_connection", noted)
     event = run_sync(fire(MusicGenerationTrigger(**kwargs)))[0]
 
-    assert event["status"] == "ready"
-    assert {conn_id for conn_id, _ in looked_up} == {"music_default", fresh}
+    assert event["status"] == {"queued": "ready", "synchronous": "completed"}[lane]
+    assert {conn_id for conn_id, _ in looked_up} == {"music_default", *[fresh][:stores]}
     assert {thread for _, thread in looked_up} <= SyncToAsync.single_thread_executor._threads

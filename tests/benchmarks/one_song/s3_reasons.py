@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_PROBE = r"created-twice-\w+\.probe"
 _PART = r"\.song\.part-[\w-]+"
 #: Part of the task, kind, name: the reason. The first that fits counts.
 _REASONS: tuple[tuple[str, str, str, str], ...] = (
-    ("first", "LIST|HEAD", r"objects below .*|.*", "what is known of the song; s3fs asks three times where nothing is"),
-    ("first", "PUT|DELETE", _PROBE, "the store has to refuse a second creation: proven once a process"),
-    ("first", "PUT", "intent.json", "the claim, before the POST"),
-    ("first", "PUT", "post.json", "which process holds the open POST; and that it is closed"),
+    ("first", "LIST", r"objects below .*", "what is known of the song"),
+    ("first", "PUT", "intent.json", "the claim, before the POST; once a process a second one, which has to lose"),
+    ("first", "PUT", "post.json", "which process holds the open POST"),
     ("first", "PUT", "sent.json", "the request is about to leave"),
     ("first", "PUT", "accepted.json", "the API gave an id"),
     (".*", "LIST", r"uploads in parts below .*", "uploads that a killed process left open"),
