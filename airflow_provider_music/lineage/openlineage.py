@@ -47,6 +47,8 @@ def on_complete(task: Any, ti: Any) -> Any:
     of_file = task.lineage_kind in ("upload", "preprocess")
     found = SongFacts() if of_file or task.lineage_kind == "batch" else facts_of(task, result)
     inputs = [_read_file(task, result)] if of_file and task.file is not None else _inputs(task)
+    if (result.get("reused") or {}).get("completed_at"):
+        inputs.append(Dataset(*dataset_of(str(result["audio_uri"]))))
     return _lineage(
         inputs=inputs,
         outputs=_outputs(task, result, found),
@@ -182,8 +184,16 @@ def _run_facet(task: Any, result: Mapping[str, Any], found: SongFacts) -> Any:
         failed=result.get("failed"),
         unknown=result.get("unknown"),
         traceId=result.get("trace_id"),
+        reused=_reused(result),
         producer=PRODUCER,
     )
+
+
+def _reused(result: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return whose song it is that was handed out again, with what is known of it."""
+    named = {"task": "task", "record_uri": "recordUri", "generation_id": "generationId", "completed_at": "completedAt"}
+    reused = result.get("reused") or {}
+    return {theirs: str(reused[ours]) for ours, theirs in named.items() if reused.get(ours)} or None
 
 
 def _billing_facet(task: Any, ti: Any) -> Any:
@@ -238,6 +248,7 @@ class MusicRunFacet(RunFacet):
     failed: int | None = None
     unknown: int | None = None
     traceId: str | None = None
+    reused: dict[str, str] | None = None
 
     @staticmethod
     def _get_schema() -> str:

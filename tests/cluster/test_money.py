@@ -8,6 +8,7 @@ printed at the end.
 
 import contextlib
 import functools
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ if IS_3:
     import money_calm
     import money_deaths
     import money_many
+    import money_shared
     from harness.cluster import Cluster
     from harness.processes import leave_nothing_behind
     from harness.s3 import S3Server
@@ -57,6 +59,7 @@ def stage(tmp_path_factory, request, workers_only) -> Iterator["Stage"]:
         "AIRFLOW_CONN_AWS_MUSIC": s3.connection_json(),
         "MONEY_OUTPUT_DIR": str(home / SONGS),
         "MONEY_S3_DIR": f"s3://aws_music@{s3.bucket}/{SONGS}",
+        "AIRFLOW__MUSIC__BUDGETS": json.dumps({"marketing": {"usd": 1, "per": "month"}}),
     }
     cluster = Cluster(home, dags, common, worker_env=only)
     stage = Stage(cluster, s3)
@@ -174,6 +177,15 @@ def many(stage, away):
     return {lane: stage.play({lane: act})[lane] for lane, act in acts.items()}
 
 
+@pytest.fixture(scope="module")
+def shared(stage, many):
+    acts = {
+        "budget": functools.partial(money_shared.of_one_budget, stage, songs=20),
+        "request": functools.partial(money_shared.of_one_request, stage, songs=12),
+    }
+    return {name: stage.play({name: act})[name] for name, act in acts.items()}
+
+
 def _assert_paid_once(outcome, tries=None):
     assert (outcome.posts, outcome.songs, outcome.state) == (1, 1, "success"), outcome.log
     assert outcome.result["submissions"] == 1
@@ -215,6 +227,17 @@ def test_another_triggerer_takes_over(one_killed):
 def test_many_songs_that_end_at_once_are_paid_once_each(many, lane):
     (end,) = many[lane].result()
     assert (end.posts, end.songs, end.state) == (_SONGS[lane], _SONGS[lane], "success")
+
+
+def test_songs_that_share_a_budget_never_overspend_it_though_a_worker_is_killed(shared):
+    (outcome,) = shared["budget"].result()
+    assert outcome.posts == outcome.songs == outcome.result["succeeded"] == 5
+    assert outcome.result["refused"] == 15
+
+
+def test_tasks_that_make_one_request_at_once_pay_once_though_the_one_that_pays_is_killed(shared):
+    (outcome,) = shared["request"].result()
+    assert (outcome.posts, outcome.songs, outcome.result["succeeded"]) == (1, 12, 12)
 
 
 @pytest.mark.parametrize("where", ["killed after POST", "killed while landing", "killed while landing in S3"])

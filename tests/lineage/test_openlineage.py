@@ -82,6 +82,29 @@ def test_an_instance_that_never_ran_says_the_same_from_its_xcom(music_sandbox, a
     assert one == other
 
 
+def test_a_song_that_is_handed_out_again_is_an_input_and_names_the_task_that_paid(
+    music_sandbox, airflow, song, ti, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AIRFLOW__MUSIC__RECORD_DIR", str(tmp_path / "records"))
+    paid = type(airflow)(run_id="one").run(song(reuse="identical"))
+    task, again = song(reuse="identical"), type(airflow)(run_id="two")
+    result = again.run(task)
+
+    reported = task.get_openlineage_facets_on_complete(ti(again, task))
+
+    assert result["audio_uri"] == paid["audio_uri"]
+    assert reported.outputs == []
+    assert ("file", paid["audio_uri"].removeprefix("file://")) in names(reported.inputs)
+    facet = reported.run_facets["aimlapi_music"]
+    assert (facet.usdSpent, facet.submissions) == (0.0, 0)
+    assert facet.reused == {
+        "task": "dag / one / song",
+        "recordUri": paid["record_uri"].rpartition("/")[0],
+        "generationId": paid["generation_id"],
+        "completedAt": result["reused"]["completed_at"],
+    }
+
+
 def test_the_sensor_reads_the_generation_that_was_submitted(music_sandbox, airflow, song, output_dir, ti):
     submit = song(wait_for_completion=False)
     submitted = airflow.run(submit)

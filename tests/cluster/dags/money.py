@@ -38,11 +38,12 @@ DAG_OPTIONS: dict[str, Any] = {
 
 
 @task
-def words() -> list[str]:
+def words(*, same: bool = False) -> list[str]:
     """As many lines as the run asks for."""
     from airflow_provider_music.compat import get_current_context
 
-    return [f"##song number {n}##" for n in range(int(get_current_context()["dag_run"].conf["songs"]))]
+    count = int(get_current_context()["dag_run"].conf["songs"])
+    return [f"##song number {0 if same else n}##" for n in range(count)]
 
 
 with DAG("money_queued", schedule=None, **DAG_OPTIONS):
@@ -68,3 +69,13 @@ with DAG("money_many_queued", schedule=None, **DAG_OPTIONS):
 
 with DAG("money_many_synchronous", schedule=None, **DAG_OPTIONS):
     GenerateMusicOperator.partial(**COMMON, **SYNCHRONOUS).expand(lyrics=words())
+
+with DAG("money_budget", schedule=None, **DAG_OPTIONS):
+    GenerateMusicOperator.partial(
+        **COMMON, **QUEUED, lyrics="We row until the end of night", budget="marketing"
+    ).expand(prompt=words())
+
+with DAG("money_reuse", schedule=None, **DAG_OPTIONS):
+    GenerateMusicOperator.partial(**COMMON, **QUEUED, prompt="A song of all of us", reuse="identical").expand(
+        lyrics=words(same=True)
+    )

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The airflow-provider-music authors
+# SPDX-License-Identifier: Apache-2.0
+"""Mapped songs that share one budget, or one request, while the worker of one of them is killed."""
+
+import time
+from collections.abc import Iterator
+
+from harness import logs
+from harness.processes import tail
+from harness.rest import ClusterError
+from harness.songs import SONGS, Outcome, Song, Stage
+
+_PATIENCE_S = 300.0
+
+
+def of_one_budget(stage: Stage, songs: int) -> list[Outcome]:
+    """Ask for more songs than a budget pays."""
+    song = stage.prepared("budget", "of-one-budget", "submit:late=600,times=1")
+    return [_ended(song, songs, f"{songs} mapped songs, a budget for 5, kill -9 of the worker of one after its POST")]
+
+
+def of_one_request(stage: Stage, songs: int) -> list[Outcome]:
+    """Ask for the same song so many times at once."""
+    song = stage.prepared("reuse", "of-one-request", "submit:late=600,times=1")
+    return [_ended(song, songs, f"{songs} mapped tasks of one request, kill -9 of the worker that pays after its POST")]
+
+
+def _ended(song: Song, songs: int, scenario: str) -> Outcome:
+    cluster = song.stage.cluster
+    song.start(songs=songs)
+    song.until_asked()
+    died = cluster.kill_worker(_waits_for_its_answer(song))
+    deadline = time.monotonic() + _PATIENCE_S
+    while (state := cluster.api.run_state(song.dag_id, song.run_id)) not in ("success", "failed"):
+        if time.monotonic() > deadline:
+            log = tail(cluster.processes.log_path("scheduler"))
+            raise ClusterError(f"{songs} songs are {state} after {_PATIENCE_S:.0f} s\n{log}")
+        time.sleep(1)
+    rows = _rows(song)
+    ended = [str(row[1]) for row in rows]
+    outcome = Outcome(
+        scenario,
+        song.sandbox.posts(),
+        sum(1 for _ in _records(song, "delivered")),
+        "/".join(sorted(set(ended))),
+        max(row[2] for row in rows),
+        time.monotonic() - died,
+    )
+    outcome.result = {
+        "succeeded": ended.count("success"),
+        "refused": sum("BudgetExceededError" in _log(song, row[3], row[2]) for row in rows if row[1] == "failed"),
+    }
+    return outcome
+
+
+def _log(song: Song, map_index: int, try_number: int) -> str:
+    home = song.stage.cluster.home
+    return logs.of_task(home, song.dag_id, song.run_id, "song", try_number=try_number, map_index=map_index)
+
+
+def _waits_for_its_answer(song: Song) -> str:
+    """Return the task instance that has sent its request and has no answer yet."""
+    (sent,) = song.until(lambda: list(_records(song, "sent")), "sent")[:1]
+    return next(row[0] for row in _rows(song) if row[3] == sent)
+
+
+def _records(song: Song, fact: str) -> Iterator[int]:
+    """Yield the map index of each song that has such a fact."""
+    for path in (song.stage.cluster.home / SONGS / song.dag_id).glob(f"*/{song.run_id}/song/*/take-*/{fact}.json"):
+        yield int(path.parts[-3])
+
+
+def _rows(song: Song) -> list[tuple[str, str, int, int]]:
+    return song.stage.cluster.sql(
+        "SELECT id::text, state, try_number, map_index FROM task_instance "
+        "WHERE dag_id = %s AND run_id = %s AND task_id = 'song'",
+        song.dag_id,
+        song.run_id,
+    )
