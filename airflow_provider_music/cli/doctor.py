@@ -131,7 +131,7 @@ def _reachable(root: str) -> Finding:
 
 
 def _exclusive(root: str) -> Finding:
-    from airflow_provider_music.record.store import prove_exclusive
+    from airflow_provider_music.record.exclusive import prove_exclusive
     from airflow_provider_music.storage.folder import Folder
 
     prove_exclusive(Folder(root))

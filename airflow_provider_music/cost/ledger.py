@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.exceptions import OutputError
-from airflow_provider_music.record.store import prove_exclusive_once
+from airflow_provider_music.record.exclusive import prove_exclusive_once
 from airflow_provider_music.storage.folder import Folder
 
 if TYPE_CHECKING:

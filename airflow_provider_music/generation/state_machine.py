@@ -135,8 +135,6 @@ class StateMachine:
 
     async def _ended(self, take: Take, end: tuple[Status, dict[str, Any]]) -> tuple[Status, dict[str, Any]]:
         if self._spec.lane == "queued" and self.facts is None:
-            if isinstance(self._record, CarriedRecord):
-                take = self._record.refresh(take)
             self.facts = carried(take.facts)
         return end
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.exceptions import RecordError
-from airflow_provider_music.record.store import prove_exclusive_once
+from airflow_provider_music.record.exclusive import prove_exclusive_once
 from airflow_provider_music.storage.folder import Folder
 
 if TYPE_CHECKING:

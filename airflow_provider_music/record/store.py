@@ -26,10 +26,10 @@ import re
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_music.api.parsing import bounded_json
 from airflow_provider_music.exceptions import OutputError, RecordError, UnsafeStoreError
+from airflow_provider_music.record.exclusive import prove_exclusive_by
 from airflow_provider_music.record.take import FACTS, Fact, Take
 from airflow_provider_music.storage.folder import Folder
 
@@ -45,8 +45,6 @@ _RETURNED_FILE = re.compile(r"take-([1-9][0-9]*)/returned-by-try-([1-9][0-9]*)\.
 _AFTER_SENT: tuple[Fact, ...] = ("accepted", "completed", "failed", "unknown", "delivered")
 #: The first list of a batch, which is written before any of its songs is submitted.
 FIRST_LIST = "list-1.json"
-#: Stores that were seen to refuse a second creation of the same object, by scheme and host.
-_exclusive: set[str] = set()
 
 
 class SongRecord:
@@ -105,18 +103,14 @@ class SongRecord:
         return take
 
     def _prove_exclusive_by(self, take: Take) -> None:
-        """Do what :func:`prove_exclusive_once` does, with the claim as the object: one request more, not three."""
-        if _is_proven(self.folder):
-            return
+        """Have a claim prove the store, where this process has not seen it refuse a second creation yet."""
         try:
-            lost = not take.folder.create_once("intent.json", _content(take["intent"]))
-        except OSError as exc:
-            _try_to_remove_claim(take)
-            raise RecordError(f"The record {take.folder.url_of('intent.json')} cannot be written: {exc}") from exc
-        if not lost:
-            _try_to_remove_claim(take)
-            raise _unsafe(self.folder)
-        _exclusive.add(_store_of(self.folder))
+            prove_exclusive_by(take.folder, "intent.json", _content(take["intent"]))
+        except (RecordError, UnsafeStoreError):
+            # Nobody sends it. One that stays is found without sent.json, as abandoned.
+            with contextlib.suppress(OSError):
+                take.folder.remove("intent.json")
+            raise
 
     def adopt(self, n: int, facts: Mapping[Fact, Mapping[str, Any]]) -> Take:
         """Write the facts of a take that this record does not have, and return it.
@@ -261,56 +255,6 @@ class SongRecord:
 def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fact as it is written: what it says, and what every fact says of itself."""
     return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
-
-
-def prove_exclusive_once(folder: Folder) -> None:
-    """Do what :func:`prove_exclusive` does, once per process and store; a disk needs no proof."""
-    if not _is_proven(folder):
-        prove_exclusive(folder)
-        _exclusive.add(_store_of(folder))
-
-
-def _is_proven(folder: Folder) -> bool:
-    return folder.is_local or _store_of(folder) in _exclusive
-
-
-def _store_of(folder: Folder) -> str:
-    return "://".join(urlsplit(folder.url)[:2])
-
-
-def prove_exclusive(folder: Folder) -> None:
-    """Create one object twice, of which the second has to lose.
-
-    A library or a proxy may drop the condition of a write; two processes would both own the POST.
-
-    :raises RecordError: the store does not take it.
-    :raises UnsafeStoreError: the second creation won.
-    """
-    # A name of its own: another process that proves the same may remove its probe between our two creations.
-    probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"
-    try:
-        folder.create_once(probe, b"first\n")
-        lost = not folder.create_once(probe, b"second\n")
-    except OSError as exc:
-        raise RecordError(f"The record {folder.url_of(probe)} cannot be written: {exc}") from exc
-    with contextlib.suppress(OSError):
-        folder.remove(probe)
-    if not lost:
-        raise _unsafe(folder)
-
-
-def _unsafe(folder: Folder) -> UnsafeStoreError:
-    return UnsafeStoreError(
-        f"{_store_of(folder)} let the same object be created twice, so two processes could both submit this song; "
-        "nothing was sent. The store, or what lies before it, drops the condition of a write (If-None-Match on S3; "
-        "s3fs before 2024.12 never sends it). Update it, or give an output_dir or record_dir in another store."
-    )
-
-
-def _try_to_remove_claim(take: Take) -> None:
-    """Remove what nobody sends; one that stays is found without ``sent.json``, as abandoned."""
-    with contextlib.suppress(OSError):
-        take.folder.remove("intent.json")
 
 
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:

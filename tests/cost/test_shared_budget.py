@@ -19,7 +19,7 @@ from airflow_provider_music.api.budgets import end_of_period, parse_budgets, per
 from airflow_provider_music.cost import ledger as ledgers
 from airflow_provider_music.cost.ledger import Ledger
 from airflow_provider_music.exceptions import OutputError
-from airflow_provider_music.record import store
+from airflow_provider_music.record import exclusive
 from airflow_provider_music.storage.folder import Folder
 
 TEN = Decimal(10)
@@ -273,7 +273,7 @@ def test_a_ledger_in_a_bucket_counts_as_one_on_disk(bucket):
 
 
 def test_a_store_that_creates_an_object_twice_holds_no_ledger(bucket, monkeypatch):
-    monkeypatch.setattr(store, "_exclusive", set())
+    monkeypatch.setattr(exclusive, "_proven", set())
     monkeypatch.setattr(Folder, "create_once", lambda *_: True)
     with pytest.raises(OutputError, match="created twice"):
         Ledger(f"{bucket.url}/ledger").reserve("a-1", Decimal(1), TEN)

@@ -821,7 +821,7 @@ def test_a_store_that_creates_one_object_twice_is_refused_and_nothing_is_sent(
     lane, song, music_sandbox, airflow, bucket, monkeypatch
 ):
     """As s3fs before 2024.12: it drops the condition without a word."""
-    monkeypatch.setattr("airflow_provider_music.record.store._exclusive", set())
+    monkeypatch.setattr("airflow_provider_music.record.exclusive._proven", set())
     write = bucket.fs.pipe_file
     monkeypatch.setattr(bucket.fs, "pipe_file", lambda path, value, **_: write(path, value))
     for _ in range(2):
