@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from airflow_provider_music.api.rights import MISSING, missing_in
 from airflow_provider_music.cost import metrics
@@ -19,27 +18,25 @@ from airflow_provider_music.exceptions import (
     InvalidRequestError,
     MusicError,
     OverBudgetError,
-    QualityError,
     RecordError,
     StorageNotSharedError,
     named,
 )
 from airflow_provider_music.generation import batch_manifest, errors
-from airflow_provider_music.generation.attempt import SongAttempt, land, with_provenance
+from airflow_provider_music.generation.attempt import SongAttempt
 from airflow_provider_music.generation.batch_list import BatchList
-from airflow_provider_music.generation.batch_manifest import SongOutcome
 from airflow_provider_music.generation.batch_plan import BatchPlan, PlanRef, remove_plan, remove_plans, run_batch
+from airflow_provider_music.generation.batch_settlement import Settlement
 from airflow_provider_music.generation.earlier_tries import newest_takes, searched_again, searched_takes
 from airflow_provider_music.generation.folders import SongFolders
 from airflow_provider_music.generation.kept_words import keep_words
 from airflow_provider_music.generation.result import mark_delivered
 from airflow_provider_music.generation.runtime import run_sync
-from airflow_provider_music.generation.spending import BatchSpending, settle
+from airflow_provider_music.generation.spending import BatchSpending
 from airflow_provider_music.hooks.clients import settings_of
 from airflow_provider_music.record.identity import deployment_name
 from airflow_provider_music.record.task_memory import TaskMemory
 from airflow_provider_music.storage.folder import Folder
-from airflow_provider_music.storage.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_music.api.request import PreparedRequest
     from airflow_provider_music.generation.attempt import GenerationOptions
     from airflow_provider_music.generation.batch_list import Lists
+    from airflow_provider_music.generation.batch_manifest import SongOutcome
     from airflow_provider_music.record.identity import TaskAttempt
     from airflow_provider_music.record.policy import Decision
     from airflow_provider_music.record.take import Take
@@ -57,7 +55,7 @@ OnPartial = Literal["fail", "keep"]
 
 log = logging.getLogger(__name__)
 
-#: Records read and songs landed at once: stores and hosts answer slowly, one at a time would take minutes.
+#: Records read at once: stores answer slowly, one at a time would take minutes.
 _AT_ONCE = 8
 
 
@@ -253,8 +251,7 @@ class GenerationBatch:
 
     def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, write the manifest, and return the counts or raise what is missing."""
-        self._options.provenance.look_up()
-        outcomes = run_sync(self._settle_all())
+        outcomes = self._settled()
         manifest_uri = batch_manifest.write_manifest(self._folder, self._attempt.try_number, outcomes)
         # Under fail_fast what was not submitted is as good as failed; at a deadline it is still to come.
         stopped = bool((event.get("counts") or {}).get("not_submitted"))
@@ -271,52 +268,13 @@ class GenerationBatch:
         log.info("Delivering %d of %d songs: %s", len(done), len(outcomes), manifest_uri)
         return batch_manifest.result_of(outcomes, manifest_uri)
 
-    async def _settle_all(self) -> list[SongOutcome]:
-        slots = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(index: int) -> SongOutcome:
-            async with slots:
-                return await self._settle(index)
-
-        return await asyncio.gather(*(one(index) for index in range(len(self._songs))))
-
-    async def _settle(self, index: int) -> SongOutcome:
-        """Land a song where it is ready, and say how it ended."""
-        record = self._songs[index].record
-        take = await in_thread(record.latest)
-        if take is None:
-            return SongOutcome(index, "not_submitted")
-        try:
-            if take.state == "accepted":
-                take = await land(record, take, self._options.conn_id, self._attempt)
-            self._takes[index] = take
-            await in_thread(settle, take)
-            if take.state in ("completed", "delivered"):
-                how, quality = self._options.provenance, self._options.quality
-                result = await in_thread(with_provenance, record, take, self._attempt, how, quality, song_index=index)
-                return SongOutcome(index, "completed", take.n, result)
-        except QualityError as exc:
-            return SongOutcome.without(index, "rejected", take.n, exc)
-        except MusicError as exc:
-            return SongOutcome.without(index, "pending", take.n, exc)
-        return self._without_song(index, take)
-
-    def _without_song(self, index: int, take: Take) -> SongOutcome:
-        metadata = self._attempt.metadata
-        match take.state:
-            case "failed":
-                metrics.without_song(take, "failed", metadata)
-                return SongOutcome.without(index, "failed", take.n, errors.failed(take))
-            case "unknown":
-                metrics.without_song(take, "unknown", metadata)
-                return SongOutcome.without(index, "unknown", take.n, errors.unknown(take, self._options.on_unknown))
-            case "open" | "accepted":
-                metrics.timed_out(take.model)
-                return SongOutcome.without(index, "pending", take.n, errors.timed_out(take, self._options.timeout))
-            case "completed" | "delivered":
-                raise AssertionError("unreachable: its song is there")
-            case _:
-                assert_never(take.state)
+    def _settled(self) -> list[SongOutcome]:
+        """Land what is ready, and return how each song ended."""
+        self._options.provenance.look_up()
+        settlement = Settlement([song.record for song in self._songs], self._options, self._attempt)
+        outcomes = run_sync(settlement.outcomes())
+        self._takes = settlement.takes
+        return outcomes
 
     def _mark_delivered(self, outcome: SongOutcome) -> None:
         mark_delivered(self._songs[outcome.index].record, self._takes[outcome.index], self._attempt.metadata)

@@ -25,7 +25,6 @@ from airflow_provider_music.generation import batch_manifest, errors
 from airflow_provider_music.generation.batch import BatchOptions, GenerationBatch, skipped, what_broke
 from airflow_provider_music.generation.batch_list import as_it_is, left_beside
 from airflow_provider_music.generation.result import log_ready, mark_delivered, result_of
-from airflow_provider_music.generation.runtime import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -153,8 +152,7 @@ class GenerationTakes(GenerationBatch):
 
     def _finish(self, event: Mapping[str, Any], refusal: MusicError | None = None) -> dict[str, Any]:
         """Land what is done, compare it, and return the best; or raise why there is none."""
-        self._options.provenance.look_up()
-        outcomes = run_sync(self._settle_all())
+        outcomes = self._settled()
         ranked = sorted(map(self._candidate, _in_storage(outcomes)), key=lambda one: one.order)
         # A song that the task returned before is the one that it returns again.
         chosen = next((one for one in ranked if one.take.facts.get("delivered", {}).get("chosen")), None)

@@ -28,6 +28,7 @@ from airflow_provider_music.exceptions import (
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import reuse as reusing
+from airflow_provider_music.generation import same_request
 from airflow_provider_music.generation.audit import AuditOptions, audit
 from airflow_provider_music.generation.audit_span import Span
 from airflow_provider_music.hooks.clients import settings_of
@@ -51,7 +52,7 @@ def shared(monkeypatch, tmp_path, music_sandbox):
     monkeypatch.setenv("AIRFLOW__MUSIC__RECORD_DIR", str(tmp_path / "records"))
     monkeypatch.setattr(reusing, "_FIRST_PAUSE", 0.05)
     monkeypatch.setattr(reusing, "_LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(reusing, "_LOG_SECONDS", 0.1)
+    monkeypatch.setattr(same_request, "_LOG_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def song(tmp_path):
 def at_once(monkeypatch):
     """A task that is gone is taken for gone at once."""
     for name in ("UNUSED_SECONDS", "REFUSED_SECONDS", "COMPLETED_SECONDS", "NO_ROW_SECONDS"):
-        monkeypatch.setattr(reusing, name, 0.0)
+        monkeypatch.setattr(same_request, name, 0.0)
 
 
 @pytest.fixture
@@ -169,8 +170,8 @@ def test_a_file_that_is_gone_or_not_what_was_delivered_is_not_handed_out(harm, s
     again = run(airflow, song(where="b"), "two") if harm != "remove all" else None
     if again is None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reusing, "NO_ROW_SECONDS", 0.0)
-            patch.setattr(reusing, "ACCEPTED_SECONDS", 0.0)
+            patch.setattr(same_request, "NO_ROW_SECONDS", 0.0)
+            patch.setattr(same_request, "ACCEPTED_SECONDS", 0.0)
             again = run(airflow, song(where="b"), "two")
         # Its record is gone too, but the API still has the generation.
         assert (again["reused"]["generation_id"], music_sandbox.posts()) == (again["generation_id"], 1)
@@ -389,7 +390,7 @@ def test_an_accepted_song_that_its_payer_does_not_land_is_landed_by_the_waiter(
     payer = song(where="a")
     with pytest.raises(TaskDeferred):
         payer.execute(type(airflow)(run_id="one").context(payer))
-    monkeypatch.setattr(reusing, "_age", lambda _: 10_000.0)
+    monkeypatch.setattr(same_request, "_age", lambda _: 10_000.0)
     for lane_wait in (True, False):
         result = run(airflow, song(where=f"b-{lane_wait}", deferrable=lane_wait), f"two-{lane_wait}")
         assert (result["reused"]["task"], result["submissions"]) == ("dag / one / song", 0)
@@ -416,11 +417,11 @@ def test_a_log_that_does_not_answer_lets_nobody_take_over(mortal, song, music_sa
 def test_what_has_no_row_is_waited_for_until_no_response_can_come(
     mortal, song, music_sandbox, airflow, at_once, monkeypatch
 ):
-    monkeypatch.setattr(reusing, "NO_ROW_SECONDS", 3600.0)
+    monkeypatch.setattr(same_request, "NO_ROW_SECONDS", 3600.0)
     dies(mortal, airflow, song(where="a"), on="before http(POST /v2/generate/audio)")
     with pytest.raises(GenerationTimeoutError):
         live(type(airflow)(run_id="next"), song(where="b", timeout=1))
-    monkeypatch.setattr(reusing, "NO_ROW_SECONDS", 0.0)
+    monkeypatch.setattr(same_request, "NO_ROW_SECONDS", 0.0)
     assert "reused" not in live(type(airflow)(run_id="third"), song(where="c"))
     assert music_sandbox.posts() == 1
 
@@ -458,7 +459,7 @@ def test_a_payer_that_lives_after_another_took_over_sends_nothing_and_is_handed_
 def test_a_payer_that_ends_anywhere_costs_one_post_at_most_and_both_tasks_end(
     lane, mortal, song, music_sandbox, airflow, at_once, monkeypatch
 ):
-    monkeypatch.setattr(reusing, "_age", lambda _: 10_000.0)
+    monkeypatch.setattr(same_request, "_age", lambda _: 10_000.0)
     life = mortal[0]
     live(type(airflow)(run_id="whole"), song(lane, where="whole"))
     ended = set()

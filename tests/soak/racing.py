@@ -31,7 +31,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 from soaking import let_threads_execute
 
 from airflow_provider_music.cost.ledger import Ledger
-from airflow_provider_music.generation import reconcile, reserved_requests, reuse
+from airflow_provider_music.generation import reconcile, reserved_requests, reuse, same_request
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.record import lease
 from airflow_provider_music.sandbox.server import SpawnedSandbox
@@ -184,9 +184,9 @@ def _make_brisk() -> None:
     lease.SILENCE_SECONDS = 1.0
     # In place of a minute and three hours.
     reserved_requests.UNUSED_SECONDS = 2.0
-    reserved_requests.NO_ROW_SECONDS = reuse.NO_ROW_SECONDS = 6.0
-    reuse.UNUSED_SECONDS = reuse.COMPLETED_SECONDS = reuse.ACCEPTED_SECONDS = 2.0
-    reuse.USUAL_TIMES, reuse._LONGEST_PAUSE, reuse._LOG_SECONDS = 0, 3.0, 1.0
+    reserved_requests.NO_ROW_SECONDS = same_request.NO_ROW_SECONDS = 6.0
+    same_request.UNUSED_SECONDS = same_request.COMPLETED_SECONDS = same_request.ACCEPTED_SECONDS = 2.0
+    same_request.USUAL_TIMES, same_request._LOG_SECONDS, reuse._LONGEST_PAUSE = 0, 1.0, 3.0
     let_threads_execute()
 
 
