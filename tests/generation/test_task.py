@@ -18,6 +18,7 @@ from airflow_provider_music.exceptions import (
     OverBudgetError,
     RequestRejectedError,
     ResubmissionLostError,
+    SigningError,
     UnknownBudgetError,
     UnknownOutcomeError,
 )
@@ -25,6 +26,7 @@ from airflow_provider_music.generation import submit
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.folders import FolderOptions
 from airflow_provider_music.generation.quality import QualityOptions
+from airflow_provider_music.provenance.attach import ProvenanceOptions
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import Folder
 from tests.generation.conftest import AUDIO, DONE, REQUESTS, claimed, lost, record_of, second_half, song_of, triggered
@@ -129,6 +131,19 @@ def test_a_song_whose_price_nobody_knows_is_not_submitted_under_a_budget(deferra
     monkeypatch.setattr(budget, "_PAUSE_SECONDS", 0.0)
     with pytest.raises(OverBudgetError, match="Nothing was sent"):
         task(lane, max_usd=1.0, deferrable=deferrable).start()
+    assert api.posted == []
+
+
+def test_a_request_without_the_rights_that_are_required_is_not_sent(task, api):
+    with pytest.raises(InvalidRequestError, match="rights"):
+        task(require_rights=True).start()
+    assert api.posted == []
+
+
+def test_a_song_that_nobody_could_sign_is_not_paid(task, api, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_C2PA_DEFAULT", raising=False)
+    with pytest.raises(SigningError, match="Nothing was sent"):
+        task(provenance=ProvenanceOptions("c2pa")).start()
     assert api.posted == []
 
 
