@@ -31,7 +31,7 @@ up: $(NEWEST)/.made ## the same, and Airflow stays up until Ctrl-C
 
 test: envs lint ## checks, unit tests and real-Airflow tests, on both Airflows; a short run on those between; a browser
 	@$(MAKE) --no-print-directory --output-sync=target -j2 unit
-	@$(MAKE) --no-print-directory test-cluster
+	@$(MAKE) --no-print-directory --output-sync=target -j2 test-cluster
 	@$(MAKE) --no-print-directory --output-sync=target -j2 test-between test-browser
 
 lint: $(NEWEST)/.made ## ruff, ruff format, mypy, and what may import what

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_music.cost import budget
 from airflow_provider_music.exceptions import (
     AmbiguousRunError,
+    BudgetExceededError,
     ChangedRequestError,
     CredentialsError,
     GenerationTimeoutError,
@@ -23,6 +24,7 @@ from airflow_provider_music.exceptions import (
     UnknownOutcomeError,
 )
 from airflow_provider_music.generation import submit
+from airflow_provider_music.generation import task as tasks
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.folders import FolderOptions
 from airflow_provider_music.generation.quality import QualityOptions
@@ -506,13 +508,47 @@ def no_key(monkeypatch):
     monkeypatch.setattr(submit, "client_of", client_of)
 
 
-@pytest.mark.parametrize(("breaks", "error"), [(no_intent, OutputError), (no_key, CredentialsError)])
+def submits(monkeypatch, error):
+    """Let the request of a take end so, with nothing sent; return whether each would have waited for another task."""
+    asked = []
+
+    class Submission:
+        def __init__(self, *_, waits=True):
+            asked.append(waits)
+
+        async def submit(self):
+            raise error
+
+    monkeypatch.setattr(tasks, "submission_of", Submission)
+    return asked
+
+
+def no_room(monkeypatch):
+    """Another task spends the rest of the budget just before this one."""
+    submits(monkeypatch, BudgetExceededError("budget marketing: nothing is left"))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "error"), [(no_intent, OutputError), (no_key, CredentialsError), (no_room, BudgetExceededError)]
+)
 def test_what_certainly_sent_nothing_is_not_searched_for_by_the_next_try(breaks, error, task, api, store, monkeypatch):
     breaks(monkeypatch)
     one = task(store=store)
     with pytest.raises(error):
         one.start()
     assert api.posted == []
+    assert [sorted(value) for value in store.values] == [["facts", "n", "record_url"], ["record_url"]]
+
+
+def test_while_another_task_pays_for_the_request_the_wait_is_the_triggerers(task, store, monkeypatch):
+    asked = submits(monkeypatch, submit.WaitsForAnother("another task pays"))
+    one = task(store=store)
+
+    deferred = one.start()
+
+    assert asked == [False]
+    assert (deferred.spec.facts, deferred.spec.n) == (None, 1)
+    assert record_of(one).sees(deferred.spec.marker)
     assert [sorted(value) for value in store.values] == [["facts", "n", "record_url"], ["record_url"]]
 
 
