@@ -205,7 +205,7 @@ def task(api, clocks, tmp_path, monkeypatch):
     """Makes one try of a task."""
     monkeypatch.setattr(usage_log, "_open_until", 0.0)
 
-    def make(lane="queued", *, request=None, store=None, try_number=1, max_tries=3, attempt=None, **options):
+    def make(lane="queued", *, request=None, store=None, try_number=1, max_tries=3, attempt=None, run="run", **options):
         root = str(tmp_path / "songs")
         values = {
             "conn_id": "music_default",
@@ -218,7 +218,7 @@ def task(api, clocks, tmp_path, monkeypatch):
             "provenance": ProvenanceOptions("none"),
             "deferrable": True,
         }
-        which = TaskAttempt(SongIdentity("dag", "run", "song"), try_number, max_tries, **(attempt or {}))
+        which = TaskAttempt(SongIdentity("dag", run, "song"), try_number, max_tries, **(attempt or {}))
         given = REQUESTS[lane] if request is None else request
         return GenerationTask(GenerationOptions(**{**values, **options}), given, which, TaskMemory(store))
 

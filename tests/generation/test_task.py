@@ -23,11 +23,12 @@ from airflow_provider_music.exceptions import (
     UnknownBudgetError,
     UnknownOutcomeError,
 )
-from airflow_provider_music.generation import submit
+from airflow_provider_music.generation import same_request, submit
 from airflow_provider_music.generation import task as tasks
 from airflow_provider_music.generation.batch_list import BatchList
 from airflow_provider_music.generation.folders import FolderOptions
 from airflow_provider_music.generation.quality import QualityOptions
+from airflow_provider_music.generation.spending import Spending
 from airflow_provider_music.provenance.attach import ProvenanceOptions
 from airflow_provider_music.record.store import SongRecord
 from airflow_provider_music.storage.folder import Folder
@@ -559,3 +560,88 @@ def test_a_budget_that_nobody_defined_is_refused_before_the_log_is_searched(task
         one.start()
 
     assert (api.posted, api.searched, store.values) == ([], 0, [])
+
+
+# What tasks share
+
+
+@pytest.fixture
+def reusing(task, tmp_path, monkeypatch):
+    """Makes tasks whose request may be paid by one of another run."""
+    monkeypatch.setenv("AIRFLOW__MUSIC__RECORD_DIR", str(tmp_path / "records"))
+    return lambda run, **more: task(run=run, reuse_age=86_400.0, **more)
+
+
+def test_a_song_that_another_task_paid_for_is_handed_out_at_once(reusing, api, store):
+    paid = reusing("one", deferrable=False).start()
+    one = reusing("two", store=store)
+
+    result = one.start()
+
+    assert (result["status"], result["audio_uri"], len(api.posted)) == ("completed", paid["audio_uri"], 1)
+    assert one.delivered.is_reused
+    assert [sorted(value) for value in store.values] == [["record_url"]]
+
+
+def test_a_generation_that_its_task_left_is_waited_for_by_its_id(reusing, api, store, monkeypatch):
+    reusing("one").start()
+    monkeypatch.setattr(same_request, "_age", lambda _: 10_000.0)
+
+    deferred = reusing("two", store=store).start()
+
+    assert len(api.posted) == 1
+    assert deferred.spec.facts["accepted"]["generation_id"] == "gen-1"
+    assert deferred.spec.n == 1
+    assert [sorted(value) for value in store.values] == [["record_url"]]
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """The states of the takes whose reservations were settled."""
+    states = []
+    monkeypatch.setattr(tasks, "settle", lambda take: states.append(take.state))
+    return states
+
+
+def test_what_a_song_cost_is_settled_when_it_is_delivered(task, settled):
+    task(deferrable=False).start()
+    assert settled == ["completed"]
+
+
+def test_what_a_failed_request_had_reserved_is_settled(task, api, settled):
+    api.answers = [httpx.Response(400, json=REFUSED)]
+    with pytest.raises(RequestRejectedError):
+        task().start()
+    assert settled == ["failed"]
+
+
+@pytest.fixture
+def spent(monkeypatch):
+    """A shared budget that has room for nothing, and the steps for which it was asked."""
+    steps = []
+
+    def has_no_room(_, songs, decisions):
+        steps.extend(decision.step for decision in decisions)
+        return BudgetExceededError("budget marketing: nothing is left")
+
+    monkeypatch.setattr(Spending, "has_no_room", has_no_room)
+    return steps
+
+
+def test_a_synchronous_request_that_a_spent_budget_cannot_pay_is_not_deferred(task, api, spent):
+    with pytest.raises(BudgetExceededError):
+        task("synchronous").start()
+    assert (spent, api.posted) == (["submit"], [])
+
+
+def test_a_queued_request_reserves_its_part_of_a_budget_when_it_is_sent(task, api, spent):
+    task().start()
+    assert (spent, len(api.posted)) == ([], 1)
+
+
+def test_what_was_submitted_before_is_waited_for_whatever_is_left_of_the_budget(task, spent):
+    one = task("synchronous", try_number=2)
+    claimed(one)
+
+    assert one.start().spec.n == 1
+    assert spent == []

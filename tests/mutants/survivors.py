@@ -28,4 +28,11 @@ SURVIVORS: dict[str, str] = {
     "generation/task.py GenerationTask._decided: "
     "take = newest_takes(song.conn_id, [song], searched_again(song.conn_id, [song], [take]))[0] -> "
     "take = newest_takes(song.conn_id, [song], searched_again(song.conn_id, [song], [take]))[ -1]": _ONE_SONG,
+    **{
+        f"generation/task.py GenerationTask.{place}[0]{end} -> {place.partition(': ')[2]}[ -1]{end}": _ONE_SONG
+        for place, end in (
+            ("_continued: spec = self._spending.specs([song], [decision])", ""),
+            ("_reused: return self._wait(song.record, self._spending.specs([song], [decision])", ", take)"),
+        )
+    },
 }
