@@ -99,6 +99,9 @@ def _until_point(process: subprocess.Popen[bytes], api: Served, folder: Path, po
     deadline = time.monotonic() + _ARRIVE_SECONDS
     while not api.gate.done.wait(0.05):
         if process.poll() is not None or time.monotonic() > deadline:
+            # The gate kills it first and says so then.
+            if api.gate.done.wait(_STOP_SECONDS):
+                break
             arrived = len(api.gate.arrived)
             raise BrokenRoundError(f"{arrived} songs came to {point!r}; the process: {process.poll()}\n{_tail(folder)}")
     if point.name != "CUT":
