@@ -4,11 +4,8 @@
 
 import hashlib
 import json
-import time
 from pathlib import Path
 
-from harness.processes import tail
-from harness.rest import ClusterError
 from harness.songs import SONGS, Outcome, Stage
 
 _PATIENCE_S = 240.0
@@ -22,28 +19,19 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     cluster, log = stage.cluster, stage.cluster.processes.log_path("scheduler")
     races = log.read_text(errors="replace").count(RACE)
     song.start(songs=songs)
-    deadline = time.monotonic() + _PATIENCE_S
-    while (state := cluster.api.run_state(song.dag_id, song.run_id)) not in ("success", "failed"):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{songs} songs are {state} after {_PATIENCE_S:.0f} s\n{tail(log)}")
-        time.sleep(1)
-    rows = cluster.sql(
-        "SELECT state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s AND task_id = 'song'",
-        song.dag_id,
-        song.run_id,
-    )
-    states = {str(row[0]) for row in rows}
+    rows = song.until_run_ended(_PATIENCE_S)
+    states = {row[1] for row in rows}
     outcome = Outcome(
         f"{songs} mapped songs that end at once, {lane}",
         song.sandbox.posts(),
         _delivered(cluster.home / SONGS / song.dag_id, song.run_id, song.sandbox.generations()),
         "/".join(sorted(states)),
-        max(row[1] for row in rows),
+        max(row[2] for row in rows),
     )
     outcome.result = {
         "tasks": len(rows),
         "failed by Airflow": log.read_text(errors="replace").count(RACE) - races,
-        "tried again": sum(row[1] > 1 for row in rows),
+        "tried again": sum(row[2] > 1 for row in rows),
     }
     outcome.scenario += f" ({outcome.result['failed by Airflow']} failed by Airflow itself, tried again)"
     return [outcome]

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 
 from harness import logs
-from harness.processes import tail
-from harness.rest import ClusterError
 from harness.songs import SONGS, Outcome, Song, Stage
 
 _PATIENCE_S = 300.0
@@ -30,14 +28,8 @@ def _ended(song: Song, songs: int, scenario: str) -> Outcome:
     song.start(songs=songs)
     song.until_asked()
     died = cluster.kill_worker(_waits_for_its_answer(song))
-    deadline = time.monotonic() + _PATIENCE_S
-    while (state := cluster.api.run_state(song.dag_id, song.run_id)) not in ("success", "failed"):
-        if time.monotonic() > deadline:
-            log = tail(cluster.processes.log_path("scheduler"))
-            raise ClusterError(f"{songs} songs are {state} after {_PATIENCE_S:.0f} s\n{log}")
-        time.sleep(1)
-    rows = _rows(song)
-    ended = [str(row[1]) for row in rows]
+    rows = song.until_run_ended(_PATIENCE_S)
+    ended = [row[1] for row in rows]
     outcome = Outcome(
         scenario,
         song.sandbox.posts(),
@@ -60,20 +52,16 @@ def _log(song: Song, map_index: int, try_number: int) -> str:
 
 def _waits_for_its_answer(song: Song) -> str:
     """Return the task instance that has sent its request and has no answer yet."""
-    (sent,) = song.until(lambda: list(_records(song, "sent")), "sent")[:1]
-    return next(row[0] for row in _rows(song) if row[3] == sent)
+
+    def alone() -> set[int] | None:
+        open_ones = set(_records(song, "sent")) - set(_records(song, "accepted"))
+        return open_ones if len(open_ones) == 1 else None
+
+    (index,) = song.until(alone, "one that waits for its answer")
+    return next(row[0] for row in song.rows() if row[3] == index)
 
 
 def _records(song: Song, fact: str) -> Iterator[int]:
     """Yield the map index of each song that has such a fact."""
     for path in (song.stage.cluster.home / SONGS / song.dag_id).glob(f"*/{song.run_id}/song/*/take-*/{fact}.json"):
         yield int(path.parts[-3])
-
-
-def _rows(song: Song) -> list[tuple[str, str, int, int]]:
-    return song.stage.cluster.sql(
-        "SELECT id::text, state, try_number, map_index FROM task_instance "
-        "WHERE dag_id = %s AND run_id = %s AND task_id = 'song'",
-        song.dag_id,
-        song.run_id,
-    )

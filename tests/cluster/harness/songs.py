@@ -16,6 +16,7 @@ from typing import Any
 from airflow_provider_music.sandbox.server import Sandbox
 from harness import logs
 from harness.cluster import Cluster
+from harness.processes import tail
 from harness.rest import ClusterError
 from harness.s3 import S3Server
 
@@ -152,6 +153,25 @@ class Song:
         """State of the run."""
         where = "WHERE dag_id = %s AND run_id = %s"
         return str(self.stage.cluster.sql(f"SELECT state FROM dag_run {where}", self.dag_id, self.run_id)[0][0])
+
+    def until_run_ended(self, timeout: float) -> list[tuple[str, str, int, int]]:
+        """Wait for the run's end, and return id, state, try number and map index of each of its songs."""
+        deadline = time.monotonic() + timeout
+        while (state := self.run_state()) not in _ENDED:
+            if time.monotonic() > deadline:
+                log = tail(self.stage.cluster.processes.log_path("scheduler"))
+                raise ClusterError(f"{self.run_id} is {state} after {timeout:.0f} s\n{log}")
+            time.sleep(1)
+        return self.rows()
+
+    def rows(self) -> list[tuple[str, str, int, int]]:
+        """Id, state, try number and map index of each mapped song."""
+        return self.stage.cluster.sql(
+            "SELECT id::text, state, try_number, map_index FROM task_instance "
+            "WHERE dag_id = %s AND run_id = %s AND task_id = 'song'",
+            self.dag_id,
+            self.run_id,
+        )
 
     @property
     def task_instance_id(self) -> str:
