@@ -13,6 +13,7 @@ _APART = ["tests/record/test_carried.py", "tests/generation/test_earlier_tries.p
 _STORES = ["tests/hostile/test_stores.py::test_a_disk_that_fails_once_anywhere_costs_at_most_a_retry"]
 _COST = ["tests/cost/test_max_usd.py", "tests/cost/test_metrics.py"]
 _RACES = ["tests/hostile/test_lease_race.py"]
+_LEDGER = ["tests/cost/test_shared_budget.py"]
 # Without the real kills: the same points, at a third of the time.
 _CRASH = ["tests/crash/test_crash_points.py::test_a_process_that_ends_anywhere_costs_at_most_one_post"]
 
@@ -39,6 +40,9 @@ TARGETS: dict[str, list[str]] = {
         *_COST,
         *_CRASH,
     ],
+    "record/exclusive.py": ["tests/record/test_exclusive.py", *_LEDGER],
+    "record/lease.py": ["tests/record/test_lease.py", "tests/generation/test_submit.py", *_RACES],
+    "cost/ledger.py": _LEDGER,
 }
 
 
