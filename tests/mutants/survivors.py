@@ -9,6 +9,8 @@ _FROM_ONE = "try numbers begin at 1, so 0 and -1 are alike"
 _ONE_SONG = "of a list of one the first is the last"
 _SHORTER = "the other side of max() is 1.5 s or more"
 _FULL_STOP = "a set of characters, of which X ends no sentence; the full stop is in it as before"
+_ENOUGH_DIGITS = "any number of random digits keeps two probes apart"
+_PROBE = 'probe = f"created-twice-{uuid.uuid4().hex[:12]}.probe"'
 _WAIT = 'wait = max(backoff(self._refused, first=2.0, longest=120.0), number_or_none(failed.get("retry_after")) or {})'
 
 SURVIVORS: dict[str, str] = {
@@ -34,5 +36,9 @@ SURVIVORS: dict[str, str] = {
             ("_continued: spec = self._spending.specs([song], [decision])", ""),
             ("_reused: return self._wait(song.record, self._spending.specs([song], [decision])", ", take)"),
         )
+    },
+    **{
+        f"record/exclusive.py prove_exclusive: {_PROBE} -> {_PROBE.replace(':12', f': {digits}')}": _ENOUGH_DIGITS
+        for digits in (11, 13)
     },
 }

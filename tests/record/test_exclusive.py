@@ -139,3 +139,66 @@ def test_a_disk_needs_no_proof(tmp_path, monkeypatch):
     monkeypatch.setattr(Folder, "create_once", lambda *_: pytest.fail("a probe was created"))
     exclusive.prove_exclusive_once(Folder(str(tmp_path)))
     exclusive.prove_exclusive_by(Folder(str(tmp_path)), "intent.json", b"")
+
+
+class Store:
+    """A folder of some object store that refuses second creations."""
+
+    is_local = False
+
+    def __init__(self, url, breaks_at=None):
+        self.url = url
+        self.created, self.removed = [], []
+        self._breaks_at = breaks_at
+
+    def url_of(self, name):
+        return f"{self.url}/{name}"
+
+    def create_once(self, name, _content):
+        if len(self.created) == self._breaks_at:
+            raise OSError("the store is away")
+        self.created.append(name)
+        return self.created.count(name) == 1
+
+    def remove(self, name):
+        self.removed.append(name)
+
+
+@pytest.fixture
+def nothing_proven(monkeypatch):
+    monkeypatch.setattr(exclusive, "_proven", set())
+
+
+@pytest.mark.parametrize("breaks_at", [0, 1])
+def test_a_store_that_does_not_answer_is_neither_proven_nor_refused(breaks_at, nothing_proven):
+    folder = Store("s3://conn@songs/a", breaks_at)
+    with pytest.raises(RecordError, match=r"s3://conn@songs/a/created-twice-.*the store is away"):
+        exclusive.prove_exclusive_once(folder)
+
+    whole = Store("s3://conn@songs/a")
+    exclusive.prove_exclusive_once(whole)
+    assert len(whole.created) == 2
+
+
+def test_a_claim_on_a_store_that_does_not_answer_proves_nothing(nothing_proven):
+    with pytest.raises(RecordError, match=r"s3://conn@songs/a/intent\.json .*the store is away"):
+        exclusive.prove_exclusive_by(Store("s3://conn@songs/a", breaks_at=0), "intent.json", b"")
+    assert exclusive._proven == set()
+
+
+def test_each_bucket_is_proven_by_itself_and_of_each_all_folders_at_once(nothing_proven):
+    folders = [Store(url) for url in ("s3://conn@songs/a", "s3://conn@songs/b", "s3://conn@others/a", "gs://songs/a")]
+    for folder in folders:
+        exclusive.prove_exclusive_once(folder)
+
+    assert [len(folder.created) for folder in folders] == [2, 0, 2, 2]
+    assert all(folder.removed == folder.created[:1] for folder in folders)
+
+
+def test_what_refuses_a_second_creation_by_a_claim_needs_no_probe_later(nothing_proven):
+    folder = Store("s3://conn@songs/a")
+    assert folder.create_once("intent.json", b"")
+    exclusive.prove_exclusive_by(folder, "intent.json", b"")
+    exclusive.prove_exclusive_by(folder, "intent.json", b"")
+    exclusive.prove_exclusive_once(folder)
+    assert folder.created == ["intent.json"] * 2
