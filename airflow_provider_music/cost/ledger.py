@@ -104,9 +104,9 @@ class Ledger:
             return State()
         entry = self.entry(newest)
         try:
-            closed = Decimal(str(entry["before_usd"]))
-            promised = {int(n): Promise(Decimal(str(usd)), str(item)) for n, (usd, item) in entry["promised"].items()}
-            promised[newest] = Promise(Decimal(str(entry["usd"])), str(entry["item"]))
+            closed = _usd(entry["before_usd"])
+            promised = {int(n): Promise(_usd(usd), str(item)) for n, (usd, item) in entry["promised"].items()}
+            promised[newest] = Promise(_usd(entry["usd"]), str(entry["item"]))
         except (KeyError, ValueError, TypeError, AttributeError, InvalidOperation) as exc:
             raise _unreadable(self._url_of(newest), f"no entry of this version: {exc!r}") from exc
         blocks = {_block(n) for n in promised} - {listed}
@@ -185,8 +185,8 @@ class Ledger:
     def _settled_usd(self, number: int) -> Decimal:
         found = self._read(number, "settled") or {}
         try:
-            return Decimal(str(found["usd"]))
-        except (KeyError, InvalidOperation) as exc:
+            return _usd(found["usd"])
+        except (KeyError, ValueError, InvalidOperation) as exc:
             raise _unreadable(self._url_of(number, "settled"), "it names no amount") from exc
 
     def _newest_names(self) -> tuple[str | None, set[str]]:
@@ -242,6 +242,13 @@ class Ledger:
 def _entries_in(names: Iterable[str]) -> list[int]:
     found = map(_FILE.fullmatch, names)
     return [int(one[1]) for one in found if one is not None and not one[2]]
+
+
+def _usd(value: object) -> Decimal:
+    usd = Decimal(str(value))
+    if not usd.is_finite():
+        raise ValueError(f"{usd} is no amount")
+    return usd
 
 
 def _block(number: int) -> str:

@@ -23,6 +23,8 @@ from airflow_provider_music.record import exclusive
 from airflow_provider_music.storage.folder import Folder
 
 TEN = Decimal(10)
+#: Of another task: costs nothing, and takes a number all the same.
+FREE = {"item": "other-1", "usd": "0", "before_usd": "0", "promised": {}}
 
 
 @pytest.fixture
@@ -238,6 +240,62 @@ def test_an_entry_that_was_cut_short_is_an_error_that_names_the_file(ledger):
         entry.write_bytes(content)
         with pytest.raises(OutputError, match=r"000001\.json(.|\n)*Nothing is sent with this budget"):
             ledger.reserve("b-1", Decimal(1), TEN)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"before_usd": "much"},
+        {"before_usd": "NaN"},
+        {"usd": "Infinity"},
+        {"usd": None},
+        {"promised": {"first": ["1", "a-1"]}},
+        {"promised": {"1": 5}},
+        {"promised": {"1": ["1"]}},
+        {"promised": {"1": ["NaN", "a-1"]}},
+    ],
+    ids=str,
+)
+def test_an_entry_that_was_edited_to_no_amount_is_an_error_that_names_the_file(edited, ledger):
+    ledger.reserve("a-1", Decimal(1), TEN)
+    ledger.reserve("b-1", Decimal(1), TEN)
+    entry = Path(ledger.url.removeprefix("file://")) / "0000" / "000002.json"
+    entry.write_text(json.dumps({**json.loads(entry.read_text()), **edited}))
+    with pytest.raises(OutputError, match=r"000002\.json(.|\n)*Nothing is sent with this budget"):
+        ledger.reserve("c-1", Decimal(1), TEN)
+
+
+@pytest.mark.parametrize("usd", ["much", "NaN", None])
+def test_a_settlement_that_was_edited_to_no_amount_is_an_error_that_names_the_file(usd, ledger):
+    number = ledger.reserve("a-1", Decimal(1), TEN)
+    ledger.settle(number, Decimal(1), "done")
+    settled = Path(ledger.url.removeprefix("file://")) / "0000" / "000001.settled.json"
+    settled.write_text(json.dumps({**json.loads(settled.read_text()), "usd": usd}))
+    with pytest.raises(OutputError, match=r"000001\.settled\.json(.|\n)*Nothing is sent with this budget"):
+        ledger.reserve("b-1", Decimal(1), TEN)
+
+
+def test_who_never_wins_a_number_gives_up_after_five_minutes_with_nothing_reserved(ledger, monkeypatch):
+    clock, pauses = [0.0], []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(ledgers.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ledgers.time, "sleep", pause)
+    monkeypatch.setattr(ledgers.random, "uniform", lambda _, most: most)
+    create = Ledger._create
+    monkeypatch.setattr(
+        Ledger, "_create", lambda *_: create(Ledger(ledger.url), ledger.state().newest + 1, None, FREE) and False
+    )
+
+    with pytest.raises(OutputError, match="nothing was reserved and nothing was sent"):
+        ledger.reserve("a-1", Decimal(1), TEN)
+
+    assert pauses[:3] == [0.01, 0.02, 0.04]
+    assert pauses[-1] == 1.0
+    assert 300 < clock[0] <= 301
 
 
 @pytest.mark.parametrize("name", ["read", "create", "names", "children"])
