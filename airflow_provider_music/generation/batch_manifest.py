@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: nothing was sent.
 Status = Literal["completed", "failed", "unknown", "pending", "rejected", "not_submitted"]
 _MOST_LISTED = 5
-_LONGEST = 300
+_LONGEST, _END = 300, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,9 @@ def missing(
 
 
 def _message(one: SongOutcome) -> str:
-    return str(one.fields.get("message") or "no reason is recorded")[:_LONGEST]
+    message = str(one.fields.get("message") or "no reason is recorded")
+    # Its begin says what is wrong, its end what that means for the bill; paths stand between them.
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - _END]} ... {message[-_END:]}"
 
 
 def _sum(outcomes: Sequence[SongOutcome], key: str) -> Any:
