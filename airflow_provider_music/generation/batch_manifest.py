@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: nothing was sent.
 Status = Literal["completed", "failed", "unknown", "pending", "rejected", "not_submitted"]
 _MOST_LISTED = 5
-_LONGEST, _END = 300, 120
+_LONGEST, _END = 600, 250
 
 
 @dataclass(frozen=True, slots=True)
