@@ -280,7 +280,8 @@ def test_a_lost_answer_that_no_log_tells_of_is_unknown_and_never_sent_again(musi
 def test_resubmit_asks_once_more_in_the_same_try(music_sandbox, airflow, queued):
     music_sandbox.fault("submit:cut-before", "logs:status=500,times=all")
 
-    result = airflow.run(queued(on_unknown="resubmit", timeout=1.0))
+    # Long enough for the second request to be polled on a busy machine, too.
+    result = airflow.run(queued(on_unknown="resubmit", timeout=4.0))
 
     assert result["submissions"] == 2
     assert music_sandbox.posts("submit") == 2
