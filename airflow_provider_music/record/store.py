@@ -109,7 +109,7 @@ class SongRecord:
         except (RecordError, UnsafeStoreError):
             # Nobody sends it. One that stays is found without sent.json, as abandoned.
             with contextlib.suppress(OSError):
-                take.folder.remove("intent.json")
+                _remove_claim(take)
             raise
 
     def adopt(self, n: int, facts: Mapping[Fact, Mapping[str, Any]]) -> Take:
@@ -174,9 +174,7 @@ class SongRecord:
         """
         with contextlib.suppress(OutputError):
             self.begin(int(take["intent"].get("try_number") or 0))
-        # It may be there although the store said that it is not; without an intent it would make no sense.
-        take.folder.remove("sent.json")
-        take.folder.remove("intent.json")
+        _remove_claim(take)
 
     def begin(self, try_number: int) -> None:
         """Note that a try is about to claim take 1 here: without that claim it has sent nothing.
@@ -255,6 +253,12 @@ class SongRecord:
 def fact_body(fact: Fact, n: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a fact as it is written: what it says, and what every fact says of itself."""
     return {"schema": SCHEMA, "fact": fact, "n": n, "written_at": datetime.now(UTC).isoformat(), **values}
+
+
+def _remove_claim(take: Take) -> None:
+    # It may be there although the store said that it is not; without an intent it would make no sense.
+    take.folder.remove("sent.json")
+    take.folder.remove("intent.json")
 
 
 def _facts_in(names: Iterable[str]) -> dict[int, set[str]]:

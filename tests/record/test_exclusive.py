@@ -30,6 +30,20 @@ def drop_conditions(folder, monkeypatch):
     monkeypatch.setattr(folder.fs, "pipe_file", lambda path, value, **_: write(path, value))
 
 
+def act_once_between(monkeypatch, act):
+    """Have another process act right after the first creation of this one."""
+    create, acted = Folder.create_once, []
+
+    def slow(where, name, content):
+        made = create(where, name, content)
+        if not acted:
+            acted.append(None)
+            act()
+        return made
+
+    monkeypatch.setattr(Folder, "create_once", slow)
+
+
 @pytest.mark.parametrize(
     "prove", [exclusive.prove_exclusive_once, lambda folder: SongRecord(folder).claim(1, model="a")]
 )
@@ -45,17 +59,12 @@ def test_a_store_whose_second_creation_wins_is_refused_and_no_claim_stays(remote
 def test_two_processes_that_claim_the_same_in_a_store_that_drops_conditions_are_both_refused(remote, monkeypatch):
     folder, _ = remote
     drop_conditions(folder, monkeypatch)
-    create, refused = Folder.create_once, []
 
-    def slow(where, name, content):
-        made = create(where, name, content)
-        if not refused:
-            refused.append(None)
-            with pytest.raises(UnsafeStoreError):
-                SongRecord(folder).claim(1, model="b")
-        return made
+    def other():
+        with pytest.raises(UnsafeStoreError):
+            SongRecord(folder).claim(1, model="b")
 
-    monkeypatch.setattr(Folder, "create_once", slow)
+    act_once_between(monkeypatch, other)
 
     with pytest.raises(UnsafeStoreError):
         SongRecord(folder).claim(1, model="a")
@@ -100,16 +109,8 @@ def test_a_store_that_breaks_between_claim_and_proof_keeps_no_claim(remote, monk
 
 def test_whoever_comes_between_a_claim_and_its_proof_claims_nothing(remote, monkeypatch):
     folder, _ = remote
-    create, other = Folder.create_once, []
-
-    def slow(where, name, content):
-        made = create(where, name, content)
-        if not other:
-            other.append(None)
-            other[0] = SongRecord(folder).claim(1, model="b")
-        return made
-
-    monkeypatch.setattr(Folder, "create_once", slow)
+    other = []
+    act_once_between(monkeypatch, lambda: other.append(SongRecord(folder).claim(1, model="b")))
 
     assert SongRecord(folder).claim(1, model="a")["intent"]["model"] == "a"
     assert other == [None]
@@ -118,17 +119,12 @@ def test_whoever_comes_between_a_claim_and_its_proof_claims_nothing(remote, monk
 def test_two_processes_that_prove_the_same_store_by_probes_at_once_do_not_refuse_it(remote, monkeypatch):
     """One removes its probe while the other is between its two creations."""
     folder, created = remote
-    create, others = Folder.create_once, []
 
-    def slow(where, name, content):
-        made = create(where, name, content)
-        if not others:
-            others.append(None)
-            exclusive.prove_exclusive_once(folder)
-            monkeypatch.setattr(exclusive, "_proven", set())
-        return made
+    def other():
+        exclusive.prove_exclusive_once(folder)
+        monkeypatch.setattr(exclusive, "_proven", set())
 
-    monkeypatch.setattr(Folder, "create_once", slow)
+    act_once_between(monkeypatch, other)
     exclusive.prove_exclusive_once(folder)
 
     assert len(created) == 4
