@@ -69,9 +69,14 @@ def generation_of(task: Any) -> Mapping[str, Any]:
     return read_generation(task.generation)
 
 
+def is_handed_out(result: Mapping[str, Any]) -> bool:
+    """Whether a task returns a song that another task had landed already."""
+    return bool((result.get("reused") or {}).get("completed_at"))
+
+
 def is_input(task: Any, result: Mapping[str, Any]) -> bool:
     """Whether a sensor returns the song of its input, which was complete already, or a task that of another one."""
-    if (result.get("reused") or {}).get("completed_at"):
+    if is_handed_out(result):
         return True
     generation = generation_of(task)
     return generation.get("status") == "completed" and generation.get("audio_uri") == result.get("audio_uri")

@@ -47,7 +47,7 @@ def on_complete(task: Any, ti: Any) -> Any:
     of_file = task.lineage_kind in ("upload", "preprocess")
     found = SongFacts() if of_file or task.lineage_kind == "batch" else facts_of(task, result)
     inputs = [_read_file(task, result)] if of_file and task.file is not None else _inputs(task)
-    if (result.get("reused") or {}).get("completed_at"):
+    if facts.is_handed_out(result):
         inputs.append(Dataset(*dataset_of(str(result["audio_uri"]))))
     return _lineage(
         inputs=inputs,

@@ -17,22 +17,14 @@ from airflow_provider_music.generation.runtime import run_sync
 from airflow_provider_music.operators.music import GenerateMusicOperator
 from airflow_provider_music.triggers import music as triggers
 from airflow_provider_music.triggers.music import MusicGenerationTrigger, hold_back_seconds
-
-REQUESTS = {
-    "queued": {"model": "minimax/music-2.6", "prompt": "a calm song of the sea"},
-    "synchronous": {
-        "model": "music-01",
-        "lyrics": "##we row##",
-        "refer_voice": "vocal-2025082518145625-6XW9wCOF",
-    },
-}
+from tests.lanes import LANES
 
 
 @pytest.fixture
 def deferred(music_sandbox, airflow, output_dir):
     """The trigger that a music-01 task hands to the triggerer."""
     music_sandbox.settings(any_reference=True)
-    task = GenerateMusicOperator(task_id="song", **REQUESTS["synchronous"], output_dir=str(output_dir), timeout=60)
+    task = GenerateMusicOperator(task_id="song", **LANES["synchronous"], output_dir=str(output_dir), timeout=60)
     with pytest.raises(TaskDeferred) as caught:
         task.execute(airflow.context(task))
     trigger = caught.value.trigger
@@ -149,7 +141,7 @@ def test_no_thread_of_this_package_looks_up_the_connection_of_a_store(
 ):
     """In a triggerer of Airflow 3.0 and 3.1 such a look-up ends the process; asgiref's one thread may."""
     music_sandbox.settings(any_reference=True)
-    task = GenerateMusicOperator(task_id="song", **REQUESTS[lane], output_dir=bucket.url, timeout=60)
+    task = GenerateMusicOperator(task_id="song", **LANES[lane], output_dir=bucket.url, timeout=60)
     with pytest.raises(TaskDeferred) as caught:
         task.execute(airflow.context(task))
     _, kwargs = caught.value.trigger.serialize()
