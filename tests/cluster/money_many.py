@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from harness.songs import SONGS, Outcome, Stage
+from harness.songs import SONGS, Outcome, Song, Stage
 
 _PATIENCE_S = 240.0
 #: What the scheduler says when a trigger fired before it had seen the worker's exit.
@@ -16,7 +16,7 @@ RACE = "finished with state success, but the task instance's state attribute is"
 def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outcome]:
     """Ask for so many songs, each of which takes so many seconds."""
     song = stage.prepared(f"many_{lane}", f"many-{lane}", delay=delay)
-    cluster, log = stage.cluster, stage.cluster.processes.log_path("scheduler")
+    log = stage.cluster.processes.log_path("scheduler")
     races = log.read_text(errors="replace").count(RACE)
     song.start(songs=songs)
     rows = song.until_run_ended(_PATIENCE_S)
@@ -24,7 +24,7 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     outcome = Outcome(
         f"{songs} mapped songs that end at once, {lane}",
         song.sandbox.posts(),
-        _delivered(cluster.home / SONGS / song.dag_id, song.run_id, song.sandbox.generations()),
+        delivered(song),
         "/".join(sorted(states)),
         max(row[2] for row in rows),
     )
@@ -37,12 +37,13 @@ def many_at_once(stage: Stage, lane: str, songs: int, delay: float) -> list[Outc
     return [outcome]
 
 
-def _delivered(folder: Path, run_id: str, made: list[dict[str, object]]) -> int:
+def delivered(song: Song) -> int:
     """Count the takes that were handed on and are, to the byte, songs that the sandbox made."""
-    known = {generation["sha256"] for generation in made}
+    known = {generation["sha256"] for generation in song.sandbox.generations()}
     count = 0
-    for fact in folder.glob(f"*/{run_id}/song/*/take-*/delivered.json"):
+    for fact in (song.stage.cluster.home / SONGS / song.dag_id).glob(f"*/{song.run_id}/song/*/take-*/delivered.json"):
         completed = json.loads(fact.with_name("completed.json").read_text())
-        audio = fact.with_name(completed["audio_uri"].rpartition("/")[2]).read_bytes()
+        # A song of another task lies where that one landed it.
+        audio = Path(completed["audio_uri"].removeprefix("file://")).read_bytes()
         count += hashlib.sha256(audio).hexdigest() in known
     return count

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from harness import logs
 from harness.songs import SONGS, Outcome, Song, Stage
+from money_many import delivered
 
 _PATIENCE_S = 300.0
 
@@ -33,7 +34,7 @@ def _ended(song: Song, songs: int, scenario: str) -> Outcome:
     outcome = Outcome(
         scenario,
         song.sandbox.posts(),
-        sum(1 for _ in _records(song, "delivered")),
+        delivered(song),
         "/".join(sorted(set(ended))),
         max(row[2] for row in rows),
         time.monotonic() - died,
